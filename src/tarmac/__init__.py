@@ -1,0 +1,1 @@
+"""Tarmac: a hypervisor platform."""

@@ -1,0 +1,1 @@
+"""Taps on bridges by netlink."""

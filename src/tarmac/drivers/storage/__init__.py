@@ -1,0 +1,1 @@
+"""Volumes behind one interface; the jail in which foreign images are opened."""

@@ -1,0 +1,1 @@
+"""The platform's state as a small versioned key-value store."""

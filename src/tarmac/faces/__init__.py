@@ -1,0 +1,1 @@
+"""How people and programs reach the services: API, command line, generated documents. Decides nothing."""

@@ -1,0 +1,1 @@
+"""Everything derived from the declarations: OpenAPI, reference, completion."""

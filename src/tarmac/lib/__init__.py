@@ -1,0 +1,1 @@
+"""Domain-free tools: tasks, processes, files, undo, progress. Knows nothing of virtual machines."""
