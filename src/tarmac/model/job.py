@@ -1,0 +1,99 @@
+"""Long work as values: what is planned, what was done, how it ended.
+
+A *job* is a Proxmox task and more: a *plan* of *steps* made before anything is touched, each step journaled before and
+after its effect, so that after a crash the job is finished or undone.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = Any
+
+
+class JobState(enum.StrEnum):
+    """Append-only: the values are stored."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    UNDOING = "undoing"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+
+class StepState(enum.StrEnum):
+    """Append-only: the values are stored."""
+
+    PLANNED = "planned"
+    INTENT = "intent"
+    DONE = "done"
+    UNDONE = "undone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep:
+    """One step of a plan: the registered step's name, its JSON arguments, and a line for people."""
+
+    step: str
+    title: str
+    args: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a job will do, decided before it does anything. `effects` are lines for people (who is affected, what is
+    lost); `result` goes into the finished task."""
+
+    steps: tuple[PlannedStep, ...]
+    effects: tuple[str, ...] = ()
+    result: Mapping[str, Json] = field(default_factory=dict)
+
+    def as_record(self) -> dict[str, Json]:
+        """For `dryrun`: plain values."""
+        return {
+            "steps": [{"step": s.step, "title": s.title, "args": dict(s.args)} for s in self.steps],
+            "effects": list(self.effects),
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class StepRecord:
+    """A step as the journal knows it."""
+
+    position: int
+    step: str
+    version: int
+    title: str
+    args: Mapping[str, Json]
+    state: StepState = StepState.PLANNED
+    result: Json = None
+
+
+@dataclass(slots=True, kw_only=True)
+class JobRecord:
+    """A job as the journal knows it. Times are seconds since the epoch; `error` holds the five parts."""
+
+    upid: str
+    node: str
+    kind: str
+    id: str
+    user: str
+    args: Mapping[str, Json]
+    queues: tuple[str, ...]
+    state: JobState
+    created: float
+    ended: float | None = None
+    exitstatus: str | None = None
+    error: Mapping[str, Json] | None = None
+    result: Mapping[str, Json] | None = None
+    steps: list[StepRecord] = field(default_factory=list)
+    progress: tuple[float, float, str] | None = None
+    waits_for: str | None = None
