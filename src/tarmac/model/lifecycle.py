@@ -97,7 +97,7 @@ def after(state: State, verb: Verb, vmid: int) -> State:
         cause=f"'{verb}' is not possible while the guest is {state}",
         evidence=f"state: {state}",
         fixes=[
-            Fix(text=f"possible now: {', '.join(allowed(state))}", action="GET /nodes/{node}/qemu/{vmid}/status/current")
+            Fix(text=f"possible now: {', '.join(allowed(state))}", action="GET .../status/current"),
         ],
     )
 

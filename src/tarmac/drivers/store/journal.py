@@ -52,9 +52,8 @@ class Journal:
             job.upid, job.node, job.kind, job.id, job.user, json.dumps(dict(job.args)), json.dumps(job.queues),
             job.state.value, job.created,
         )  # fmt: skip
-        sql = (
-            "INSERT INTO jobs (upid, node, kind, id, user, args, queues, state, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        )
+        columns = "upid, node, kind, id, user, args, queues, state, created"
+        sql = f"INSERT INTO jobs ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
         await self._thread.write(lambda db: db.execute(sql, row))
 
     async def planned(self, upid: str, steps: Sequence[StepRecord]) -> None:
@@ -63,9 +62,8 @@ class Journal:
 
         def insert(db: sqlite3.Connection) -> None:
             db.execute("UPDATE jobs SET state = ? WHERE upid = ?", (JobState.RUNNING.value, upid))
-            db.executemany(
-                "INSERT INTO steps (upid, position, step, version, title, args, state) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
-            )
+            columns = "upid, position, step, version, title, args, state"
+            db.executemany(f"INSERT INTO steps ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
         await self._thread.write(insert)
 
@@ -77,9 +75,7 @@ class Journal:
         )
 
     async def set_state(self, upid: str, state: JobState) -> None:
-        await self._thread.write(
-            lambda db: db.execute("UPDATE jobs SET state = ? WHERE upid = ?", (state.value, upid))
-        )
+        await self._thread.write(lambda db: db.execute("UPDATE jobs SET state = ? WHERE upid = ?", (state.value, upid)))
 
     async def end(self, job: JobRecord) -> None:
         """How the job ended; from now on it is history."""

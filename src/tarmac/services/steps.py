@@ -1,0 +1,80 @@
+"""The registered steps and kinds of jobs: names in journals are looked up here, so they are append-only."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tarmac.model.errors import Bug
+from tarmac.model.job import Plan
+
+
+@dataclass(slots=True, kw_only=True)
+class StepContext:
+    """What a step gets beside its arguments.
+
+    `log(line)` writes to the task's log; `progress(done, total, unit)` moves its bar; `results` holds what earlier
+    steps returned, by position; `resumed` says that an earlier daemon may have done this step wholly or in part."""
+
+    upid: str
+    user: str
+    log: Callable[[str], None]
+    progress: Callable[[float, float, str], None]
+    results: dict[int, Any] = field(default_factory=dict)
+    resumed: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, text: str) -> None:
+        """A line that makes the task end with `WARNINGS: n` instead of `OK`."""
+        self.warnings.append(text)
+        self.log(f"WARN: {text}")
+
+
+Do = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One kind of effect. `do(ctx, **args)` returns JSON (kept in the journal) and must be repeatable, because after a
+    crash it may run again. `undo(ctx, **args)` must tolerate that `do` never ran or ran half. `commits`: after this
+    step began the job can no longer be cancelled or undone, only finished."""
+
+    name: str
+    do: Do
+    undo: Do | None = None
+    version: int = 1
+    commits: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobKind:
+    """A task type (`qmstart`). `plan(args)` decides everything and touches nothing. `recover` says what happens to a
+    job that a crash cut off: its done steps are undone, or it goes on where it was."""
+
+    name: str
+    plan: Callable[[Mapping[str, Any]], Awaitable[Plan]]
+    recover: Literal["undo", "resume"] = "undo"
+
+
+class Registry:
+    """Steps and kinds by name; filled by the services' constructors, complete before the first job runs."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, Step] = {}
+        self.kinds: dict[str, JobKind] = {}
+
+    def step(self, name: str, do: Do, undo: Do | None = None, *, version: int = 1, commits: bool = False) -> None:
+        if name in self.steps:
+            raise Bug(f"step {name} is registered twice")
+        self.steps[name] = Step(name=name, do=do, undo=undo, version=version, commits=commits)
+
+    def kind(
+        self,
+        name: str,
+        plan: Callable[[Mapping[str, Any]], Awaitable[Plan]],
+        recover: Literal["undo", "resume"] = "undo",
+    ) -> None:
+        if name in self.kinds:
+            raise Bug(f"job kind {name} is registered twice")
+        self.kinds[name] = JobKind(name=name, plan=plan, recover=recover)
