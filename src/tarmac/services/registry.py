@@ -1,0 +1,38 @@
+"""All services, as one record: what a face is given to work with.
+
+The composition root fills it; a face reads it. Each attribute is one noun with its verbs. A verb takes the caller's
+identity first where rights or ownership matter, and a verb that starts a task takes `dryrun=` and returns the UPID,
+or the plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """One attribute per service; `node` is this node's name, `version` this program's."""
+
+    node: str
+    version: str
+    jobs: Any = None
+    tasks: Any = None
+    vms: Any = None
+    guests: Any = None
+    agents: Any = None
+    cluster: Any = None
+    nodes: Any = None
+    storages: Any = None
+    volumes: Any = None
+    uploads: Any = None
+    downloads: Any = None
+    images: Any = None
+    cloudinit: Any = None
+    consoles: Any = None
+    access: Any = None
+    users: Any = None
+    tokens: Any = None
+    tickets: Any = None
+    login: Any = None
