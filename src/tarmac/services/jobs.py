@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tarmac.drivers.store.journal import Journal
+from tarmac.lib.tasks import Supervisor
 from tarmac.model.errors import Busy, NotFound, TarmacError
 from tarmac.model.ids import Upid
 from tarmac.model.job import JobRecord, JobState, Plan
@@ -41,6 +42,7 @@ class Jobs:
         logs: TaskLogs,
         queues: Queues,
         registry: Registry,
+        supervisor: Supervisor,
         on_phase: Callable[[str, str], None] = lambda step, phase: None,
     ) -> None:
         self.node = node
@@ -52,12 +54,7 @@ class Jobs:
         self._run = JobRun(journal=journal, logs=logs, queues=queues, registry=registry, on_phase=on_phase)
         self._live: dict[str, LiveJob] = {}
         self._counter = itertools.count(int(time.monotonic() * 100) & 0x0FFFFFFF)
-        self._group: asyncio.TaskGroup | None = None
-        self._stopping = False
-
-    def open(self, group: asyncio.TaskGroup) -> None:
-        """Jobs run in `group` from now on."""
-        self._group = group
+        self._supervisor = supervisor
 
     async def recover(self) -> list[str]:
         """Take up the jobs that the last daemon left unfinished; returns their ids. They hold their places in the
@@ -69,7 +66,6 @@ class Jobs:
 
     def stop(self) -> None:
         """Cut off what runs; the journal keeps it for the next start."""
-        self._stopping = True
         for live in self._live.values():
             live.abandon()
 
@@ -160,12 +156,11 @@ class Jobs:
         return live.record if live else None
 
     def _launch(self, record: JobRecord, *, leave: Callable[[], None] | None = None, resumed: bool = False) -> None:
-        assert self._group is not None, "Jobs.open comes first"
         leave = leave or self.queues.enter(record.queues, record.upid)
         self._logs.open(record.upid)
         live = LiveJob(record, resumed=resumed)
         self._live[record.upid] = live
-        live.task = self._group.create_task(self._boundary(live, leave), name=f"job {record.kind} {record.id}")
+        live.task = self._supervisor.start(self._boundary(live, leave), name=f"job {record.kind} {record.id}")
 
     async def _boundary(self, live: LiveJob, leave: Callable[[], None]) -> None:
         """The job boundary: whatever happens inside is recorded here and hurts no other job."""

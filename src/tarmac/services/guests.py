@@ -1,0 +1,219 @@
+"""The guests this node knows: their configuration on disk and in memory, and what is observed of each.
+
+Desired state is the text of the configuration (Proxmox's, in the store, with every predecessor kept); observed state
+is `Guest.state` and the process, set in one place each. Lists are answered from memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tarmac.drivers.store.base import Compare, Store
+from tarmac.lib.files import remove_durably, write_atomic
+from tarmac.model.conf_file import GuestFile, digest, parse_conf, print_conf
+from tarmac.model.errors import Conflict, InvalidInput, NotFound
+from tarmac.model.lifecycle import State
+from tarmac.model.vm import VmConfig
+
+if TYPE_CHECKING:
+    from tarmac.drivers.qemu.process import GuestProcess
+
+log = logging.getLogger(__name__)
+
+FIRST_ID, LAST_ID = 100, 999_999_999
+LEND_SECONDS = 60.0
+HISTORY_KEPT = 50
+PREFIX, HISTORY = "guests/", "history/guests/"
+
+
+@dataclasses.dataclass(slots=True)
+class Guest:
+    """One guest. `text` is its whole configuration file; `file`, `config` and `digest` are read from it once."""
+
+    vmid: int
+    text: str
+    revision: int
+    uid: int | None = None
+    state: State = State.STOPPED
+    process: GuestProcess | None = None
+    started: float | None = None
+    last_exit: str = ""
+    usage: dict[str, float] = dataclasses.field(default_factory=dict)
+    note: str = ""
+    _file: GuestFile | None = None
+    _config: VmConfig | None = None
+    _digest: str | None = None
+
+    @property
+    def file(self) -> GuestFile:
+        if self._file is None:
+            self._file = parse_conf(self.text, lenient=True)
+        return self._file
+
+    @property
+    def config(self) -> VmConfig:
+        """The active configuration (without what is pending)."""
+        if self._config is None:
+            self._config = VmConfig.parse(self.file.current, lenient=True)
+        return self._config
+
+    @property
+    def digest(self) -> str:
+        if self._digest is None:
+            self._digest = digest(self.text)
+        return self._digest
+
+    @property
+    def name(self) -> str:
+        return self.config.name or f"VM {self.vmid}"
+
+    @property
+    def template(self) -> bool:
+        return bool(self.config.template)
+
+    def replace_text(self, text: str, revision: int) -> None:
+        self.text, self.revision = text, revision
+        self._file = self._config = self._digest = None
+
+
+class Guests:
+    """All guests of the node by number. Every change is durable before the method returns; memory follows the disk."""
+
+    def __init__(self, *, store: Store, node: str, mirror: Path) -> None:
+        self._store = store
+        self.node = node
+        self._mirror = mirror
+        self._guests: dict[int, Guest] = {}
+        self._claimed: set[int] = set()
+        self._lent: dict[int, float] = {}
+
+    async def load(self) -> None:
+        """Read all guests; called once, before anything else."""
+        for entry in await self._store.range(PREFIX):
+            record = json.loads(entry.value)
+            vmid = int(entry.key.removeprefix(PREFIX))
+            self._guests[vmid] = Guest(vmid, record["text"], entry.revision, uid=record.get("uid"))
+        await asyncio.to_thread(self._mirror.mkdir, parents=True, exist_ok=True, mode=0o700)
+
+    def __iter__(self) -> Iterator[Guest]:
+        return iter(self._guests.values())
+
+    def __len__(self) -> int:
+        return len(self._guests)
+
+    def __contains__(self, vmid: int) -> bool:
+        return vmid in self._guests
+
+    def find(self, vmid: int) -> Guest | None:
+        return self._guests.get(vmid)
+
+    def get(self, vmid: int) -> Guest:
+        """Raises NotFound in Proxmox's words, which clients match."""
+        guest = self._guests.get(vmid)
+        if guest is None:
+            raise NotFound(
+                f"Configuration file 'nodes/{self.node}/qemu-server/{vmid}.conf' does not exist",
+                code="no-such-guest",
+                cause=f"there is no guest {vmid} on this node",
+                evidence=f"{len(self._guests)} guests known",
+            )
+        return guest
+
+    # -- numbers ------------------------------------------------------------------------------------------------
+
+    def next_id(self) -> int:
+        """The lowest free number, lent to the asker for 60 s: another asker gets another one, an explicit create wins."""
+        now = time.monotonic()
+        self._lent = {vmid: until for vmid, until in self._lent.items() if until > now}
+        vmid = FIRST_ID
+        while vmid in self._guests or vmid in self._claimed or vmid in self._lent:
+            vmid += 1
+        self._lent[vmid] = now + LEND_SECONDS
+        return vmid
+
+    def check_free(self, vmid: int) -> None:
+        """Raises InvalidInput `{"vmid": "VM 100 already exists"}`."""
+        if vmid in self._guests or vmid in self._claimed:
+            raise InvalidInput.of("vmid", f"VM {vmid} already exists", code="guest-exists")
+
+    def claim(self, vmid: int) -> None:
+        """Take a number for a create that is about to begin. Raises as `check_free`."""
+        self.check_free(vmid)
+        self._claimed.add(vmid)
+
+    def unclaim(self, vmid: int) -> None:
+        self._claimed.discard(vmid)
+
+    # -- configuration ------------------------------------------------------------------------------------------
+
+    async def create(self, vmid: int, text: str, *, uid: int | None, user: str) -> Guest:
+        """A new guest. Raises Conflict when the number is taken; a repeated call with the same text is fine."""
+        known = self._guests.get(vmid)
+        if known is not None:
+            if known.text == text:
+                return known
+            raise Conflict(f"VM {vmid} already exists", code="guest-exists")
+        key = f"{PREFIX}{vmid}"
+        value = _record(text, uid)
+        revision = await self._store.transact([Compare.absent(key)], puts={key: value})
+        guest = Guest(vmid, text, revision, uid=uid)
+        self._guests[vmid] = guest
+        await self._write_mirror(guest)
+        log.info("guest created", extra={"vmid": vmid, "user": user})
+        return guest
+
+    async def write(self, guest: Guest, file: GuestFile, *, user: str) -> None:
+        """Replace a guest's configuration; the predecessor is kept with who and when. Raises Conflict when somebody
+        else wrote it meanwhile; then nothing changed."""
+        text = print_conf(file)
+        if text == guest.text:
+            return
+        key = f"{PREFIX}{guest.vmid}"
+        old = {"text": guest.text, "until": time.time(), "changed_by": user}
+        history = f"{HISTORY}{guest.vmid}/{guest.revision:012d}"
+        revision = await self._store.transact(
+            [Compare.unchanged(key, guest.revision)],
+            puts={key: _record(text, guest.uid), history: json.dumps(old).encode()},
+        )
+        guest.replace_text(text, revision)
+        await self._write_mirror(guest)
+
+    async def history(self, vmid: int) -> list[dict[str, Any]]:
+        """Earlier configurations, oldest first: `text`, `until` (seconds), `changed_by`."""
+        return [json.loads(e.value) for e in await self._store.range(f"{HISTORY}{vmid}/")][-HISTORY_KEPT:]
+
+    async def remove(self, vmid: int) -> None:
+        """Forget a guest and its history; that it is gone already is fine."""
+        old = [e.key for e in await self._store.range(f"{HISTORY}{vmid}/")]
+        keys = [f"{PREFIX}{vmid}", *old[-100:]]
+        await self._store.transact([], deletes=keys)
+        self._guests.pop(vmid, None)
+        self._lent.pop(vmid, None)
+        await asyncio.to_thread(remove_durably, self._mirror_path(vmid))
+
+    def references(self, volid: str) -> list[int]:
+        """The guests whose configuration, pending changes or snapshots name a volume."""
+        return [g.vmid for g in self._guests.values() if volid in g.text and volid in _volumes(g.file)]
+
+    async def _write_mirror(self, guest: Guest) -> None:
+        """A text copy for the day the store is lost (`tarmac rescue`)."""
+        await asyncio.to_thread(write_atomic, self._mirror_path(guest.vmid), guest.text, mode=0o600)
+
+    def _mirror_path(self, vmid: int) -> Path:
+        return self._mirror / f"{vmid}.conf"
+
+
+def _record(text: str, uid: int | None) -> bytes:
+    return json.dumps({"format": 1, "kind": "qemu", "text": text, "uid": uid}).encode()
+
+
+def _volumes(file: GuestFile) -> set[str]:
+    sections = [file.current, file.pending, *file.snapshots.values()]
+    return {text.split(",", 1)[0].removeprefix("file=") for section in sections for text in section.values()}
