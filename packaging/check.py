@@ -1,0 +1,81 @@
+"""What `./test` does once the environment is there: the linters, then pytest on the rings asked for.
+
+all (the default)   the linters and every ring
+lint                ruff, formatting, mypy, import contract, shellcheck, generated files up to date
+unit | golden | contract | qemu | system   that ring of tests/; further words go to pytest
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+RINGS = ("unit", "golden", "contract", "qemu", "system")
+SCRIPTS = ("run", "test", "dev", ".ci/run", "packaging/python.sh")
+GENERATOR = ROOT / "src/tarmac/faces/generate/__main__.py"
+NO_TESTS_COLLECTED = 5
+
+
+def linters() -> dict[str, list[str]]:
+    """Each linter by its name, as the command to run from the root."""
+    python = sys.executable
+    found = {
+        "ruff": [str(BIN / "ruff"), "check", "--quiet"],
+        "format": [str(BIN / "ruff"), "format", "--check", "--quiet"],
+        "mypy": [python, "-m", "mypy", "--no-error-summary"],
+        "imports": [str(BIN / "lint-imports"), "--no-logo"],
+        "shellcheck": ["shellcheck", "-x", *SCRIPTS],
+    }
+    if GENERATOR.exists():
+        found["generated"] = [python, "-m", "tarmac.faces.generate", "--check"]
+    return found
+
+
+def lint() -> int:
+    """Run all linters, also after one has failed; the number of those that failed."""
+    failed = 0
+    for name, command in linters().items():
+        started = time.monotonic()
+        if shutil.which(command[0]) is None:
+            print(f"lint: {name:11} cannot run: {command[0]} is not installed", flush=True)
+            failed += 1
+            continue
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        verdict = "ok" if done.returncode == 0 else "FAILED"
+        print(f"lint: {name:11} {verdict} ({time.monotonic() - started:.1f} s)", flush=True)
+        if done.returncode:
+            failed += 1
+            print((done.stdout + done.stderr).rstrip(), flush=True)
+    return failed
+
+
+def tests(rings: Sequence[str], words: Sequence[str]) -> int:
+    """Run pytest on the rings that exist; its exit code, where "nothing collected" counts as failure too."""
+    present = [f"tests/{ring}" for ring in rings if (ROOT / "tests" / ring).is_dir()]
+    if not present:
+        print(f"no tests in {', '.join(rings)}", file=sys.stderr)
+        return NO_TESTS_COLLECTED
+    return subprocess.run([sys.executable, "-m", "pytest", *present, *words], cwd=ROOT, check=False).returncode
+
+
+def main(words: Sequence[str]) -> int:
+    what, rest = ("all", words) if not words or words[0].startswith("-") else (words[0], words[1:])
+    verbs: dict[str, Callable[[], int]] = {
+        "lint": lambda: min(lint(), 1),
+        "all": lambda: max(min(lint(), 1), tests(RINGS, rest)),
+        **{ring: lambda ring=ring: tests([ring], rest) for ring in RINGS},  # type: ignore[misc]
+    }
+    if what not in verbs:
+        print(f"usage: ./test [{'|'.join([*RINGS, 'lint', 'all'])}] [pytest arguments]", file=sys.stderr)
+        return 2
+    return verbs[what]()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
