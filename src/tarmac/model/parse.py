@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from tarmac.model.errors import InvalidInput
 from tarmac.model.formats import check_format
-from tarmac.model.settings import Setting, find_setting, settings_of
+from tarmac.model.settings import Setting, find_setting, per_class, settings_of
 
 T = TypeVar("T")
 
@@ -55,6 +55,8 @@ def parse_value(setting: Setting, text: str, *, lenient: bool = False) -> Any:
         return _bounded(setting, _number(text))
     if setting.kind == "enum":
         return setting.python(_choice(setting, text))
+    if setting.kind == "list" and setting.limits.array:
+        return tuple(_text(setting, item) for item in text.split("\0"))
     if setting.kind == "list":
         items = tuple(t for t in _LIST_SPLIT.split(text) if t)
         for item in items:
@@ -156,12 +158,12 @@ def split_property_string(declared: type, text: str) -> dict[str, str]:
     return found
 
 
-@functools.cache
+@per_class
 def _aliases(declared: Any) -> Mapping[str, str]:
     return {a: s.name for s in settings_of(declared) for a in (s.name, *s.limits.aliases)}
 
 
-@functools.cache
+@per_class
 def _key_alias_words(declared: Any) -> Mapping[str, tuple[str, str]]:
     return {w: (s.limits.key_alias, s.name) for s in settings_of(declared) if s.limits.key_alias for w in s.choices}
 
@@ -187,6 +189,8 @@ def print_value(setting: Setting, value: Any) -> str:
         return print_property_string(value)
     if setting.kind == "enum":
         return str(value.value)
+    if setting.kind == "list":
+        return ";".join(value)  # the one separator that may stand inside a property string
     return wire_text(value)
 
 
@@ -214,7 +218,26 @@ def parse_record(declared: type[T], texts: Mapping[str, str], *, lenient: bool =
     """Texts by wire key as a declared class.
 
     Raises InvalidInput that names every wrong, unknown and missing key at once; nothing is half parsed."""
+    values, problems = _collect(declared, texts, lenient)
+    for setting in settings_of(declared):
+        if setting.required and setting.attribute not in values and setting.name not in problems:
+            problems[setting.name] = MISSING
+    if problems:
+        raise parameter_error(problems)
+    return declared(**values)
+
+
+def collect_record(declared: type[T], texts: Mapping[str, str]) -> tuple[T, dict[str, str]]:
+    """What can be understood of stored texts, and the problem of each key that cannot: its default stands in.
+
+    For declared classes without required options."""
+    values, problems = _collect(declared, texts, lenient=True)
+    return declared(**values), problems
+
+
+def _collect(declared: type, texts: Mapping[str, str], lenient: bool) -> tuple[dict[str, Any], dict[str, str]]:
     values: dict[str, Any] = {}
+    groups: dict[str, dict[int, Any]] = {}
     problems: dict[str, str] = {}
     for key, text in texts.items():
         found = find_setting(declared, key)
@@ -230,16 +253,10 @@ def parse_record(declared: type[T], texts: Mapping[str, str], *, lenient: bool =
         if index is None:
             values[setting.attribute] = value
         else:
-            values.setdefault(setting.attribute, {})[index] = value
-    for setting in settings_of(declared):
-        if setting.required and setting.attribute not in values and setting.name not in problems:
-            problems[setting.name] = MISSING
-    if problems:
-        raise parameter_error(problems)
-    for setting in settings_of(declared):
-        if setting.indexed and setting.attribute in values:
-            values[setting.attribute] = types.MappingProxyType(dict(sorted(values[setting.attribute].items())))
-    return declared(**values)
+            groups.setdefault(setting.attribute, {})[index] = value
+    for attribute, members in groups.items():
+        values[attribute] = types.MappingProxyType(dict(sorted(members.items())))
+    return values, problems
 
 
 def parameter_error(problems: Mapping[str, str]) -> InvalidInput:

@@ -19,11 +19,12 @@ import functools
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 Kind = typing.Literal["boolean", "integer", "number", "string", "enum", "list", "property"]
+R = TypeVar("R")
 _META = "tarmac.setting"
 
 
@@ -57,6 +58,8 @@ class Limits:
     built: bool = True
     default_text: str | None = None
     secret: bool = False
+    array: bool = False
+    internal: bool = False
 
 
 def setting(default: Any = REQUIRED, *, help: str, **limits: Any) -> Any:
@@ -77,6 +80,9 @@ def setting(default: Any = REQUIRED, *, help: str, **limits: Any) -> Any:
     built         False: known and kept on import, refused when somebody sets it
     default_text  what the reference says where the default is computed
     secret        masked in logs, tasks and replies
+    array         a list whose items may hold anything (a command's words): on the wire a JSON array or a repeated
+                  key, as one text its items joined by NUL; never split at commas or white space
+    internal      written by the platform only: stored and shown, never taken from a caller
     """
     told = Limits(help=help, **limits)
     field: dict[str, Any] = {"metadata": {_META: told}}
@@ -117,7 +123,13 @@ class Setting:
         return self.limits.choices
 
 
-@functools.cache
+def per_class(compute: Callable[[Any], R]) -> Callable[[Any], R]:
+    """Computed once for each declared class. `functools.cache` with a type of its own, because mypy does not take a
+    `type[T]` for hashable."""
+    return functools.cache(compute)
+
+
+@per_class
 def settings_of(declared: Any) -> tuple[Setting, ...]:
     """All options of a declared class, in order of declaration."""
     hints = typing.get_type_hints(declared)
@@ -129,7 +141,7 @@ def settings_of(declared: Any) -> tuple[Setting, ...]:
     return tuple(found)
 
 
-@functools.cache
+@per_class
 def settings_by_name(declared: Any) -> Mapping[str, Setting]:
     """The options of a declared class by their names on the wire; indexed ones stand as `net[n]`."""
     return {f"{s.name}[n]" if s.indexed else s.name: s for s in settings_of(declared)}
@@ -138,9 +150,13 @@ def settings_by_name(declared: Any) -> Mapping[str, Setting]:
 _INDEXED = re.compile(r"([a-z]+)(0|[1-9]\d{0,2})")
 
 
-@functools.lru_cache(maxsize=4096)
 def find_setting(declared: Any, key: str) -> tuple[Setting, int | None] | None:
     """The option behind a wire key and its index: `net3` gives (net, 3), `cores` gives (cores, None)."""
+    return _find_setting(declared, key)
+
+
+@functools.lru_cache(maxsize=4096)
+def _find_setting(declared: Any, key: str) -> tuple[Setting, int | None] | None:
     by_name = settings_by_name(declared)
     if (plain := by_name.get(key)) is not None and not plain.indexed:
         return plain, None
