@@ -61,8 +61,10 @@ class TarmacError(Exception):
         self.parameters = dict(parameters or {})
 
     def as_record(self) -> dict[str, object]:
-        """The five parts as plain values, for JSON and for the journal."""
+        """The five parts as plain values, for JSON and for the journal; `kind` is the class's own code, from which
+        faces derive what to do (an exit code, a status) also for an error that comes out of the journal."""
         return {
+            "kind": type(self).code,
             "code": self.error_code,
             "message": self.message,
             "cause": self.cause,
