@@ -1,0 +1,182 @@
+"""What a change of configuration does, decided before anything is touched: pure, and the same for plan and execution.
+
+A key that may change while the guest runs goes into the active section, everything else waits in `[PENDING]` for the
+next cold boot. Volumes are never lost on the way: a disk that is replaced or taken out becomes `unusedN`; only
+deleting `unusedN` (or a cloud-init medium, which can be made again) gives a volume up.
+Source of the rules: update_vm_api and vmconfig_* of PVE::QemuServer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tarmac.model.disk import BUS_COUNTS
+from tarmac.model.errors import InvalidInput
+from tarmac.model.parse import UNKNOWN, parse_value
+from tarmac.model.settings import find_setting
+from tarmac.model.vm import VmConfig
+
+ALWAYS_LIVE = frozenset({"any", "cloudinit"})
+_DRIVE = re.compile(rf"({'|'.join(BUS_COUNTS)})\d+")
+_UNUSED = re.compile(r"unused\d+")
+
+
+@dataclass(slots=True, kw_only=True)
+class Change:
+    """The sections of the configuration after a change, what it gives up, and what must happen in the running guest."""
+
+    current: dict[str, str]
+    pending: dict[str, str]
+    pending_delete: list[str]
+    live: list[str] = field(default_factory=list)
+    waits: list[str] = field(default_factory=list)
+    freed: list[str] = field(default_factory=list)
+
+    def effects(self, before: Mapping[str, str]) -> tuple[str, ...]:
+        """Lines for people: old value, new value, at once or at the next start."""
+        lines = [f"{key}: {before.get(key, '(default)')} -> {self.current.get(key, '(default)')}" for key in self.live]
+        lines += [
+            f"{key}: {before.get(key, '(default)')} -> {self.pending.get(key, '(default)')} at the next cold boot"
+            for key in self.waits
+        ]
+        return (*lines, *(f"{volid} is removed and lost" for volid in self.freed))
+
+
+def is_drive(key: str) -> bool:
+    """Whether a key names a disk or CD-ROM drive."""
+    return _DRIVE.fullmatch(key) is not None
+
+
+def change_config(
+    *,
+    current: Mapping[str, str],
+    pending: Mapping[str, str],
+    pending_delete: Iterable[str],
+    running: bool,
+    set_: Mapping[str, str],
+    delete: Iterable[str] = (),
+    revert: Iterable[str] = (),
+    live_keys: Iterable[str] = (),
+) -> Change:
+    """The outcome of setting, deleting and reverting keys. `live_keys`: keys that the caller can change in the running
+    guest although their class does not say so (a CD-ROM's medium).
+
+    Raises InvalidInput for an unknown key to delete and a key both set and deleted."""
+    deletes = list(dict.fromkeys(delete))
+    _check(set_, deletes, current, pending)
+    change = Change(current=dict(current), pending=dict(pending), pending_delete=list(pending_delete))
+    for key in revert:
+        change.pending.pop(key, None)
+        _discard(change.pending_delete, key)
+    at_once = set(live_keys)
+    for key, text in set_.items():
+        _discard(change.pending_delete, key)
+        if change.current.get(key) == text:
+            change.pending.pop(key, None)
+        elif not running or key in at_once or _is_live(key):
+            change.pending.pop(key, None)
+            apply_set(change, key, text)
+            change.live.append(key)
+        else:
+            change.pending[key] = text
+            change.waits.append(key)
+    for key in deletes:
+        change.pending.pop(key, None)
+        if key not in change.current:
+            continue
+        if not running or key in at_once or _is_live(key):
+            apply_delete(change, key)
+            change.live.append(key)
+        else:
+            if key not in change.pending_delete:
+                change.pending_delete.append(key)
+            change.waits.append(key)
+    return change
+
+
+def apply_pending(
+    current: Mapping[str, str], pending: Mapping[str, str], pending_delete: Iterable[str]
+) -> Change:
+    """What a cold boot makes of the pending section: all of it comes into force."""
+    change = Change(current=dict(current), pending={}, pending_delete=[])
+    for key in pending_delete:
+        if key in change.current:
+            apply_delete(change, key)
+    for key, text in pending.items():
+        apply_set(change, key, text)
+    return change
+
+
+def apply_set(change: Change, key: str, text: str) -> None:
+    """Put a key into the active section; the volume that it replaces becomes unused."""
+    if is_drive(key) and key in change.current and _volume(key, change.current[key]) != _volume(key, text):
+        _keep_volume(change, key)
+    if _UNUSED.fullmatch(key) is None:
+        _claim_unused(change, _volume(key, text))
+    change.current[key] = text
+
+
+def apply_delete(change: Change, key: str) -> None:
+    """Take a key out of the active section; see the module's rule on volumes."""
+    if _UNUSED.fullmatch(key) is not None:
+        change.freed.append(change.current[key].split(",", 1)[0])
+    elif is_drive(key):
+        _keep_volume(change, key)
+    change.current.pop(key, None)
+
+
+def _keep_volume(change: Change, key: str) -> None:
+    setting = find_setting(VmConfig, key)
+    assert setting is not None
+    disk = parse_value(setting[0], change.current[key], lenient=True)
+    if disk.volume is None:
+        return
+    if disk.is_cloudinit:
+        change.freed.append(disk.file)
+    elif not disk.is_cdrom:
+        free = next(i for i in range(256) if f"unused{i}" not in change.current)
+        change.current[f"unused{free}"] = disk.file
+
+
+def _claim_unused(change: Change, volume: str | None) -> None:
+    """A volume that is attached again is unused no longer."""
+    for key in [k for k, v in change.current.items() if _UNUSED.fullmatch(k) and v.split(",", 1)[0] == volume]:
+        del change.current[key]
+
+
+def _volume(key: str, text: str) -> str | None:
+    if not is_drive(key):
+        return None
+    setting = find_setting(VmConfig, key)
+    assert setting is not None
+    file: str = parse_value(setting[0], text, lenient=True).file
+    return file
+
+
+def _is_live(key: str) -> bool:
+    found = find_setting(VmConfig, key)
+    return found is not None and found[0].limits.hotplug in ALWAYS_LIVE
+
+
+def _check(
+    set_: Mapping[str, str], deletes: Iterable[str], current: Mapping[str, str], pending: Mapping[str, str]
+) -> None:
+    problems: dict[str, str] = {}
+    for key in deletes:
+        if key in set_:
+            problems[key] = "duplicate parameter: the same key is set and deleted"
+        elif find_setting(VmConfig, key) is None and key not in current and key not in pending:
+            problems["delete"] = f"unknown key '{key}' - {UNKNOWN}"
+    if problems:
+        raise InvalidInput(
+            "Parameter verification failed.",
+            evidence="; ".join(f"{k}: {v}" for k, v in problems.items()),
+            parameters=problems,
+        )
+
+
+def _discard(keys: list[str], key: str) -> None:
+    if key in keys:
+        keys.remove(key)

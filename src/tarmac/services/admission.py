@@ -1,0 +1,30 @@
+"""May this guest start here? First form: its memory must exist. (Reservations and pools come with resource pools.)"""
+
+from __future__ import annotations
+
+import psutil
+
+from tarmac.model.errors import Fix, HostFailure
+from tarmac.model.units import MIB, human_size
+from tarmac.model.vm import VmConfig
+
+KEEP_FREE = 128 * MIB  # what the host itself needs to go on
+
+
+def check_memory(vmid: int, config: VmConfig) -> None:
+    """Raises HostFailure when the host cannot carry the guest's memory now."""
+    wanted = config.memory_mib * MIB
+    host = psutil.virtual_memory()
+    if wanted + KEEP_FREE <= host.available:
+        return
+    fits = max(0, (host.available - KEEP_FREE) // MIB)
+    raise HostFailure(
+        f"not enough memory to start VM {vmid}: it needs {human_size(wanted)}, {human_size(host.available)} are free",
+        code="memory-short",
+        cause="the guests that run here and the host itself take the rest",
+        evidence=f"memory: {config.memory_mib} MiB; host: {human_size(host.total)} in all",
+        fixes=[
+            Fix(text="stop another guest"),
+            Fix(text=f"give the guest at most {fits} MiB", action="PUT .../config", parameters={"memory": str(fits)}),
+        ],
+    )

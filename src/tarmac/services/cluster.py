@@ -1,0 +1,119 @@
+"""What the cluster shows of everything: resources and membership, answered from memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tarmac.model.lifecycle import State
+from tarmac.model.units import parse_size
+from tarmac.model.vm import VmConfig
+from tarmac.services.access import Access, Identity
+from tarmac.services.guests import Guest, Guests
+from tarmac.services.nodes import Nodes
+
+_SEEN_BY = ("VM.Audit",)
+
+
+class Cluster:
+    """Rows of `GET /cluster/resources` and `GET /cluster/status`."""
+
+    def __init__(
+        self, *, guests: Guests, nodes: Nodes, access: Access, storages: Callable[[], list[dict[str, Any]]]
+    ) -> None:
+        self._guests = guests
+        self._nodes = nodes
+        self._access = access
+        self._storages = storages
+        self._fixed: dict[int, tuple[int, dict[str, Any]]] = {}
+
+    def resources(self, identity: Identity, kind: str | None = None) -> list[dict[str, Any]]:
+        """All rows that the caller may see, optionally of one type (`vm`, `node`, `storage`, `sdn`)."""
+        rows: list[dict[str, Any]] = []
+        if kind in (None, "vm"):
+            allowed = self._access.filter(identity, "/vms/{}", _SEEN_BY)
+            rows += [self.guest_row(guest) for guest in self._guests if allowed(guest.vmid)]
+        if kind in (None, "node"):
+            rows.append(self._nodes.summary())
+        if kind in (None, "storage"):
+            may = self._access.filter(identity, "/storage/{}", ("Datastore.Audit", "Datastore.AllocateSpace"))
+            rows += [
+                {**row, "id": f"storage/{self._nodes.node}/{row['storage']}", "type": "storage", "node": self._nodes.node}
+                for row in self._storages()
+                if may(row["storage"])
+            ]
+        return rows
+
+    def guest_row(self, guest: Guest) -> dict[str, Any]:
+        """One guest as a resource: what its configuration fixes (kept until it changes) and what is observed now."""
+        kept = self._fixed.get(guest.vmid)
+        if kept is None or kept[0] != guest.revision:
+            kept = self._fixed[guest.vmid] = (guest.revision, _fixed(guest, self._nodes.node))
+        return {**kept[1], **observed(guest)}
+
+    def forget(self, vmid: int) -> None:
+        self._fixed.pop(vmid, None)
+
+    def status(self) -> list[dict[str, Any]]:
+        """A standalone node is one entry; numbers, not booleans, because clients assert them."""
+        node = self._nodes.node
+        return [
+            {
+                "type": "node",
+                "id": f"node/{node}",
+                "name": node,
+                "ip": self._nodes.address(),
+                "local": 1,
+                "nodeid": 0,
+                "online": 1,
+                "level": "",
+            }
+        ]
+
+
+def _fixed(guest: Guest, node: str) -> dict[str, Any]:
+    config = guest.config
+    row: dict[str, Any] = {
+        "id": f"qemu/{guest.vmid}",
+        "type": "qemu",
+        "vmid": guest.vmid,
+        "node": node,
+        "name": guest.name,
+        "template": int(guest.template),
+        "maxcpu": config.vcpus or config.sockets * config.cores,
+        "maxmem": memory_bytes(config),
+        "maxdisk": boot_disk_bytes(config),
+    }
+    if config.tags:
+        row["tags"] = ";".join(config.tags)
+    return row
+
+
+def observed(guest: Guest) -> dict[str, Any]:
+    """What changes by itself: the state and the last sample of usage."""
+    usage = guest.usage
+    running = guest.state is not State.STOPPED
+    return {
+        "status": "running" if running else "stopped",
+        "uptime": int(usage.get("uptime", 0)) if running else 0,
+        "cpu": usage.get("cpu", 0.0) if running else 0,
+        "mem": int(usage.get("mem", 0)) if running else 0,
+        "disk": 0,
+        "netin": int(usage.get("netin", 0)) if running else 0,
+        "netout": int(usage.get("netout", 0)) if running else 0,
+        "diskread": int(usage.get("diskread", 0)) if running else 0,
+        "diskwrite": int(usage.get("diskwrite", 0)) if running else 0,
+    }
+
+
+def memory_bytes(config: VmConfig) -> int:
+    return config.memory_mib * 1024 * 1024
+
+
+def boot_disk_bytes(config: VmConfig) -> int:
+    """The size of the first boot disk, as Proxmox's `maxdisk`."""
+    for key in config.boot_devices():
+        disk = config.disk(key)
+        if disk is not None and disk.size and not disk.is_cdrom:
+            return parse_size(disk.size)
+    return 0

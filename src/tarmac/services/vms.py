@@ -1,0 +1,238 @@
+"""The verbs of a guest's life: start, stop, shutdown, reboot, reset, suspend, resume, delete.
+
+Each is a job: planned by `model.lifecycle`'s table and the guest's state at its turn, executed by `services.runtime`.
+Configuration changes are in `services.vm_config`, creation in `services.vm_create`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tarmac.model import lifecycle
+from tarmac.model.errors import Denied, Fix
+from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.lifecycle import Verb
+from tarmac.services.access import Identity
+from tarmac.services.admission import check_memory
+from tarmac.services.guests import Guest, Guests
+from tarmac.services.jobs import Jobs
+from tarmac.services.runtime import Runtime
+from tarmac.services.steps import Registry, StepContext
+from tarmac.services.volumes import Volumes
+
+Started = str | Plan
+STOP_SECONDS = 30
+SHUTDOWN_SECONDS = 60
+
+
+class Vms:
+    """Starts jobs on guests; what they do to the host is `runtime`'s."""
+
+    def __init__(self, *, guests: Guests, jobs: Jobs, runtime: Runtime, volumes: Volumes, registry: Registry) -> None:
+        self._guests = guests
+        self._jobs = jobs
+        self._runtime = runtime
+        self._volumes = volumes
+        registry.step("guest-launch", self._do_launch, self._undo_launch)
+        registry.step("guest-stop", self._do_stop)
+        registry.step("guest-shutdown", self._do_shutdown)
+        registry.step("guest-reset", self._do_reset)
+        registry.step("guest-suspend", self._do_suspend)
+        registry.step("guest-resume", self._do_resume)
+        registry.step("guest-forget", self._do_forget, commits=True)
+        registry.step("guest-clean", self._do_clean)
+        registry.kind("qmstart", self._plan_start)
+        registry.kind("qmstop", self._plan_stop, recover="resume")
+        registry.kind("qmshutdown", self._plan_shutdown, recover="resume")
+        registry.kind("qmreboot", self._plan_reboot, recover="resume")
+        registry.kind("qmreset", self._plan_simple(Verb.RESET))
+        registry.kind("qmpause", self._plan_simple(Verb.SUSPEND))
+        registry.kind("qmresume", self._plan_simple(Verb.RESUME))
+        registry.kind("qmdestroy", self._plan_delete, recover="resume")
+
+    # -- verbs --------------------------------------------------------------------------------------------------
+
+    async def start(self, identity: Identity, vmid: int, *, dryrun: bool = False) -> Started:
+        """`qmstart`. That the guest runs already fails the task, not the call, as in Proxmox."""
+        return await self._begin(identity, "qmstart", vmid, {}, dryrun)
+
+    async def stop(
+        self, identity: Identity, vmid: int, *, timeout: int | None = None, overrule: bool = False, dryrun: bool = False
+    ) -> Started:
+        """`qmstop`: QEMU ends at once, as if the power went. `overrule` cancels shutdowns of the guest under way."""
+        if overrule and not dryrun:
+            await self._cancel(vmid, "qmshutdown")
+        return await self._begin(identity, "qmstop", vmid, {"timeout": timeout or STOP_SECONDS}, dryrun)
+
+    async def shutdown(
+        self,
+        identity: Identity,
+        vmid: int,
+        *,
+        timeout: int | None = None,
+        force: bool = False,
+        dryrun: bool = False,
+    ) -> Started:
+        """`qmshutdown`: agent or ACPI; after `timeout` seconds a failure, or with `force` the power is cut."""
+        args = {"timeout": SHUTDOWN_SECONDS if timeout is None else timeout, "force": force}
+        return await self._begin(identity, "qmshutdown", vmid, args, dryrun)
+
+    async def reboot(
+        self, identity: Identity, vmid: int, *, timeout: int | None = None, dryrun: bool = False
+    ) -> Started:
+        """`qmreboot`: shut down and start again, so that pending changes come into force."""
+        args = {"timeout": SHUTDOWN_SECONDS if timeout is None else timeout}
+        return await self._begin(identity, "qmreboot", vmid, args, dryrun, Verb.REBOOT)
+
+    async def reset(self, identity: Identity, vmid: int, *, dryrun: bool = False) -> Started:
+        return await self._begin(identity, "qmreset", vmid, {}, dryrun, Verb.RESET)
+
+    async def suspend(self, identity: Identity, vmid: int, *, dryrun: bool = False) -> Started:
+        """`qmpause`: the CPUs stop, memory stays. (Suspending to disk is refused by the face until it is built.)"""
+        return await self._begin(identity, "qmpause", vmid, {}, dryrun, Verb.SUSPEND)
+
+    async def resume(self, identity: Identity, vmid: int, *, dryrun: bool = False) -> Started:
+        return await self._begin(identity, "qmresume", vmid, {}, dryrun, Verb.RESUME)
+
+    async def delete(
+        self, identity: Identity, vmid: int, *, unreferenced: bool = False, dryrun: bool = False
+    ) -> Started:
+        """`qmdestroy`: the configuration first, then the volumes nothing refers to any more. Raises WrongState for a
+        running guest, Denied for a protected one."""
+        guest = self._guests.get(vmid)
+        self._check_unprotected(guest)
+        return await self._begin(identity, "qmdestroy", vmid, {"unreferenced": unreferenced}, dryrun, Verb.DELETE)
+
+    async def _begin(
+        self,
+        identity: Identity,
+        kind: str,
+        vmid: int,
+        args: Mapping[str, Any],
+        dryrun: bool,
+        verb: Verb | None = None,
+    ) -> Started:
+        """Submit; a `verb` that the present state forbids is refused now, unless work that may change it is queued."""
+        guest = self._guests.get(vmid)
+        if verb is not None and self._jobs.lock_of(f"guest/{vmid}") is None:
+            lifecycle.after(guest.state, verb, vmid)
+        full = {"vmid": vmid, **args}
+        if dryrun:
+            return await self._jobs.plan(kind, full)
+        return await self._jobs.submit(
+            kind, id=str(vmid), user=identity.name, args=full, queues=[f"guest/{vmid}"]
+        )
+
+    async def _cancel(self, vmid: int, kind: str) -> None:
+        for record in self._jobs.running():
+            if record.kind == kind and record.id == str(vmid):
+                await self._jobs.cancel(record.upid)
+
+    @staticmethod
+    def _check_unprotected(guest: Guest) -> None:
+        if guest.config.protection:
+            raise Denied(
+                f"can't remove VM {guest.vmid} - protection mode enabled",
+                code="protected",
+                cause="the guest's configuration has protection=1",
+                evidence="protection: 1",
+                fixes=[Fix(text="set protection to 0 first", action="PUT .../config", parameters={"protection": "0"})],
+            )
+
+    # -- plans --------------------------------------------------------------------------------------------------
+
+    async def _plan_start(self, args: Mapping[str, Any]) -> Plan:
+        guest = self._guests.get(args["vmid"])
+        lifecycle.after(guest.state, Verb.START, guest.vmid)
+        config = guest.file.with_pending_applied()
+        await self._runtime.check(guest, config)
+        check_memory(guest.vmid, config)
+        return Plan(steps=(*await self._volumes.plan_start(guest.vmid, config), self._launch_step(guest)))
+
+    def _launch_step(self, guest: Guest) -> PlannedStep:
+        return PlannedStep(step="guest-launch", title=f"start QEMU for guest {guest.vmid}", args={"vmid": guest.vmid})
+
+    async def _plan_stop(self, args: Mapping[str, Any]) -> Plan:
+        guest = self._guests.get(args["vmid"])
+        lifecycle.after(guest.state, Verb.STOP, guest.vmid)
+        return Plan(
+            steps=(PlannedStep(step="guest-stop", title=f"stop guest {guest.vmid}", args=dict(args)),),
+            effects=("the guest loses its power; what it had not written to disk is lost",),
+        )
+
+    async def _plan_shutdown(self, args: Mapping[str, Any]) -> Plan:
+        guest = self._guests.get(args["vmid"])
+        lifecycle.after(guest.state, Verb.SHUTDOWN, guest.vmid)
+        title = f"ask guest {guest.vmid} to shut down (up to {args['timeout']} s)"
+        return Plan(steps=(PlannedStep(step="guest-shutdown", title=title, args=dict(args)),))
+
+    async def _plan_reboot(self, args: Mapping[str, Any]) -> Plan:
+        guest = self._guests.get(args["vmid"])
+        lifecycle.after(guest.state, Verb.REBOOT, guest.vmid)
+        title = f"ask guest {guest.vmid} to shut down (up to {args['timeout']} s)"
+        down = PlannedStep(step="guest-shutdown", title=title, args={**args, "force": False})
+        config = guest.file.with_pending_applied()
+        return Plan(steps=(down, *await self._volumes.plan_start(guest.vmid, config), self._launch_step(guest)))
+
+    def _plan_simple(self, verb: Verb) -> Any:
+        async def plan(args: Mapping[str, Any]) -> Plan:
+            guest = self._guests.get(args["vmid"])
+            lifecycle.after(guest.state, verb, guest.vmid)
+            step = PlannedStep(step=f"guest-{verb}", title=f"{verb} guest {guest.vmid}", args={"vmid": guest.vmid})
+            return Plan(steps=(step,))
+
+        return plan
+
+    async def _plan_delete(self, args: Mapping[str, Any]) -> Plan:
+        guest = self._guests.get(args["vmid"])
+        lifecycle.after(guest.state, Verb.DELETE, guest.vmid)
+        self._check_unprotected(guest)
+        owned = await self._volumes.owned(guest, unreferenced=bool(args.get("unreferenced")))
+        frees = tuple(
+            PlannedStep(step="volume-free", title=f"remove {volid}", args={"volid": volid}) for volid in owned
+        )
+        forget = PlannedStep(
+            step="guest-forget", title=f"remove the configuration of guest {guest.vmid}", args={"vmid": guest.vmid}
+        )
+        clean = PlannedStep(step="guest-clean", title="remove what is left of it", args={"vmid": guest.vmid})
+        return Plan(steps=(forget, *frees, clean), effects=tuple(f"{volid} is lost" for volid in owned))
+
+    # -- steps --------------------------------------------------------------------------------------------------
+
+    async def _do_launch(self, ctx: StepContext, vmid: int) -> dict[str, Any]:
+        guest = self._guests.get(vmid)
+        if ctx.resumed and guest.process is not None:
+            return {"pid": guest.process.record.pid}
+        await self._guests.apply_pending(guest, user=ctx.user)
+        return await self._runtime.launch(guest, ctx.log)
+
+    async def _undo_launch(self, ctx: StepContext, vmid: int) -> None:
+        guest = self._guests.find(vmid)
+        if guest is not None:
+            await self._runtime.stop(guest, 10)
+
+    async def _do_stop(self, ctx: StepContext, vmid: int, timeout: int) -> None:
+        await self._runtime.stop(self._guests.get(vmid), timeout)
+
+    async def _do_shutdown(self, ctx: StepContext, vmid: int, timeout: int, force: bool) -> None:
+        await self._runtime.shutdown(self._guests.get(vmid), timeout, force=force, log=ctx.log)
+
+    async def _do_reset(self, ctx: StepContext, vmid: int) -> None:
+        await self._runtime.monitor(self._guests.get(vmid)).system_reset()
+
+    async def _do_suspend(self, ctx: StepContext, vmid: int) -> None:
+        guest = self._guests.get(vmid)
+        await self._runtime.monitor(guest).stop()
+        await self._runtime.observe(guest)
+
+    async def _do_resume(self, ctx: StepContext, vmid: int) -> None:
+        guest = self._guests.get(vmid)
+        await self._runtime.monitor(guest).cont()
+        await self._runtime.observe(guest)
+
+    async def _do_forget(self, ctx: StepContext, vmid: int) -> None:
+        await self._guests.remove(vmid)
+
+    async def _do_clean(self, ctx: StepContext, vmid: int) -> None:
+        await self._runtime.forget(vmid)
