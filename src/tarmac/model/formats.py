@@ -58,9 +58,16 @@ _pattern("pve-configid", r"[a-zA-Z][a-zA-Z0-9_-]+", "value does not look like a 
 _pattern("pve-bridge-id", r"[a-zA-Z0-9_.:-]+", "value does not look like a valid bridge name", 15)
 _pattern("pve-tag", r"[a-zA-Z0-9_][a-zA-Z0-9_+.-]*", "invalid characters in tag", 128)
 _pattern("disk-size", r"\d{1,15}(\.\d{1,9})?[KMGT]?", "value does not look like a valid disk size")
-_pattern("pve-phys-bits", r"host|3[2-9]|[45]\d|6[0-4]", "value must be 'host' or a number from 32 to 64")
+_pattern("pve-phys-bits", r"host|[89]|[1-5]\d|6[0-4]", "value must be an integer between 8 and 64 or 'host'")
 _pattern("urlencoded", r"[-%a-zA-Z0-9_.!~*'()]*", "value is not properly URL-encoded", 1 << 20)
 _pattern("pve-cpuset", r"\d{1,5}(-\d{1,5})?([,\s]+\d{1,5}(-\d{1,5})?)*", "value is not a list of CPU numbers")
+
+
+_pattern(
+    "pve-hotplug-features",
+    r"[01]|(network|disk|cpu|memory|usb|cloudinit)([,;\s]+(network|disk|cpu|memory|usb|cloudinit))*",
+    "unable to parse hotplug option",
+)
 
 
 @register("pve-vmid")
