@@ -108,9 +108,7 @@ async def test_one_queue_keeps_the_order_of_asking(tmp_path: Path) -> None:
     world = World()
     async with engine(tmp_path, world) as jobs:
         args = [{"things": [str(i)], "wait": 0 if i else 1} for i in range(5)]
-        upids = [
-            await jobs.submit("undoable", id="100", user="u@pve", args=a, queues=["guest/100"]) for a in args
-        ]
+        upids = [await jobs.submit("undoable", id="100", user="u@pve", args=a, queues=["guest/100"]) for a in args]
         while jobs.running()[0].waits_for is None:
             await asyncio.sleep(0)
         assert jobs.running()[0].waits_for == upids[0]

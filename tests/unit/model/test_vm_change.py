@@ -1,0 +1,101 @@
+"""What a change of configuration does to the sections and the volumes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tarmac.model.errors import InvalidInput
+from tarmac.model.vm_change import Change, apply_pending, change_config
+
+DISK = "local:100/vm-100-disk-0.qcow2,size=1G"
+OTHER = "local:100/vm-100-disk-1.qcow2,size=2G"
+
+
+def change(current: dict[str, str], **given_: Any) -> Change:
+    return change_config(
+        **{"current": current, "pending": {}, "pending_delete": [], "running": False, "set_": {}} | given_
+    )
+
+
+def test_a_stopped_guest_takes_everything_at_once() -> None:
+    done = change({"cores": "1"}, set_={"cores": "2", "memory": "512"})
+    assert (done.current, done.pending) == ({"cores": "2", "memory": "512"}, {})
+    assert done.live == ["cores", "memory"]
+
+
+def test_a_running_guest_keeps_what_it_runs_with() -> None:
+    done = change({"cores": "1", "name": "a"}, running=True, set_={"cores": "2", "name": "b"})
+    assert (done.current, done.pending) == ({"cores": "1", "name": "b"}, {"cores": "2"})
+    assert done.effects({"cores": "1", "name": "a"}) == ("name: a -> b", "cores: 1 -> 2 at the next cold boot")
+
+
+def test_setting_the_active_value_again_clears_what_was_pending() -> None:
+    done = change({"cores": "1"}, running=True, pending={"cores": "4"}, set_={"cores": "1"})
+    assert done.pending == {}
+
+
+def test_revert_forgets_pending_sets_and_deletes() -> None:
+    done = change(
+        {"cores": "1", "boot": "c"}, pending={"cores": "4"}, pending_delete=["boot"], revert=["cores", "boot"]
+    )
+    assert (done.pending, done.pending_delete) == ({}, [])
+
+
+def test_a_disk_taken_out_becomes_unused_and_only_then_can_be_given_up() -> None:
+    out = change({"scsi0": DISK}, delete=["scsi0"])
+    assert out.current == {"unused0": "local:100/vm-100-disk-0.qcow2"} and out.freed == []
+    gone = change(out.current, delete=["unused0"])
+    assert gone.current == {} and gone.freed == ["local:100/vm-100-disk-0.qcow2"]
+
+
+def test_a_replaced_disk_becomes_unused_and_comes_back() -> None:
+    done = change({"scsi0": DISK}, set_={"scsi0": OTHER})
+    assert done.current == {"scsi0": OTHER, "unused0": "local:100/vm-100-disk-0.qcow2"}
+    back = change(done.current, set_={"scsi1": DISK})
+    assert back.current == {"scsi0": OTHER, "scsi1": DISK}
+
+
+def test_options_of_a_disk_change_without_losing_it() -> None:
+    assert change({"scsi0": DISK}, set_={"scsi0": DISK + ",ssd=1"}).current == {"scsi0": DISK + ",ssd=1"}
+
+
+def test_cdroms_leave_nothing_and_cloudinit_media_are_given_up() -> None:
+    current = {"ide2": "local:iso/x.iso,media=cdrom", "ide0": "local:100/vm-100-cloudinit.qcow2,media=cdrom"}
+    done = change(current, delete=["ide2", "ide0"])
+    assert done.current == {} and done.freed == ["local:100/vm-100-cloudinit.qcow2"]
+
+
+@pytest.mark.parametrize("bad", [{"delete": ["cores"], "set_": {"cores": "2"}}, {"delete": ["nonsense"]}])
+def test_what_makes_no_sense_is_refused_by_name(bad: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        change({}, **bad)
+    assert set(caught.value.parameters) & {"cores", "delete"}
+
+
+KEYS = st.sampled_from(["cores", "memory", "name", "scsi0", "scsi1", "virtio0", "onboot"])
+VOLUMES = st.sampled_from([DISK, OTHER, "local:100/vm-100-disk-2.qcow2"])
+
+
+@st.composite
+def settings(draw: st.DrawFn) -> dict[str, str]:
+    keys = draw(st.sets(KEYS))
+    return {k: draw(VOLUMES) if k[-1].isdigit() else {"name": "a", "onboot": "1"}.get(k, "16") for k in keys}
+
+
+def volumes(texts: dict[str, str]) -> set[str]:
+    return {t.split(",")[0] for t in texts.values() if ":" in t}
+
+
+@given(current=settings(), new=settings(), running=st.booleans(), data=st.data())
+def test_no_volume_is_ever_lost(
+    current: dict[str, str], new: dict[str, str], running: bool, data: st.DataObject
+) -> None:
+    delete = data.draw(st.sets(KEYS).map(lambda keys: sorted(keys - set(new))))
+    done = change(current, set_=new, delete=delete, running=running)
+    booted = apply_pending(done.current, done.pending, done.pending_delete)
+    assert volumes(current) | volumes(new) <= volumes(booted.current) | set(booted.freed)
+    assert not booted.freed and not booted.pending
