@@ -29,7 +29,7 @@ class Change:
 
     current: dict[str, str]
     pending: dict[str, str]
-    pending_delete: list[str]
+    pending_delete: dict[str, bool]
     live: list[str] = field(default_factory=list)
     waits: list[str] = field(default_factory=list)
     freed: list[str] = field(default_factory=list)
@@ -53,7 +53,7 @@ def change_config(
     *,
     current: Mapping[str, str],
     pending: Mapping[str, str],
-    pending_delete: Iterable[str],
+    pending_delete: Mapping[str, bool],
     running: bool,
     set_: Mapping[str, str],
     delete: Iterable[str] = (),
@@ -66,13 +66,13 @@ def change_config(
     Raises InvalidInput for an unknown key to delete and a key both set and deleted."""
     deletes = list(dict.fromkeys(delete))
     _check(set_, deletes, current, pending)
-    change = Change(current=dict(current), pending=dict(pending), pending_delete=list(pending_delete))
+    change = Change(current=dict(current), pending=dict(pending), pending_delete=dict(pending_delete))
     for key in revert:
         change.pending.pop(key, None)
-        _discard(change.pending_delete, key)
+        change.pending_delete.pop(key, None)
     at_once = set(live_keys)
     for key, text in set_.items():
-        _discard(change.pending_delete, key)
+        change.pending_delete.pop(key, None)
         if change.current.get(key) == text:
             change.pending.pop(key, None)
         elif not running or key in at_once or _is_live(key):
@@ -90,17 +90,14 @@ def change_config(
             apply_delete(change, key)
             change.live.append(key)
         else:
-            if key not in change.pending_delete:
-                change.pending_delete.append(key)
+            change.pending_delete.setdefault(key, False)
             change.waits.append(key)
     return change
 
 
-def apply_pending(
-    current: Mapping[str, str], pending: Mapping[str, str], pending_delete: Iterable[str]
-) -> Change:
+def apply_pending(current: Mapping[str, str], pending: Mapping[str, str], pending_delete: Iterable[str]) -> Change:
     """What a cold boot makes of the pending section: all of it comes into force."""
-    change = Change(current=dict(current), pending={}, pending_delete=[])
+    change = Change(current=dict(current), pending={}, pending_delete={})
     for key in pending_delete:
         if key in change.current:
             apply_delete(change, key)
@@ -175,8 +172,3 @@ def _check(
             evidence="; ".join(f"{k}: {v}" for k, v in problems.items()),
             parameters=problems,
         )
-
-
-def _discard(keys: list[str], key: str) -> None:
-    if key in keys:
-        keys.remove(key)

@@ -17,7 +17,7 @@ OTHER = "local:100/vm-100-disk-1.qcow2,size=2G"
 
 def change(current: dict[str, str], **given_: Any) -> Change:
     return change_config(
-        **{"current": current, "pending": {}, "pending_delete": [], "running": False, "set_": {}} | given_
+        **{"current": current, "pending": {}, "pending_delete": {}, "running": False, "set_": {}} | given_
     )
 
 
@@ -40,9 +40,9 @@ def test_setting_the_active_value_again_clears_what_was_pending() -> None:
 
 def test_revert_forgets_pending_sets_and_deletes() -> None:
     done = change(
-        {"cores": "1", "boot": "c"}, pending={"cores": "4"}, pending_delete=["boot"], revert=["cores", "boot"]
+        {"cores": "1", "boot": "c"}, pending={"cores": "4"}, pending_delete={"boot": False}, revert=["cores", "boot"]
     )
-    assert (done.pending, done.pending_delete) == ({}, [])
+    assert (done.pending, done.pending_delete) == ({}, {})
 
 
 def test_a_disk_taken_out_becomes_unused_and_only_then_can_be_given_up() -> None:
