@@ -27,7 +27,7 @@ from tarmac.model.job import Plan
 from tarmac.model.settings import Setting, settings_of
 
 if TYPE_CHECKING:
-    from aiohttp import web
+    from aiohttp.web_request import BaseRequest
 
     from tarmac.services.registry import Services
 
@@ -64,6 +64,13 @@ class Paged:
 
     items: Sequence[Any]
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """`data` that is JSON already: a long list that a service keeps encoded row by row."""
+
+    json: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +155,11 @@ class Endpoint:
         return self.path.replace("...}", "}")
 
     @property
+    def public(self) -> bool:
+        """Whether it is answered without a login."""
+        return self.allow is Allow.everybody
+
+    @property
     def changes(self) -> bool:
         """Whether it changes anything (so `dryrun` applies and the request is logged)."""
         return self.method != "GET"
@@ -179,7 +191,7 @@ class Call:
     sent: Mapping[str, str] = field(default_factory=dict)
     wait: float | None = None
     dryrun: bool = False
-    request: web.Request | None = None
+    request: BaseRequest | None = None
 
     @property
     def user(self) -> str:
@@ -192,7 +204,7 @@ class Call:
         return self.identity.token or None
 
     @property
-    def http(self) -> web.Request:
+    def http(self) -> BaseRequest:
         """The raw request, for what streams."""
         assert self.request is not None, "this call did not come over HTTP"
         return self.request

@@ -1,0 +1,104 @@
+"""Replies as bytes: the envelope, the exact content type, compression, the headers that every reply has."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import enum
+import zlib
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from tarmac.faces.api.declare import Encoded, Paged
+from tarmac.faces.api.errors import body_of, reason_of, status_of
+from tarmac.model.errors import TarmacError, Unauthenticated
+from tarmac.model.job import Plan
+
+JSON = "application/json;charset=UTF-8"
+GZIP_ABOVE = 1024
+OFF_LOOP_ABOVE = 64 * 1024
+HEADERS = {
+    "Server": "tarmac",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
+}
+encode = msgspec.json.Encoder().encode
+
+
+def envelope(result: Any, extra: Mapping[str, Any] | None = None) -> bytes:
+    """A handler's result as `{"data": ...}` with `total` beside it where it has one, and `extra` fields."""
+    body: dict[str, Any] = {}
+    if isinstance(result, Paged):
+        body["data"], body["total"] = plain(result.items), result.total
+    elif isinstance(result, Encoded):
+        body["data"] = msgspec.Raw(result.json)
+    else:
+        body["data"] = plain(result)
+    return encode({**body, **(extra or {})})
+
+
+def plain(value: Any) -> Any:
+    """A value as the JSON that Proxmox's clients expect: booleans are 1 and 0, texts and numbers as they are."""
+    if isinstance(value, (str, int, float)) and not isinstance(value, (bool, enum.Enum)) or value is None:
+        return value
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, enum.Enum):
+        return plain(value.value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, Plan):
+        return plain(value.as_record())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    return str(value)
+
+
+async def reply(body: bytes, *, status: int = 200, reason: str = "", gzip: bool = False) -> web.Response:
+    """A JSON response. Compressed when the client takes it and it pays; off the loop when that takes long."""
+    response = web.Response(
+        status=status,
+        reason=reason or _standard(status),
+        headers={**HEADERS, "Content-Type": JSON},
+    )
+    if gzip and len(body) > GZIP_ABOVE:
+        packed = await asyncio.to_thread(_gzip, body) if len(body) > OFF_LOOP_ABOVE else _gzip(body)
+        response.headers["Content-Encoding"] = "gzip"
+        response.headers["Vary"] = "Accept-Encoding"
+        response.body = packed
+    else:
+        response.body = body
+    return response
+
+
+async def error_reply(problem: TarmacError, *, extjs: bool = False, gzip: bool = False) -> web.Response:
+    """An error as a response. The connection is closed after it, as Proxmox does. A missing or wrong login has an
+    empty body; a failed `POST /access/ticket` is told from it by its code and has a body like the others."""
+    status, reason = status_of(problem), reason_of(problem.message)
+    if status == 401 and isinstance(problem, Unauthenticated) and problem.error_code != "authentication-failure":
+        response = web.Response(status=401, reason=reason or "No ticket", headers=HEADERS)
+    elif extjs:
+        body = {**body_of(problem), "success": 0, "status": status}
+        response = await reply(encode(plain(body)), gzip=gzip)
+    else:
+        response = await reply(encode(plain(body_of(problem))), status=status, reason=reason, gzip=gzip)
+    response.force_close()
+    return response
+
+
+def _gzip(body: bytes) -> bytes:
+    packer = zlib.compressobj(4, zlib.DEFLATED, 31)
+    return packer.compress(body) + packer.flush()
+
+
+def _standard(status: int) -> str:
+    return HTTPStatus(status).phrase
