@@ -1,0 +1,165 @@
+"""Our own disk images and `qemu-img`: create, grow, copy. Foreign images are the jail's business.
+
+Every call names the format, so nothing is ever probed: a raw disk whose guest wrote a qcow2 header stays raw.
+Before a tool opens a qcow2 image here, its header is checked: a QEMU that a guest took over could have written one
+that points at a file of the host. Images are touched only while no guest runs on them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from tarmac.drivers.storage.base import Advance
+from tarmac.drivers.storage.headers import read_qcow2, vmdk_size
+from tarmac.lib.process import Finished, run
+from tarmac.model.errors import DataCorrupt, Fix, HostFailure, NoSpace, TarmacError
+
+_PERCENT = re.compile(rb"\((\d+(?:\.\d+)?)/100%\)")
+_PREALLOCATION = {"off": "off", "metadata": "metadata", "falloc": "falloc", "full": "full"}
+_CHAIN_MAX = 64
+
+
+async def create(
+    path: Path, format: str, size: int, *, preallocation: str = "off", backing: tuple[str, str] | None = None
+) -> None:
+    """A new image at `path`, which must not exist. `backing` is (reference relative to `path`, its format).
+
+    `preallocation` is Proxmox's word; raw knows no metadata, and a clone on a backing file none at all. Raises
+    NoSpace or HostFailure; what was written by then is the caller's to remove."""
+    options = []
+    if backing is None:
+        word = "off" if format == "raw" and preallocation == "metadata" else _PREALLOCATION[preallocation]
+        options = ["-o", f"preallocation={word}"]
+    argv = ["qemu-img", "create", "-q", "-f", format, *options]
+    if backing is not None:
+        argv += ["-b", backing[0], "-F", backing[1]]
+    await qemu_img([*argv, str(path), str(size)], f"cannot create {path.name}", path)
+
+
+async def resize(path: Path, format: str, size: int, *, preallocation: str = "off") -> None:
+    """Set an image's size in bytes; never shrinks (the tool refuses)."""
+    word = "off" if preallocation == "metadata" and format == "raw" else preallocation
+    argv = ["qemu-img", "resize", "-q", "-f", format, f"--preallocation={word}", str(path), str(size)]
+    await qemu_img(argv, f"cannot resize {path.name}", path)
+
+
+async def copy(
+    source: Path, source_format: str, target: Path, target_format: str, *, size: int, advance: Advance | None = None
+) -> None:
+    """A flat copy of an image of ours of `size` bytes. The caller has checked the source's chain (`check_chain`)."""
+    argv = ["qemu-img", "convert", "-p", "-f", source_format, "-O", target_format, str(source), str(target)]
+    await qemu_img(argv, f"cannot copy {source.name}", target, percent_of(size, advance))
+
+
+def percent_of(size: int, advance: Advance | None) -> Callable[[bytes], None]:
+    """Turns `qemu-img -p`'s output into bytes done."""
+
+    def feed(chunk: bytes) -> None:
+        found = _PERCENT.findall(chunk)
+        if found and advance is not None:
+            advance(int(size * float(found[-1]) / 100), size)
+
+    return feed
+
+
+async def qemu_img(
+    argv: list[str], message: str, where: Path, on_output: Callable[[bytes], None] | None = None
+) -> Finished:
+    """Run it and translate its failure; `where` is the file that grows."""
+    try:
+        return await run(argv, limit=256 * 1024, on_output=on_output)
+    except HostFailure as problem:
+        raise image_failure(problem, message, where) from problem
+
+
+def image_failure(problem: HostFailure, message: str, where: Path) -> TarmacError:
+    """A tool's failure as NoSpace when it says that the storage is full, else as HostFailure with its words."""
+    words = problem.evidence
+    if re.search(r"No space left on device|Disk quota exceeded|File too large|ENOSPC", words):
+        return NoSpace(
+            message,
+            cause="the storage has no space left for it",
+            evidence=words.splitlines()[-1][-500:],
+            fixes=[
+                Fix(text=f"free some space on the file system of {where.parent}"),
+                Fix(text="use another storage, or a smaller size"),
+            ],
+        )
+    if problem.error_code != "tool-failed":
+        return problem
+    return HostFailure(message, code=problem.error_code, cause=problem.cause, evidence=words[-2000:])
+
+
+def virtual_size(path: Path, format: str) -> int:
+    """What a guest sees, in bytes, read from the image's header. Blocks. Raises OSError, DataCorrupt."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        return _size_of(fd, format)
+    finally:
+        os.close(fd)
+
+
+def _size_of(fd: int, format: str) -> int:
+    if format == "qcow2":
+        return read_qcow2(fd).size
+    if format == "vmdk" and (size := vmdk_size(fd)) is not None:
+        return size
+    return os.fstat(fd).st_size
+
+
+def describe(path: Path, format: str) -> tuple[int, str | None]:
+    """(size in bytes, the backing reference as it stands in the image). Blocks. Raises OSError, DataCorrupt."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if format == "qcow2":
+            header = read_qcow2(fd)
+            return header.size, header.backing_file
+        return _size_of(fd, format), None
+    finally:
+        os.close(fd)
+
+
+def check_chain(path: Path, format: str, allowed: Callable[[PurePosixPath], bool]) -> None:
+    """Follow an image's backing files and refuse what no image of ours has.
+
+    `allowed(reference)` decides on each reference, which is relative to the images' directory (`100/vm-...`). Blocks.
+    Raises DataCorrupt for a data file, for an absolute reference or a protocol (`json:`, `nbd:`), for one that is not
+    allowed, and for a chain of more than 64."""
+    images = path.parent.parent
+    for _ in range(_CHAIN_MAX):
+        if format != "qcow2":
+            return
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            header = read_qcow2(fd)
+        finally:
+            os.close(fd)
+        if header.data_file:
+            raise _foreign(path, "its data lies in another file, which no image made here does", "data file")
+        if header.backing_file is None:
+            return
+        relative = _resolve(path, images, header.backing_file)
+        if relative is None or not allowed(relative):
+            raise _foreign(path, "its backing file is none that was made here", header.backing_file[:200])
+        path, format = images / relative, relative.suffix.removeprefix(".")
+    raise _foreign(path, f"its chain of backing files is longer than {_CHAIN_MAX}", str(path))
+
+
+def _resolve(path: Path, images: Path, reference: str) -> PurePosixPath | None:
+    if reference.startswith("/") or ":" in reference:
+        return None
+    target = Path(os.path.normpath(path.parent / reference))
+    return PurePosixPath(target.relative_to(images)) if target.is_relative_to(images) else None
+
+
+def _foreign(path: Path, cause: str, evidence: str) -> DataCorrupt:
+    return DataCorrupt(
+        f"the image {path.name} refers to a foreign file",
+        code="image-foreign-reference",
+        cause=cause,
+        evidence=evidence.encode(errors="backslashreplace").decode(),
+        fixes=[Fix(text="look at the guest before anything else: only its own QEMU can have written this")],
+    )
