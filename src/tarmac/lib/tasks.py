@@ -82,3 +82,24 @@ class Supervisor:
         _, late = await asyncio.wait(tasks, timeout=grace)
         for task in late:
             self._report(task.get_name(), TimeoutError(f"did not end within {grace} s of its cancellation"))
+
+
+async def whole_in_thread(work: Callable[[], T], undo: Callable[[T], object]) -> T:
+    """Run blocking `work` in a thread, for work that must not be torn apart by a cancellation (starting a process).
+
+    When the caller is cancelled meanwhile, this waits for `work`'s end all the same, gives its result to `undo` (also
+    in a thread) and only then lets the cancellation through; so nothing that `work` made is left without an owner.
+    """
+    future = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        # Further cancellations may come while we wait; the thread ends anyway, and its result must be dealt with.
+        while not future.done():
+            try:
+                await asyncio.wait([future])
+            except asyncio.CancelledError:
+                continue
+        if future.exception() is None:
+            await asyncio.to_thread(undo, future.result())
+        raise
