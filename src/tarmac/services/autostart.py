@@ -64,7 +64,9 @@ class Autostart:
         return Plan(steps=tuple(steps))
 
     async def _plan_stop(self, args: Mapping[str, Any]) -> Plan:
-        running = [g for g in self._guests if g.state is not State.STOPPED and (not args["vms"] or g.vmid in args["vms"])]
+        running = [
+            g for g in self._guests if g.state is not State.STOPPED and (not args["vms"] or g.vmid in args["vms"])
+        ]
         steps = []
         for _, group in reversed(_by_order(running)):
             vmids = [g.vmid for g in group]

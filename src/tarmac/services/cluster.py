@@ -38,7 +38,12 @@ class Cluster:
         if kind in (None, "storage"):
             may = self._access.filter(identity, "/storage/{}", ("Datastore.Audit", "Datastore.AllocateSpace"))
             rows += [
-                {**row, "id": f"storage/{self._nodes.node}/{row['storage']}", "type": "storage", "node": self._nodes.node}
+                {
+                    **row,
+                    "id": f"storage/{self._nodes.node}/{row['storage']}",
+                    "type": "storage",
+                    "node": self._nodes.node,
+                }
                 for row in self._storages()
                 if may(row["storage"])
             ]

@@ -21,6 +21,7 @@ from tarmac.model.conf_file import GuestFile, digest, parse_conf, print_conf
 from tarmac.model.errors import Conflict, InvalidInput, NotFound
 from tarmac.model.lifecycle import State
 from tarmac.model.vm import VmConfig
+from tarmac.model.vm_change import apply_pending
 
 if TYPE_CHECKING:
     from tarmac.drivers.qemu.process import GuestProcess
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 FIRST_ID, LAST_ID = 100, 999_999_999
 LEND_SECONDS = 60.0
 HISTORY_KEPT = 50
+MOST_DELETES = 100  # with the rest of the transaction below the store's limit of operations
 PREFIX, HISTORY = "guests/", "history/guests/"
 
 
@@ -169,31 +171,41 @@ class Guests:
         log.info("guest created", extra={"vmid": vmid, "user": user})
         return guest
 
-    async def write(self, guest: Guest, file: GuestFile, *, user: str) -> None:
+    async def write(self, guest: Guest, file: GuestFile, *, user: str, keep_history: bool = True) -> None:
         """Replace a guest's configuration; the predecessor is kept with who and when. Raises Conflict when somebody
         else wrote it meanwhile; then nothing changed."""
         text = print_conf(file)
         if text == guest.text:
             return
         key = f"{PREFIX}{guest.vmid}"
-        old = {"text": guest.text, "until": time.time(), "changed_by": user}
-        history = f"{HISTORY}{guest.vmid}/{guest.revision:012d}"
-        revision = await self._store.transact(
-            [Compare.unchanged(key, guest.revision)],
-            puts={key: _record(text, guest.uid), history: json.dumps(old).encode()},
-        )
+        puts = {key: _record(text, guest.uid)}
+        if keep_history:
+            old = {"text": guest.text, "until": time.time(), "changed_by": user}
+            puts[f"{HISTORY}{guest.vmid}/{guest.revision:012d}"] = json.dumps(old).encode()
+        kept = [e.key for e in await self._store.range(f"{HISTORY}{guest.vmid}/")]
+        surplus = kept[: max(0, len(kept) - HISTORY_KEPT + 1)][:MOST_DELETES]
+        revision = await self._store.transact([Compare.unchanged(key, guest.revision)], puts=puts, deletes=surplus)
         guest.replace_text(text, revision)
         await self._write_mirror(guest)
 
+    async def apply_pending(self, guest: Guest, *, user: str) -> list[str]:
+        """Bring into force what waited for a cold boot. Returns the volumes that are given up by it."""
+        file = guest.file
+        if not file.pending and not file.pending_delete:
+            return []
+        change = apply_pending(file.current, file.pending, file.pending_delete)
+        new = dataclasses.replace(file, current=change.current, pending={}, pending_delete={})
+        await self.write(guest, new, user=user)
+        return change.freed
+
     async def history(self, vmid: int) -> list[dict[str, Any]]:
         """Earlier configurations, oldest first: `text`, `until` (seconds), `changed_by`."""
-        return [json.loads(e.value) for e in await self._store.range(f"{HISTORY}{vmid}/")][-HISTORY_KEPT:]
+        return [json.loads(e.value) for e in await self._store.range(f"{HISTORY}{vmid}/")]
 
     async def remove(self, vmid: int) -> None:
         """Forget a guest and its history; that it is gone already is fine."""
         old = [e.key for e in await self._store.range(f"{HISTORY}{vmid}/")]
-        keys = [f"{PREFIX}{vmid}", *old[-100:]]
-        await self._store.transact([], deletes=keys)
+        await self._store.transact([], deletes=[f"{PREFIX}{vmid}", *old[:MOST_DELETES]])
         self._guests.pop(vmid, None)
         self._lent.pop(vmid, None)
         await asyncio.to_thread(remove_durably, self._mirror_path(vmid))

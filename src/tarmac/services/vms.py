@@ -13,6 +13,7 @@ from tarmac.model import lifecycle
 from tarmac.model.errors import Denied, Fix
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import Verb
+from tarmac.model.vm import VmConfig
 from tarmac.services.access import Identity
 from tarmac.services.admission import check_memory
 from tarmac.services.guests import Guest, Guests
@@ -120,9 +121,7 @@ class Vms:
         full = {"vmid": vmid, **args}
         if dryrun:
             return await self._jobs.plan(kind, full)
-        return await self._jobs.submit(
-            kind, id=str(vmid), user=identity.name, args=full, queues=[f"guest/{vmid}"]
-        )
+        return await self._jobs.submit(kind, id=str(vmid), user=identity.name, args=full, queues=[f"guest/{vmid}"])
 
     async def _cancel(self, vmid: int, kind: str) -> None:
         for record in self._jobs.running():
@@ -145,8 +144,9 @@ class Vms:
     async def _plan_start(self, args: Mapping[str, Any]) -> Plan:
         guest = self._guests.get(args["vmid"])
         lifecycle.after(guest.state, Verb.START, guest.vmid)
-        config = guest.file.with_pending_applied()
-        await self._runtime.check(guest, config)
+        texts = guest.file.merged()
+        config = VmConfig.parse(texts)
+        await self._runtime.check(guest, texts)
         check_memory(guest.vmid, config)
         return Plan(steps=(*await self._volumes.plan_start(guest.vmid, config), self._launch_step(guest)))
 
@@ -172,7 +172,7 @@ class Vms:
         lifecycle.after(guest.state, Verb.REBOOT, guest.vmid)
         title = f"ask guest {guest.vmid} to shut down (up to {args['timeout']} s)"
         down = PlannedStep(step="guest-shutdown", title=title, args={**args, "force": False})
-        config = guest.file.with_pending_applied()
+        config = VmConfig.parse(guest.file.merged())
         return Plan(steps=(down, *await self._volumes.plan_start(guest.vmid, config), self._launch_step(guest)))
 
     def _plan_simple(self, verb: Verb) -> Any:

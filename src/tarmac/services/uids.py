@@ -1,0 +1,57 @@
+"""One unprivileged uid per guest: allocated in the store, never given to two guests, not reused soon.
+
+The range is 65,536 uids above those that systemd and subuid files use (docs: UIDS-GIDS of systemd), one range an
+instance, so that guests of two daemons on one host never share a uid. Without root, guests run as the daemon's user.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import zlib
+
+from tarmac.drivers.store.base import Compare, Store
+from tarmac.model.errors import HostFailure
+
+FIRST, SIZE, SLOTS = 0x70000000, 65_536, 4_000
+PREFIX, NEXT = "uids/", "uid-next"
+
+
+class Uids:
+    """`allocate` is repeatable for the same guest; `release` makes the uid available again once the range has gone
+    round, so files that a removed guest may have left are not readable by the next one."""
+
+    def __init__(self, *, store: Store, instance: str, default_instance: bool) -> None:
+        self._store = store
+        slot = 0 if default_instance else 1 + zlib.crc32(instance.encode()) % (SLOTS - 1)
+        self._base = FIRST + slot * SIZE
+        self._lock = asyncio.Lock()
+
+    async def allocate(self, vmid: int) -> int | None:
+        """The guest's uid (and gid); None when the daemon is not root."""
+        if os.geteuid() != 0:
+            return None
+        async with self._lock:
+            return await self._allocate(vmid)
+
+    async def _allocate(self, vmid: int) -> int:
+        known = await self._store.get(f"{PREFIX}{vmid}")
+        if known is not None:
+            return int(json.loads(known.value))
+        used = {int(json.loads(e.value)) for e in await self._store.range(PREFIX)}
+        counter = await self._store.get(NEXT)
+        position = int(counter.value) if counter else 0
+        for step in range(SIZE):
+            uid = self._base + (position + step) % SIZE
+            if uid not in used:
+                break
+        else:
+            raise HostFailure("no uid is free for another guest", evidence=f"{len(used)} guests, {SIZE} uids")
+        guard = Compare.unchanged(NEXT, counter.revision) if counter else Compare.absent(NEXT)
+        puts = {f"{PREFIX}{vmid}": json.dumps(uid).encode(), NEXT: str(uid - self._base + 1).encode()}
+        await self._store.transact([guard], puts=puts)
+        return uid
+
+    async def release(self, vmid: int) -> None:
+        await self._store.transact([], deletes=[f"{PREFIX}{vmid}"])

@@ -1,0 +1,43 @@
+"""What makes a guest one of its kind: MAC addresses, firmware UUID, generation id, the record of its making."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections.abc import Mapping
+
+from tarmac.model.nic import Nic
+from tarmac.model.parse import parse_property_string, split_property_string
+
+MAC_PREFIX = "BC:24:11"  # Proxmox's own, so that tools that look at it keep working
+
+
+def new_mac() -> str:
+    """A random address with Proxmox's prefix."""
+    tail = secrets.token_bytes(3)
+    return ":".join([MAC_PREFIX, *(f"{byte:02X}" for byte in tail)])
+
+
+def complete_nics(texts: Mapping[str, str]) -> dict[str, str]:
+    """The texts with a MAC address for every `netN` that has none; the rest of each text stays as it was written."""
+    found = dict(texts)
+    for key, text in texts.items():
+        if key.startswith("net") and key[3:].isdigit():
+            nic = parse_property_string(Nic, text)
+            if nic.macaddr is None:
+                parts = split_property_string(Nic, text)
+                rest = [f"{k}={v}" for k, v in parts.items() if k != "model"]
+                found[key] = ",".join([f"{nic.model.value}={new_mac()}", *rest])
+    return found
+
+
+def birth_marks(texts: Mapping[str, str], qemu_version: str) -> dict[str, str]:
+    """What every new guest gets unless the caller says otherwise: `smbios1`, `vmgenid`, `meta`."""
+    found = {"meta": f"creation-qemu={qemu_version},ctime={int(time.time())}"}
+    smbios = texts.get("smbios1", "")
+    if "uuid=" not in smbios:
+        found["smbios1"] = ",".join(part for part in (f"uuid={uuid.uuid4()}", smbios) if part)
+    if texts.get("vmgenid", "1") == "1":
+        found["vmgenid"] = str(uuid.uuid4())
+    return found
