@@ -1,0 +1,138 @@
+"""Debian packages by name, through the host's own apt and its own sources, without root.
+
+apt gets directories of ours for lists, cache and archives, so nothing on the host changes; the sources, keys, proxies
+and pins are the host's. Downloads are kept and checked by their hash, so a second build needs no network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tarmac.drivers.images import tools
+from tarmac.model.errors import Fix, HostFailure
+
+_LISTS_GOOD_FOR = 24 * 3600.0
+_URI = re.compile(r"'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) (?P<kind>\w+):(?P<hash>[0-9a-f]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One downloaded .deb."""
+
+    name: str
+    version: str
+    path: Path
+
+
+class PackageCache:
+    """Packages kept under `root` (created where missing). One build at a time may use one root."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+        self._lists = self._root / "lists"
+        self._archives = self._root / "archives"
+
+    async def fetch(self, names: Iterable[str]) -> dict[str, Archive]:
+        """The newest candidate of each package as a checked file, by name; downloads what is not there.
+
+        Raises HostFailure: apt is missing (`missing-tool`), a name is unknown or the mirror does not answer.
+        """
+        wanted = list(dict.fromkeys(names))
+        await self._prepare()
+        records = await self._locate(wanted)
+        if lacking := [record["file"] for record in records if not await self._intact(record)]:
+            await self._apt("apt-get", "download", *wanted, cwd=self._archives)
+            for record in records:
+                if record["file"] in lacking and not await self._intact(record):
+                    raise self._damaged(record)
+        found = [_archive(self._archives / record["file"]) for record in records]
+        return {archive.name: archive for archive in found}
+
+    async def depends(self, name: str) -> list[str]:
+        """The names in a package's Depends field (first alternatives, without versions)."""
+        await self._prepare()
+        text = await self._apt("apt-cache", "--no-all-versions", "show", name)
+        line = next((row for row in text.splitlines() if row.startswith("Depends:")), "Depends:")
+        parts = line.removeprefix("Depends:").split(",")
+        return [part.split("|")[0].split("(")[0].strip().split(":")[0] for part in parts if part.strip()]
+
+    async def _prepare(self) -> None:
+        """Directories, our apt configuration, and fresh lists when ours are missing or older than a day."""
+        for path in (self._lists / "partial", self._archives / "partial", self._root / "state"):
+            path.mkdir(parents=True, exist_ok=True)
+        (self._root / "apt.conf").write_text(self._configuration())
+        stamp = self._root / "lists.stamp"
+        if not stamp.exists() or time.time() - stamp.stat().st_mtime > _LISTS_GOOD_FOR:
+            try:
+                await self._apt("apt-get", "update")
+            except HostFailure:
+                if not stamp.exists():
+                    raise  # old lists serve an offline machine; no lists do not
+                return
+            stamp.touch()
+
+    def _configuration(self) -> str:
+        """Own directories; no hooks of the host (they clean the host's caches); no privilege dropping, we have none."""
+        return (
+            f'Dir::State "{self._root}/state";\nDir::State::Lists "{self._lists}";\n'
+            'Dir::State::status "/var/lib/dpkg/status";\n'
+            f'Dir::Cache "{self._root}";\nDir::Cache::archives "{self._archives}";\n'
+            "#clear APT::Update::Pre-Invoke;\n#clear APT::Update::Post-Invoke;\n"
+            "#clear APT::Update::Post-Invoke-Success;\n"
+            '#clear DPkg::Post-Invoke;\nAPT::Sandbox::User "";\nAcquire::Languages "none";\nAcquire::Retries "2";\n'
+        )
+
+    async def _apt(self, *argv: str, cwd: Path | None = None) -> str:
+        return await tools.run(*argv, cwd=cwd, env={"APT_CONFIG": str(self._root / "apt.conf")})
+
+    async def _locate(self, names: list[str]) -> list[dict[str, str]]:
+        """What apt would download, with sizes and hashes."""
+        try:
+            text = await self._apt("apt-get", "download", "--print-uris", *names, cwd=self._archives)
+        except HostFailure as failure:
+            raise HostFailure(
+                f"apt does not know all of the packages {', '.join(names)}.",
+                code="package-unknown",
+                cause=failure.cause,
+                evidence=failure.evidence,
+                fixes=[Fix(text="check that this machine's apt sources name a Debian mirror", action="apt-get update")],
+            ) from failure
+        return [match.groupdict() for match in _URI.finditer(text)]
+
+    async def _intact(self, record: Mapping[str, str]) -> bool:
+        path = self._archives / record["file"]
+        if not path.is_file() or path.stat().st_size != int(record["size"]):
+            return False
+        return await asyncio.to_thread(_digest, path, record["kind"].lower()) == record["hash"]
+
+    def _damaged(self, record: Mapping[str, str]) -> HostFailure:
+        return HostFailure(
+            f"The package file {record['file']} is not what the mirror's index says.",
+            code="package-damaged",
+            cause="the download was cut short or the mirror changed meanwhile",
+            evidence=f"expected {record['size']} bytes, {record['kind']} {record['hash']}, from {record['uri']}",
+            fixes=[Fix(text="build again; the lists are fetched anew when they are a day old")],
+        )
+
+
+async def unpack(archives: Iterable[Archive], target: Path) -> None:
+    """Extracts the packages' files into `target`, with no maintainer script run. Raises HostFailure."""
+    target.mkdir(parents=True, exist_ok=True)
+    for archive in archives:
+        await tools.run("dpkg-deb", "-x", archive.path, target)
+
+
+def _archive(path: Path) -> Archive:
+    name, version, _arch = path.name.removesuffix(".deb").split("_")
+    return Archive(name, version.replace("%3a", ":"), path)
+
+
+def _digest(path: Path, kind: str) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, kind).hexdigest()
