@@ -1,0 +1,86 @@
+"""What guests are doing, as Proxmox shows it: the list of a node's guests and one guest's present status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tarmac.model.lifecycle import State, allowed
+from tarmac.services.access import Access, Identity
+from tarmac.services.cluster import boot_disk_bytes, memory_bytes, observed
+from tarmac.services.guests import Guest, Guests
+from tarmac.services.jobs import Jobs
+from tarmac.services.nodes import Nodes
+
+_LOCK_WORDS = {"qmcreate": "create", "qmclone": "clone", "vzdump": "backup", "qmigrate": "migrate"}
+
+
+class VmStatus:
+    """Rows and single records from memory; nothing here asks QEMU."""
+
+    def __init__(self, *, guests: Guests, jobs: Jobs, nodes: Nodes, access: Access) -> None:
+        self._guests = guests
+        self._jobs = jobs
+        self._nodes = nodes
+        self._access = access
+
+    def listing(self, identity: Identity) -> list[dict[str, Any]]:
+        """`GET /nodes/{node}/qemu`: the guests that the caller may see."""
+        allowed_here = self._access.filter(identity, "/vms/{}", ("VM.Audit",))
+        return [self.row(guest) for guest in self._guests if allowed_here(guest.vmid)]
+
+    def row(self, guest: Guest) -> dict[str, Any]:
+        """One guest in short. `template` is there only for templates: a client takes any value for yes."""
+        config = guest.config
+        row: dict[str, Any] = {
+            "vmid": guest.vmid,
+            "name": guest.name,
+            "cpus": config.present_vcpus,
+            "maxmem": memory_bytes(config),
+            "maxdisk": boot_disk_bytes(config),
+            **observed(guest),
+        }
+        if config.tags:
+            row["tags"] = ";".join(config.tags)
+        if guest.template:
+            row["template"] = 1
+        if guest.process is not None:
+            row["pid"] = guest.process.pid
+        if lock := self._lock(guest):
+            row["lock"] = lock
+        return row
+
+    def current(self, vmid: int) -> dict[str, Any]:
+        """`status/current`: the row, QEMU's own words, and ours: what is possible now, who works on it, why it is
+        slow (`accelerator`), how it ended last."""
+        guest = self._guests.get(vmid)
+        status = self.row(guest)
+        status["qmpstatus"] = guest.state.value
+        status["ha"] = {"managed": 0}
+        status["agent"] = int(guest.config.agent.enabled)
+        status["possible"] = [verb.value for verb in allowed(guest.state)]
+        if guest.config.balloon != 0 and guest.state is not State.STOPPED:
+            status["balloon"] = status["maxmem"]
+        if guest.process is not None:
+            status["running-qemu"] = guest.process.record.qemu_version
+            status["accelerator"] = accelerator_of(guest.process.record.argv)
+            if status["accelerator"] == "tcg":
+                status["accelerator-reason"] = self._nodes.facts.kvm.reason
+        if job := self._jobs.lock_of(f"guest/{vmid}"):
+            status["task"] = job.upid
+        if guest.last_exit:
+            status["last-exit"] = guest.last_exit
+        if guest.note:
+            status["note"] = guest.note
+        return status
+
+    def _lock(self, guest: Guest) -> str | None:
+        """Proxmox's word for the work that goes on; a mark left in an imported configuration is shown as it stands."""
+        job = self._jobs.lock_of(f"guest/{guest.vmid}")
+        if job is not None:
+            return _LOCK_WORDS.get(job.kind)
+        return guest.config.lock
+
+
+def accelerator_of(argv: tuple[str, ...]) -> str:
+    """`kvm` or `tcg`, as a running QEMU was started."""
+    return "kvm" if any(word.startswith("kvm") or "accel=kvm" in word for word in argv) else "tcg"
