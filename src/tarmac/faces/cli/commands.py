@@ -1,0 +1,182 @@
+"""Commands made from the API's declarations: `commands.json` gives words, parameters and path; nothing is written
+twice. Only the parser of the one command that was typed is built, which keeps the start fast.
+
+The file's form is described where it is generated, in `faces/generate/commands.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tarmac.faces.cli.client import fill
+from tarmac.faces.cli.errors import usage
+from tarmac.faces.cli.session import Session
+
+FILE = Path(__file__).with_name("commands.json")
+FORMAT = 1
+_INDEXED = re.compile(r"--([a-z]+)(\d{1,3})(?:=.*)?")
+_TRUE, _FALSE = {"1", "yes", "on", "true"}, {"0", "no", "off", "false"}
+Spec = dict[str, Any]
+
+
+@cache
+def table() -> dict[str, Spec]:
+    """All commands that come from the API, by their words."""
+    try:
+        document = json.loads(FILE.read_bytes())
+    except FileNotFoundError:
+        return {}
+    return document["commands"] if document.get("format") == FORMAT else {}
+
+
+def add_parameters(
+    parser: argparse.ArgumentParser,
+    spec: Spec,
+    argv: Sequence[str],
+    *,
+    skip: Sequence[str] = (),
+    optional: bool = False,
+) -> None:
+    """Add the parameters of a command to a parser. Of indexed ones (`--net0`) those that stand in `argv` are added,
+    and one for the help text. `optional`: nothing is required (for a hand-written command that fills things in)."""
+    for parameter in spec["parameters"]:
+        name = parameter["name"]
+        if name in skip:
+            continue
+        if name == "node":
+            parser.add_argument("--node", metavar="NODE", default=None, help="the node (default: the one that answers)")
+        elif parameter.get("positional"):
+            parser.add_argument(name, metavar=name.upper(), help=_help(parameter))
+        elif "count" in parameter:
+            _add_indexed(parser, parameter, argv)
+        else:
+            required = bool(parameter.get("required")) and not optional
+            _add_option(parser, f"--{name}", parameter, required=required)
+    if spec["method"] != "GET" and not optional:
+        parser.add_argument("--dryrun", action="store_true", help="print what would be done, and do nothing")
+
+
+def _add_indexed(parser: argparse.ArgumentParser, parameter: Spec, argv: Sequence[str]) -> None:
+    base = str(parameter["name"]).removesuffix("[n]")
+    typed = {int(match[2]) for word in argv if (match := _INDEXED.fullmatch(word)) and match[1] == base}
+    for index in sorted(typed):
+        if index < parameter["count"]:
+            _add_option(parser, f"--{base}{index}", {**parameter, "help": ""}, hidden=True)
+    told = {**parameter, "help": f"{parameter.get('help', '')} n: 0 to {parameter['count'] - 1}."}
+    _add_option(parser, f"--{base}[n]", told)
+
+
+def _add_option(
+    parser: argparse.ArgumentParser, flag: str, parameter: Spec, *, required: bool = False, hidden: bool = False
+) -> None:
+    told: dict[str, Any] = {"dest": flag[2:], "default": None, "required": required}
+    told["help"] = argparse.SUPPRESS if hidden else _help(parameter)
+    kind = parameter["type"]
+    if kind == "boolean":
+        told |= {"nargs": "?", "const": "1", "type": _boolean, "metavar": "0|1"}
+    elif kind == "list":
+        told |= {"action": "append", "metavar": _metavar(flag)}
+    elif choices := parameter.get("choices"):
+        told |= {"metavar": "{" + ",".join(choices) + "}" if len(choices) <= 8 else _metavar(flag)}
+    else:
+        told |= {"metavar": parameter.get("unit") or _metavar(flag)}
+    aliases = [flag] if "_" not in flag else [flag, flag.replace("_", "-")]
+    parser.add_argument(*aliases, **told)
+
+
+def _metavar(flag: str) -> str:
+    return flag.lstrip("-").partition("[")[0].upper().replace("-", "_")
+
+
+def _boolean(text: str) -> str:
+    if text.lower() in _TRUE:
+        return "1"
+    if text.lower() in _FALSE:
+        return "0"
+    raise argparse.ArgumentTypeError(f"'{text}' is neither 0 nor 1")
+
+
+def _help(parameter: Spec) -> str:
+    text = str(parameter.get("help") or "")
+    if "default" in parameter:
+        text += f" (default: {parameter['default']})"
+    return text.replace("%", "%%")
+
+
+def given(spec: Spec, options: argparse.Namespace, *, skip: Sequence[str] = ()) -> dict[str, Any]:
+    """The parameters that were typed, by their names in the API. Lists are joined by commas."""
+    found: dict[str, Any] = {}
+    for parameter in spec["parameters"]:
+        name = str(parameter["name"])
+        if name in skip:
+            continue
+        if "count" in parameter:
+            base = name.removesuffix("[n]")
+            for index in range(parameter["count"]):
+                if (value := getattr(options, f"{base}{index}", None)) is not None:
+                    found[f"{base}{index}"] = value
+        elif (value := getattr(options, name, None)) is not None:
+            found[name] = ",".join(value) if isinstance(value, list) else value
+    return found
+
+
+def run(words: str, spec: Spec, session: Session) -> int:
+    """Make the call that a command stands for and print its reply."""
+    params = given(spec, session.options)
+    path_values = _path_values(spec, params, session)
+    if getattr(session.options, "dryrun", False):
+        session.show(
+            session.client.call(spec["method"], fill(spec["path"], path_values), {**params, "dryrun": 1}).get("data")
+        )
+        return 0
+    path = fill(spec["path"], path_values)
+    title = f"{words} {' '.join(path_values[name] for name in path_values if name != 'node')}".strip()
+    if spec["returns"] == "upid":
+        show_outcome(session, session.task(spec["method"], path, params, title), title)
+    else:
+        data = session.client.call(spec["method"], path, params).get("data")
+        if data is None and spec["method"] != "GET" and session.output == "table":
+            session.say(f"{title}: done")
+        else:
+            session.show(data, words)
+    return 0
+
+
+def _path_values(spec: Spec, params: dict[str, Any], session: Session) -> dict[str, str]:
+    """The path's parameters, taken out of `params`: a guest may be named, the node is found out."""
+    places = re.findall(r"\{([a-z][a-z0-9_-]*)\}", spec["path"])
+    values: dict[str, str] = {}
+    if "vmid" in places:
+        if "vmid" not in params:
+            raise usage("which guest? Give its number or its name")
+        node, vmid = session.guest(str(params.pop("vmid")))
+        values["vmid"] = str(vmid)
+        if "node" in places:
+            values["node"] = str(params.pop("node", None) or node)
+    for place in places:
+        if place == "node" and "node" not in values:
+            upid = str(params.get("upid", ""))
+            params.pop("node", None)
+            values["node"] = upid.split(":")[1] if upid.startswith("UPID:") else session.node()
+        elif place not in values:
+            if place not in params:
+                raise usage(f"--{place} is missing")
+            values[place] = str(params.pop(place))
+    return values
+
+
+def show_outcome(session: Session, status: dict[str, Any], title: str) -> None:
+    """What a finished task is worth telling: for people one line, for programs its whole status; with `--no-wait`
+    the id alone."""
+    if session.output != "table":
+        session.show(status)
+    elif session.options.no_wait and "upid" in status:
+        print(status["upid"])
+    else:
+        session.say(f"{title}: done")

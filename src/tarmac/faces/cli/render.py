@@ -1,0 +1,130 @@
+"""What a command prints: tables for people, JSON and YAML for programs.
+
+Guests supply names, addresses and agents' replies, so control characters are taken out of everything that may reach a
+terminal: a guest must not be able to move the cursor or to rename the window. JSON and YAML escape them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TextIO
+
+# C0, DEL, C1, and what turns the direction of writing.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "vm list": ("vmid", "name", "status", "cpus", "maxmem", "uptime", "lock", "tags"),
+    "vm pending": ("key", "value", "pending", "delete"),
+    "node list": ("node", "status", "cpu", "maxcpu", "mem", "maxmem", "uptime"),
+    "storage list": ("storage", "type", "content", "active", "used", "avail", "total"),
+    "storage content": ("volid", "content", "format", "size", "vmid", "ctime"),
+    "image list": ("volid", "format", "size", "ctime"),
+    "task list": ("starttime", "endtime", "user", "type", "id", "status", "upid"),
+    "user list": ("userid", "enable", "expire", "comment"),
+    "token list": ("tokenid", "privsep", "expire", "comment"),
+}
+_BYTES = {"mem", "maxmem", "disk", "maxdisk", "size", "used", "avail", "total", "free", "netin", "netout", "diskread"}
+_BYTES |= {"diskwrite", "balloon_min", "freemem"}
+_TIMES = {"ctime", "starttime", "endtime"}
+_FIRST = ("vmid", "name", "id", "node", "storage", "key", "status")
+
+
+def clean(text: str, *, lines: bool = False) -> str:
+    """`text` without control characters; with `lines`, line ends and tabs stay."""
+    text = _CONTROL.sub("", text)
+    return text if lines else text.replace("\n", " ").replace("\t", " ")
+
+
+def show(data: Any, output: str, words: str = "", stream: TextIO | None = None) -> None:
+    """Print a reply's `data` in the form asked for; nothing at all for None in a table."""
+    stream = stream or sys.stdout
+    if output == "json":
+        stream.write(json.dumps(data, indent=2) + "\n")
+    elif output == "yaml":
+        import yaml
+
+        stream.write(yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+    elif (text := table(data, words)) != "":
+        stream.write(text + "\n")
+
+
+def table(data: Any, words: str = "") -> str:
+    """`data` for people: a list of objects as rows, one object as key and value, anything else as its text."""
+    if data is None:
+        return ""
+    if isinstance(data, list):
+        if data and all(isinstance(row, dict) for row in data):
+            return rows(data, COLUMNS.get(words) or _columns(data))
+        return "\n".join(cell("", item) for item in data)
+    if isinstance(data, dict):
+        width = max((len(clean(str(key))) for key in data), default=0)
+        return "\n".join(f"{clean(str(key)):{width}}  {cell(str(key), value)}" for key, value in data.items())
+    return clean(str(data), lines=True)
+
+
+def rows(data: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """A plain table with aligned columns: numbers to the right, empty columns left out."""
+    shown = [name for name in columns if any(row.get(name) not in (None, "") for row in data)]
+    cells = [[cell(name, row.get(name)) for name in shown] for row in data]
+    widths = [max(len(name), *(len(line[place]) for line in cells)) for place, name in enumerate(shown)]
+    right = [
+        all(isinstance(row.get(name), (int, float)) for row in data if row.get(name) is not None) for name in shown
+    ]
+    lines = [[name.upper() for name in shown], *cells]
+    adjust: list[Callable[[str, int], str]] = [str.rjust if to_right else str.ljust for to_right in right]
+    return "\n".join(
+        "  ".join(move(text, width) for move, text, width in zip(adjust, line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def cell(name: str, value: Any) -> str:
+    """One value for people: sizes and times in readable units, the rest as it is, without control characters."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        if name in _BYTES:
+            return size(value)
+        if name == "uptime":
+            return duration(value)
+        if name in _TIMES:
+            return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value)) if value else ""
+        if name == "cpu":
+            return f"{value * 100:.1f}%"
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, (dict, list)):
+        return clean(json.dumps(value))
+    return clean(str(value))
+
+
+def size(value: float) -> str:
+    """Bytes in the largest unit that leaves a number of at least one."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1024:
+            return (
+                f"{value:.0f} {unit}" if unit == "B" or value >= 100 or value == int(value) else f"{value:.1f} {unit}"
+            )
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+def duration(seconds: float) -> str:
+    """A length of time, in its two largest units."""
+    left = int(seconds)
+    if left < 60:
+        return f"{left}s"
+    for unit, length, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
+        if left >= length:
+            return f"{left // length}{unit} {left % length // part}{smaller}"
+    return ""
+
+
+def _columns(data: Sequence[Mapping[str, Any]]) -> list[str]:
+    plain = {key: None for row in data for key, value in row.items() if not isinstance(value, (dict, list))}
+    return sorted(plain, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))

@@ -1,0 +1,99 @@
+"""`tarmac user add|passwd`, `tarmac token add`: what asks for a secret or shows one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from tarmac.faces.cli import commands
+from tarmac.faces.cli.client import Params
+from tarmac.faces.cli.errors import usage
+from tarmac.faces.cli.session import Session
+
+
+def token_add_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    parser.add_argument("user", metavar="USER", help="the user the token acts for: root@pam")
+    parser.add_argument("name", metavar="NAME", help="the token's name")
+    parser.add_argument(
+        "--privsep",
+        nargs="?",
+        const="1",
+        default=None,
+        metavar="0|1",
+        help="only what is granted to the token itself (default: 1)",
+    )
+    parser.add_argument("--expire", type=int, metavar="SECONDS", help="when it ends, as seconds since 1970; 0: never")
+    parser.add_argument("--comment", help="what it is for")
+
+
+def token_add(session: Session) -> int:
+    """Make a token. The result has Proxmox's fields: `full-tokenid`, `info`, `value` (the secret)."""
+    o = session.options
+    params: Params = {"privsep": o.privsep, "expire": o.expire, "comment": o.comment}
+    reply = session.client.post(
+        f"/access/users/{quote(user_id(o.user), safe='')}/token/{quote(o.name, safe='')}", params
+    )
+    session.show(reply)
+    if session.output == "table":
+        session.say(f"Use it as: --token '{reply['full-tokenid']}={reply['value']}'   (it is not shown again)")
+    return 0
+
+
+def user_add_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    parser.add_argument("userid", metavar="USER", help="name@realm: anna@pve")
+    parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    if spec := commands.table().get("user add"):
+        commands.add_parameters(parser, spec, argv, skip=("userid", "password"))
+
+
+def user_add(session: Session) -> int:
+    """Add a user. A password is asked for only where the realm keeps it with us."""
+    o = session.options
+    userid = user_id(o.userid)
+    spec = commands.table().get("user add")
+    params = commands.given(spec, o, skip=("userid", "password")) if spec else {}
+    params["userid"] = userid
+    if userid.endswith("@pve"):
+        params["password"] = read_password(userid, from_stdin=o.password_stdin)
+    session.client.post("/access/users", params)
+    session.say(f"added {userid}")
+    return 0
+
+
+def passwd_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    parser.add_argument("userid", metavar="USER", help="name@realm: anna@pve")
+    parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+
+
+def passwd(session: Session) -> int:
+    """Set a password."""
+    userid = user_id(session.options.userid)
+    password = read_password(userid, from_stdin=session.options.password_stdin)
+    session.client.put("/access/password", {"userid": userid, "password": password})
+    session.say(f"the password of {userid} is set")
+    return 0
+
+
+def user_id(text: str) -> str:
+    """Raises CliError unless it has a realm."""
+    name, at, realm = text.rpartition("@")
+    if not (name and at and realm):
+        raise usage(f"'{text}' has no realm", f"write {text}@pve for a user of ours, {text}@pam for one of the system")
+    return text
+
+
+def read_password(userid: str, *, from_stdin: bool) -> str:
+    """From standard input (one line), or asked for twice on the terminal: never from the command line, where every
+    user of the machine could read it."""
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\n")
+    if not sys.stdin.isatty():
+        raise usage("there is no terminal to ask for the password", "--password-stdin reads it from standard input")
+    import getpass
+
+    first = getpass.getpass(f"Password of {userid}: ")
+    if getpass.getpass("Once more: ") != first:
+        raise usage("the two passwords differ")
+    return first
