@@ -283,13 +283,14 @@ def delete(path: str, **declared: Any) -> Callable[[F], F]:
 
 
 def collect(*modules: ModuleType) -> tuple[Endpoint, ...]:
-    """The endpoints that the modules' own functions declare, in order of declaration."""
+    """The endpoints that the modules' own functions declare (also such as stand in a tuple), in order."""
     found = []
     for module in modules:
         for thing in vars(module).values():
-            endpoint = getattr(thing, _MARK, None) if callable(thing) else None
-            if isinstance(endpoint, Endpoint) and thing.__module__ == module.__name__:
-                found.append(endpoint)
+            for one in thing if isinstance(thing, tuple) else (thing,):
+                endpoint = getattr(one, _MARK, None) if callable(one) else None
+                if isinstance(endpoint, Endpoint) and one.__module__ == module.__name__:
+                    found.append(endpoint)
     return tuple(found)
 
 

@@ -1,0 +1,62 @@
+"""The cluster as one: its members, everything in it, the next free number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tarmac.faces.api.declare import LIST, TEXT, Allow, Call, NoParams, get
+from tarmac.model.settings import setting
+
+RECENT_TASKS = 25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    type: str | None = setting(None, choices=("vm", "storage", "node", "sdn"), help="Only resources of this type.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextId:
+    vmid: int | None = setting(
+        None, ge=100, le=999_999_999, help="Ask whether this number is free instead of for a free one."
+    )
+
+
+@get(
+    "/cluster/resources",
+    params=Resources,
+    allow=Allow.login,
+    returns=LIST,
+    cli="node resources",
+    help="Everything in the cluster that the caller may see: guests, nodes, storages.",
+)
+async def resources(call: Call, p: Resources) -> Any:
+    return call.services.cluster.resources(call.identity, p.type)
+
+
+@get("/cluster/status", allow=Allow("/", "Sys.Audit"), returns=LIST, help="The cluster's members.")
+async def status(call: Call, p: NoParams) -> Any:
+    return call.services.cluster.status()
+
+
+@get(
+    "/cluster/nextid",
+    params=NextId,
+    allow=Allow.login,
+    returns=TEXT,
+    cli="vm nextid",
+    help="A free guest number, lent to the caller for a minute. It is a text, because clients decode one.",
+)
+async def next_id(call: Call, p: NextId) -> str:
+    if p.vmid is not None:
+        call.services.guests.check_free(p.vmid)
+        return str(p.vmid)
+    return str(call.services.guests.next_id())
+
+
+@get("/cluster/tasks", allow=Allow.login, returns=LIST, help="The latest tasks: running ones and the last ended.")
+async def tasks(call: Call, p: NoParams) -> Any:
+    own = None if call.services.access.has(call.identity, "/", ["Sys.Audit"]) else call.user
+    _, rows = await call.services.tasks.listing(source="all", limit=RECENT_TASKS, user=own)
+    return rows
