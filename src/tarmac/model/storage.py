@@ -1,0 +1,152 @@
+"""The definition of a storage: the keys of Proxmox's `storage.cfg`.
+
+Built is the type `dir`; the keys of other types are known, so that a client's mistake and a missing feature can be
+told apart. Source: PVE::Storage::Plugin, PVE::Storage::DirPlugin of Proxmox VE 9.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from tarmac.model.formats import FORMATS
+from tarmac.model.parse import parse_record
+from tarmac.model.settings import setting
+
+CONTENTS = ("images", "iso", "import", "snippets", "backup", "vztmpl", "rootdir", "none")
+TYPES = (
+    "btrfs", "cephfs", "cifs", "dir", "esxi", "iscsi", "iscsidirect", "lvm", "lvmthin", "nfs", "pbs", "rbd", "zfs",
+    "zfspool",
+)  # fmt: skip
+BUILT_TYPES = ("dir",)
+_OTHER_TYPES_KEYS = (
+    "authsupported", "base", "blocksize", "comstar_hg", "comstar_tg", "data-pool", "datastore", "domain",
+    "encryption-key", "export", "fingerprint", "fs-name", "fuse", "iscsiprovider", "keyring", "krbd", "lio_tpg",
+    "master-pubkey", "monhost", "mountpoint", "namespace", "nocow", "nowritecache", "options", "password", "pool",
+    "port", "portal", "saferemove", "saferemove-stepsize", "saferemove_throughput", "server", "share",
+    "skip-cert-verification", "smbversion", "snapshot-as-volume-chain", "sparse", "subdir", "tagged_only", "target",
+    "thinpool", "username", "vgname", "zfs-base-path",
+)  # fmt: skip
+_PATH = re.compile(r"(?:/[^\x00-\x1f\x7f/]+)+/?")
+
+
+def _check_path(text: str) -> None:
+    if not _PATH.fullmatch(text) or any(part in (".", "..") for part in text.split("/")):
+        raise ValueError("value does not look like a valid absolute path")
+
+
+FORMATS["pve-storage-path"] = _check_path
+
+
+class Preallocation(enum.StrEnum):
+    """Append-only: the words are stored."""
+
+    OFF = "off"
+    METADATA = "metadata"
+    FALLOC = "falloc"
+    FULL = "full"
+
+
+class ImageFormat(enum.StrEnum):
+    """Append-only: the words are stored."""
+
+    RAW = "raw"
+    QCOW2 = "qcow2"
+    SUBVOL = "subvol"
+    VMDK = "vmdk"
+
+
+OtherTypes = dataclasses.make_dataclass(
+    "OtherTypes",
+    [
+        (key.replace("-", "_"), str | None, setting(None, name=key, built=False, help="Of a type not built yet."))
+        for key in _OTHER_TYPES_KEYS
+    ],
+    frozen=True,
+    kw_only=True,
+    namespace={"__doc__": "Keys that only storages of types not built yet have."},
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageOptions(OtherTypes):  # type: ignore[misc,valid-type]
+    """What can be said of a storage when it is made and later."""
+
+    content: tuple[str, ...] = setting(
+        ("images", "iso", "import", "snippets", "backup", "vztmpl", "rootdir"),
+        choices=CONTENTS,
+        help="What the storage may hold.",
+    )
+    content_dirs: str | None = setting(
+        None, name="content-dirs", help="Other directories for contents: `iso=isos,backup=dumps`."
+    )
+    disable: bool = setting(False, help="The storage is not used.")
+    nodes: tuple[str, ...] = setting((), format="pve-node", help="Nodes that have it; empty: all.")
+    shared: bool = setting(False, help="All nodes see the same contents.")
+    format: ImageFormat = setting(ImageFormat.QCOW2, help="Format of new images, if none is given.")
+    preallocation: Preallocation = setting(Preallocation.METADATA, help="What a new image's space is made of at once.")
+    is_mountpoint: str | None = setting(
+        None, help="`yes`: the path must be a mount point; or the path that must be one."
+    )
+    mkdir: bool = setting(True, help="Create the directory and its parts. Old form of the next two.")
+    create_base_path: bool = setting(True, name="create-base-path", help="Create the directory.")
+    create_subdirs: bool = setting(True, name="create-subdirs", help="Create the directories below it.")
+    prune_backups: str | None = setting(None, name="prune-backups", help="Which backups are kept.")
+    max_protected_backups: int | None = setting(
+        None, name="max-protected-backups", ge=-1, help="Protected backups of a guest; -1: as many as wanted."
+    )
+    bwlimit: str | None = setting(None, unit="KiB/s", help="Limits of copying, by operation.")
+    download_hosts: tuple[str, ...] = setting(
+        (),
+        name="download-hosts",
+        format="address",
+        help="Hosts inside the own network that downloads to this storage may come from. (Not of Proxmox.)",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageDefinition(StorageOptions):
+    """One storage as it is stored."""
+
+    storage: str = setting(format="pve-storage-id", help="The storage's identifier.")
+    type: str = setting(choices=TYPES, help="The kind of storage.")
+    path: str | None = setting(None, format="pve-storage-path", help="The directory.")
+
+    @property
+    def required_mount(self) -> str | None:
+        """The path that must be a mount point, None when none must."""
+        word = self.is_mountpoint
+        if word is None or word.lower() in ("no", "off", "0", "false"):
+            return None
+        return self.path if word.lower() in ("yes", "on", "1", "true") else word
+
+    @property
+    def directories(self) -> Mapping[str, str]:
+        """`content-dirs`, as content to relative directory. Raises ValueError in a wrong text."""
+        found = {}
+        for item in filter(None, (self.content_dirs or "").split(",")):
+            content, equals, place = item.partition("=")
+            if not equals or content not in CONTENTS or not _is_relative(place):
+                raise ValueError(f"invalid format - '{item}' is not CONTENT=DIRECTORY with a relative directory")
+            found[content] = place.strip("/")
+        if len(set(found.values())) != len(found):
+            raise ValueError("invalid format - two contents cannot share a directory")
+        return found
+
+
+def _is_relative(text: str) -> bool:
+    parts = text.strip("/").split("/")
+    return not any(part in ("", ".", "..") or part.startswith(".") or not part.isprintable() for part in parts)
+
+
+def definition_of(texts: Mapping[str, str]) -> StorageDefinition:
+    """Texts as a definition. Raises InvalidInput that names every wrong key."""
+    return parse_record(StorageDefinition, texts)
+
+
+def unbuilt_keys(keys: Iterable[str]) -> list[str]:
+    """Those of `keys` that belong to storages of types not built yet."""
+    return sorted(set(keys) & set(_OTHER_TYPES_KEYS))
