@@ -76,7 +76,7 @@ class Cpu:
     """The text of `cpu`: `host,flags=+aes;-pcid`."""
 
     cputype: str | None = setting(
-        None, format="cpu-model", default_key=True, default_text="kvm64 under KVM, max under emulation",
+        None, format="cpu-model", default_key=True, default_text="kvm64 under KVM, x86-64-v2-AES emulated",
         help="The processor the guest sees.",
     )  # fmt: skip
     flags: str | None = setting(None, format="cpu-flags", help="Flags to add or take away: +aes;-pcid")

@@ -136,7 +136,9 @@ class VmConfig:
         "now", pattern=r"now|\d{4}-\d{1,2}-\d{1,2}(T\d{1,2}:\d{1,2}:\d{1,2})?", privilege=OPTIONS,
         help="What the hardware clock shows at start.",
     )  # fmt: skip
-    tdf: bool = setting(False, privilege=OPTIONS, help="Correct for time drift (old; Windows of its time).")
+    tdf: bool | None = setting(
+        None, privilege=OPTIONS, default_text="1 for Windows with ACPI", help="Correct the clock for lost ticks."
+    )
     smbios1: Smbios = setting(Smbios(), max_length=512, privilege=HWTYPE, help="Names shown in the firmware's tables.")
     vmgenid: str | None = setting(
         None, pattern=r"[a-fA-F0-9]{8}(-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}|[01]", privilege=HWTYPE,

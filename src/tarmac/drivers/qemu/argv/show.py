@@ -1,0 +1,66 @@
+"""The command line of a configuration's text on a described node, without touching the host: `showcmd`."""
+
+from __future__ import annotations
+
+from tarmac.drivers.qemu.argv.build import build
+from tarmac.drivers.qemu.argv.draft import Launch
+from tarmac.drivers.qemu.facts import LaunchFacts, NodeFacts, VolumeFacts
+from tarmac.model.conf_file import parse_conf
+from tarmac.model.errors import HostFailure
+from tarmac.model.ids import VolumeId
+from tarmac.model.vm import VmConfig
+
+# As in a real launch: the standard streams are 0 to 2, what is handed over comes after them.
+_FIRST_FD = 3
+_DIRECTORIES = {"iso": "template/iso", "vztmpl": "template/cache", "import": "import", "snippets": "snippets"}
+
+
+def show(text: str, node: NodeFacts, *, vmid: int = 100, runtime_dir: str | None = None) -> Launch:
+    """What would be started for a `.conf` text. Raises InvalidInput as `parse_conf` and `build` do.
+
+    Volumes are taken to be where Proxmox's layout puts them in the node's storages, without layers below."""
+    config = VmConfig.parse(parse_conf(text).current)
+    launch = LaunchFacts(
+        vmid=vmid,
+        runtime_dir=runtime_dir or f"/run/tarmac/{node.instance or 'default'}/{vmid}",
+        volumes={
+            file: _volume(key, file, node) for key, file in config.volumes.items() if not key.startswith("unused")
+        },
+        fds=_descriptors(config, node),
+    )
+    return build(config, node, launch)
+
+
+def volume_path(volume: VolumeId, root: str) -> tuple[str, str]:
+    """Path and format of a volume in a directory storage, Proxmox's layout."""
+    kind, slash, rest = volume.name.partition("/")
+    place = f"{_DIRECTORIES[kind]}/{rest}" if slash and kind in _DIRECTORIES else f"images/{volume.name}"
+    suffix = volume.name.rpartition(".")[2]
+    return f"{root}/{place}", suffix if suffix in ("qcow2", "vmdk", "qcow", "qed") else "raw"
+
+
+def _volume(key: str, file: str, node: NodeFacts) -> VolumeFacts:
+    volume = VolumeId.parse(file)
+    root = node.storages.get(volume.storage)
+    if root is None:
+        raise HostFailure(
+            f"storage '{volume.storage}' of {key} is not described",
+            code="storage-missing",
+            cause=f"the node's storages are: {', '.join(sorted(node.storages)) or 'none'}",
+            evidence=f"{key}: {file}",
+        )
+    path, format_ = volume_path(volume, root)
+    return VolumeFacts(path=path, format=format_)
+
+
+def _descriptors(config: VmConfig, node: NodeFacts) -> dict[str, int]:
+    """The descriptors of a real launch: the first contact, then each card's tap and vhost queues."""
+    names = ["qmp"]
+    for index, nic in config.net.items():
+        if nic.bridge is None:
+            continue
+        queues = nic.queues if nic.queues and nic.model == "virtio" else 1
+        names += [f"net{index}", *(f"net{index}-{n}" for n in range(1, queues))]
+        if node.vhost_net and nic.model == "virtio":
+            names += [f"net{index}-vhost", *(f"net{index}-vhost-{n}" for n in range(1, queues))]
+    return {name: _FIRST_FD + position for position, name in enumerate(names)}
