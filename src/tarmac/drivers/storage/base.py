@@ -54,6 +54,15 @@ class VolumeInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One file of a volume's chain. `direct`: O_DIRECT works there."""
+
+    path: Path
+    format: str
+    direct: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StorageStatus:
     """Bytes of the file system or pool behind a storage."""
 
@@ -97,6 +106,15 @@ class Storage(Protocol):
 
     async def info(self, volid: VolumeId) -> VolumeInfo:
         """One volume, read now."""
+
+    async def layers(self, volid: VolumeId) -> Sequence[Layer]:
+        """The volume's file and, for an image, what lies below it, top first.
+
+        Raises DataCorrupt when an image points at anything but an image of this storage."""
+
+    async def give(self, volid: VolumeId, owner: Owner) -> None:
+        """Let a guest's user open the volume: an image of its own becomes its file, everything below it, base images
+        and ISO images it may read. Repeatable. Only root can."""
 
     async def allocate(
         self, vmid: int, *, size: int, format: str, name: str | None = None, owner: Owner | None = None, token: str = ""

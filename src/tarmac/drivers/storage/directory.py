@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from tarmac.drivers.storage import directory_files as files
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.base import Advance, Capabilities, Owner, StorageStatus, VolumeInfo
+from tarmac.drivers.storage.base import Advance, Capabilities, Layer, Owner, StorageStatus, VolumeInfo
 from tarmac.drivers.storage.directory_list import list_volumes, volume_info
 from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.volume_names import (
@@ -258,7 +258,7 @@ class DirectoryStorage:
         await self._volume(volid, lambda: files.sync(place))
 
     def _check_chain(self, path: Path, format: str) -> None:
-        image.check_chain(path, format, self._is_image)
+        image.chain(path, format, self._is_image)
 
     def _checked_size(self, path: Path, format: str) -> int:
         self._check_chain(path, format)
@@ -269,6 +269,30 @@ class DirectoryStorage:
             return parse_volume_name(str(reference)).content is Content.IMAGES
         except ValueError:
             return False
+
+    async def layers(self, volid: VolumeId) -> Sequence[Layer]:
+        name, place = self.parse(volid), self.path(volid)
+
+        def find() -> Sequence[Layer]:
+            if name.content is not Content.IMAGES:
+                return (Layer(path=place, format="raw", direct=files.takes_direct(place)),)
+            found = image.chain(place, name.format, self._is_image)
+            return tuple(Layer(path=p, format=f, direct=files.takes_direct(p)) for p, f in found)
+
+        return await self._volume(volid, find)
+
+    async def give(self, volid: VolumeId, owner: Owner) -> None:
+        name = self.parse(volid)
+        layers = await self.layers(volid)
+        own = name.content is Content.IMAGES and not name.is_base
+
+        def hand_over() -> None:
+            for layer in layers[1 if own else 0 :]:
+                files.let_read(layer.path, owner.uid)
+            if own:
+                files.hand_over(layers[0].path, owner)
+
+        await self._volume(volid, hand_over)
 
     async def stage(self, name: VolumeName, token: str) -> Path:
         place = self._place(name)

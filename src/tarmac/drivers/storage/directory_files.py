@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from pathlib import Path
 
 from tarmac.drivers.storage.base import Owner
+from tarmac.lib.acl import grant_read
 from tarmac.lib.files import fsync_directory, fsync_file
 
 Fill = Callable[[Path], Awaitable[None]]
@@ -163,6 +164,35 @@ def remove_empty(directory: Path) -> None:
     except OSError as problem:
         if problem.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY):
             raise
+
+
+def takes_direct(place: Path) -> bool:
+    """Whether the file can be opened with O_DIRECT (tmpfs of older kernels and some network file systems cannot)."""
+    try:
+        os.close(os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_DIRECT))
+    except OSError as problem:
+        if problem.errno != errno.EINVAL:
+            raise
+        return False
+    return True
+
+
+def hand_over(place: Path, owner: Owner) -> None:
+    """Make a guest's own image its file, readable and writable by nobody else."""
+    status = place.stat()
+    if (status.st_uid, status.st_gid) != (owner.uid, owner.gid):
+        os.chown(place, owner.uid, owner.gid)
+    if stat.S_IMODE(status.st_mode) != 0o600:
+        place.chmod(0o600)
+
+
+def let_read(place: Path, uid: int) -> None:
+    """Let `uid` read a file that is not its own; without access lists on that file system, everybody."""
+    status = place.stat()
+    if status.st_mode & stat.S_IROTH or (status.st_uid == uid and status.st_mode & stat.S_IRUSR):
+        return
+    if not grant_read(place, uid):
+        place.chmod(stat.S_IMODE(status.st_mode) | stat.S_IROTH)
 
 
 def sync(place: Path) -> None:

@@ -49,7 +49,7 @@ async def resize(path: Path, format: str, size: int, *, preallocation: str = "of
 async def copy(
     source: Path, source_format: str, target: Path, target_format: str, *, size: int, advance: Advance | None = None
 ) -> None:
-    """A flat copy of an image of ours of `size` bytes. The caller has checked the source's chain (`check_chain`)."""
+    """A flat copy of an image of ours of `size` bytes. The caller has checked the source's chain (`chain`)."""
     argv = ["qemu-img", "convert", "-p", "-f", source_format, "-O", target_format, str(source), str(target)]
     await qemu_img(argv, f"cannot copy {source.name}", target, percent_of(size, advance))
 
@@ -122,16 +122,14 @@ def describe(path: Path, format: str) -> tuple[int, str | None]:
         os.close(fd)
 
 
-def check_chain(path: Path, format: str, allowed: Callable[[PurePosixPath], bool]) -> None:
-    """Follow an image's backing files and refuse what no image of ours has.
+def chain(path: Path, format: str, allowed: Callable[[PurePosixPath], bool]) -> list[tuple[Path, str]]:
+    """An image and what lies below it, top first, as (path, format); refuses what no image of ours has.
 
-    `allowed(reference)` decides on each reference, which is relative to the images' directory (`100/vm-...`). Blocks.
-    Raises DataCorrupt for a data file, for an absolute reference or a protocol (`json:`, `nbd:`), for one that is not
-    allowed, and for a chain of more than 64."""
-    images = path.parent.parent
-    for _ in range(_CHAIN_MAX):
-        if format != "qcow2":
-            return
+    `allowed(reference)` decides on each backing reference, which is relative to the images' directory (`100/vm-...`).
+    Blocks. Raises OSError, and DataCorrupt for a data file, for an absolute reference or a protocol (`json:`, `nbd:`),
+    for one that is not allowed, and for more than 64 layers."""
+    images, layers = path.parent.parent, [(path, format)]
+    while format == "qcow2":
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             header = read_qcow2(fd)
@@ -140,12 +138,15 @@ def check_chain(path: Path, format: str, allowed: Callable[[PurePosixPath], bool
         if header.data_file:
             raise _foreign(path, "its data lies in another file, which no image made here does", "data file")
         if header.backing_file is None:
-            return
+            break
         relative = _resolve(path, images, header.backing_file)
         if relative is None or not allowed(relative):
             raise _foreign(path, "its backing file is none that was made here", header.backing_file[:200])
         path, format = images / relative, relative.suffix.removeprefix(".")
-    raise _foreign(path, f"its chain of backing files is longer than {_CHAIN_MAX}", str(path))
+        layers.append((path, format))
+        if len(layers) > _CHAIN_MAX:
+            raise _foreign(path, f"its chain of backing files is longer than {_CHAIN_MAX}", str(path))
+    return layers
 
 
 def _resolve(path: Path, images: Path, reference: str) -> PurePosixPath | None:

@@ -1,0 +1,134 @@
+"""Planning new volumes: which storage, which name, what size, and the step that makes it. Reads, touches nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from tarmac.drivers.storage.base import Storage
+from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.storage.volume_names import Content, free_disk_name, image_name
+from tarmac.model.disk import Volume
+from tarmac.model.errors import InvalidInput
+from tarmac.model.ids import VolumeId
+from tarmac.model.job import PlannedStep
+from tarmac.model.units import human_size
+from tarmac.services.storages import Storages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewVolume:
+    """A planned volume: its id, its size in bytes and format once the step is done."""
+
+    volid: str
+    size: int
+    format: str
+    step: PlannedStep
+
+
+class VolumePlans:
+    """Makes `NewVolume`s; the names are chosen here, so that a repeated step means the same volume."""
+
+    def __init__(self, *, storages: Storages, jail: Jail) -> None:
+        self._storages = storages
+        self._jail = jail
+
+    async def plan_disk(
+        self, vmid: int, key: str, disk: Volume, *, taken: Collection[str] = (), default_storage: str | None = None
+    ) -> NewVolume:
+        """The new volume that a disk's text asks for: `local:32`, or `local:0,import-from=local:import/x.qcow2`.
+
+        `taken`: volume ids planned before in the same job. Raises InvalidInput naming `key`, NotFound."""
+        id = disk.storage or default_storage
+        gib = disk.allocate
+        if id is None or gib is None:
+            raise InvalidInput.of(key, f"'{disk.file}' is not STORAGE:GIB")
+        if disk.import_from is not None:
+            if gib:
+                raise InvalidInput.of(
+                    key, "'import-from' requires special syntax - use <storage ID>:0,import-from=<source>"
+                )
+            return await self._plan_import(vmid, key, id, disk.import_from, disk.format, taken)
+        if not gib:
+            raise InvalidInput.of(key, "a disk needs a size of more than 0")
+        return await self.plan_new(vmid, id, gib, format=disk.format, taken=taken)
+
+    async def plan_new(
+        self, vmid: int, storage: str, size: int, *, format: str | None = None, taken: Collection[str] = ()
+    ) -> NewVolume:
+        """An empty volume of `size` bytes under the first free name."""
+        driver = self._storages.get(storage, Content.IMAGES)
+        chosen = self.format_of(driver, format)
+        volid = await self._free_volid(driver, vmid, chosen, taken)
+        args = {"volid": volid, "size": size, "format": chosen}
+        title = f"allocate {volid} ({human_size(size)})"
+        return NewVolume(
+            volid=volid, size=size, format=chosen, step=PlannedStep(step="volume-allocate", title=title, args=args)
+        )
+
+    async def plan_filled(
+        self, vmid: int, storage: str, template: Path, size: int, *, format: str, taken: Collection[str] = ()
+    ) -> NewVolume:
+        """A volume with the contents of a raw file of this host that the platform itself ships or trusts (a firmware's
+        variables), `size` bytes long."""
+        driver = self._storages.get(storage, Content.IMAGES)
+        volid = await self._free_volid(driver, vmid, format, taken)
+        args = {"volid": volid, "format": format, "template": str(template)}
+        title = f"fill {volid} from {template.name}"
+        return NewVolume(
+            volid=volid, size=size, format=format, step=PlannedStep(step="volume-import", title=title, args=args)
+        )
+
+    async def _plan_import(
+        self, vmid: int, key: str, storage: str, source: str, format: str | None, taken: Collection[str]
+    ) -> NewVolume:
+        driver = self._storages.get(storage, Content.IMAGES)
+        origin, volid = self._storages.of(source)
+        name = origin.parse(volid)
+        if name.content not in (Content.IMAGES, Content.IMPORT):
+            raise InvalidInput.of(key, f"volume '{source}' has content '{name.content}': only images and import do")
+        info = await origin.info(volid)
+        size = info.size
+        if name.content is Content.IMPORT:
+            size = (await self._jail.inspect(origin.path(volid), name.format)).virtual_size
+        chosen = self.format_of(driver, format)
+        target = await self._free_volid(driver, vmid, chosen, taken)
+        args = {"volid": target, "format": chosen, "source": source}
+        title = f"import {source} as {target} ({human_size(size)})"
+        return NewVolume(
+            volid=target, size=size, format=chosen, step=PlannedStep(step="volume-import", title=title, args=args)
+        )
+
+    async def plan_resize(self, volid: str, size: int) -> PlannedStep:
+        """Grow a volume that no guest runs on to `size` bytes. Raises InvalidInput when it is smaller, NotFound."""
+        driver, parsed = self._storages.of(volid)
+        now = (await driver.info(parsed)).size
+        if size < now:
+            raise shrinks(volid, now, size)
+        title = f"resize {volid} to {human_size(size)}"
+        return PlannedStep(step="volume-resize", title=title, args={"volid": volid, "size": size})
+
+    @staticmethod
+    def format_of(driver: Storage, format: str | None) -> str:
+        """The image format: the one asked for, or the storage's own. Raises InvalidInput."""
+        chosen = format or driver.capabilities.default_format
+        if chosen not in driver.capabilities.formats:
+            raise InvalidInput.of("format", f"storage '{driver.id}' has no image format '{chosen}'")
+        return chosen
+
+    async def _free_volid(self, driver: Storage, vmid: int, format: str, taken: Collection[str]) -> str:
+        there = [volume.volid for volume in await driver.list(Content.IMAGES, vmid)]
+        planned = [VolumeId.parse(text) for text in taken]
+        names = [driver.parse(volid).file for volid in (*there, *planned) if volid.storage == driver.id]
+        return str(VolumeId(driver.id, str(image_name(vmid, free_disk_name(vmid, names, format)))))
+
+
+def shrinks(volid: str, now: int, asked: int) -> InvalidInput:
+    """The error for a smaller size."""
+    return InvalidInput(
+        "shrinking disks is not supported",
+        code="disk-shrink",
+        cause="data beyond the new end would be lost",
+        evidence=f"{volid} has {now} bytes, {asked} were asked for",
+    )

@@ -1,0 +1,253 @@
+"""Volumes: making, filling, growing and removing them, as steps of jobs; who owns them; what QEMU must know of them.
+
+Plans choose the names, so that a step that is repeated or undone after a crash means the same volume. A volume goes
+only when nothing refers to it: no configuration, no snapshot, no linked clone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from tarmac.drivers.qemu.facts import VolumeFacts
+from tarmac.drivers.storage.base import Layer, Owner, Storage
+from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.storage.volume_names import Content
+from tarmac.model.conf_file import GuestFile
+from tarmac.model.errors import Busy, Conflict, Fix, InvalidInput, NotFound
+from tarmac.model.ids import VolumeId
+from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.units import GIB, KIB, MIB
+from tarmac.model.vm import VmConfig
+from tarmac.services.jobs import Jobs
+from tarmac.services.steps import Registry, StepContext
+from tarmac.services.storages import Storages
+from tarmac.services.volume_plans import VolumePlans
+
+References = Callable[[str], Sequence[int]]
+Started = str | Plan
+_SIZE = re.compile(r"(\d{1,15})([MG]?)")
+_UNITS = {"": KIB, "M": MIB, "G": GIB}
+
+
+class OwnedGuest(Protocol):
+    """As much of a guest as its volumes need."""
+
+    @property
+    def vmid(self) -> int: ...
+    @property
+    def file(self) -> GuestFile: ...
+
+
+class Volumes:
+    """`references(volid)` names the guests whose configuration or snapshots refer to a volume; `plans` makes
+    the steps for new ones."""
+
+    def __init__(
+        self,
+        *,
+        storages: Storages,
+        jail: Jail,
+        jobs: Jobs,
+        registry: Registry,
+        references: References,
+    ) -> None:
+        self._storages = storages
+        self.plans = VolumePlans(storages=storages, jail=jail)
+        self._jobs = jobs
+        self._references = references
+        registry.step("volume-allocate", self._do_allocate, self._undo_made)
+        registry.step("volume-import", self._do_import, self._undo_made)
+        registry.step("volume-resize", self._do_resize)
+        registry.step("volume-free", self._do_free, commits=True)
+        registry.kind("imgdel", self._plan_delete, recover="resume")
+
+    # -- content calls ------------------------------------------------------------------------------------------
+
+    async def create(self, storage: str, vmid: int, filename: str, size: str, format: str | None = None) -> str:
+        """`POST content`: a volume with exactly this name, now; `size` in KiB, or with `M` or `G`. Returns its id.
+
+        Raises InvalidInput, Conflict (`disk image '...' already exists`), NoSpace."""
+        match = _SIZE.fullmatch(size)
+        if match is None:
+            raise InvalidInput.of("size", "value does not match the regex pattern")
+        driver = self._storages.get(storage, Content.IMAGES)
+        ending = filename.rpartition(".")[2] if "." in filename else None
+        if ending in ("raw", "qcow2", "vmdk"):
+            if format is not None and format != ending:
+                raise InvalidInput.of("format", f"different storage formats ({format} != {ending})")
+            format = ending
+        made = await driver.allocate(
+            vmid, size=int(match[1]) * _UNITS[match[2]], format=self.plans.format_of(driver, format), name=filename
+        )
+        return str(made)
+
+    async def delete(self, user: str, volid: str, *, dryrun: bool = False) -> Started:
+        """`DELETE content/{volume}`: returns the task. Raises NotFound, Conflict while something refers to it."""
+        driver, parsed = self._storages.of(volid)
+        await driver.info(parsed)
+        await self._check_unused(driver, parsed)
+        args = {"volid": volid}
+        if dryrun:
+            return await self._jobs.plan("imgdel", args)
+        return await self._jobs.submit("imgdel", id=parsed.storage, user=user, args=args, queues=[f"volume/{volid}"])
+
+    async def _plan_delete(self, args: Mapping[str, Any]) -> Plan:
+        volid = args["volid"]
+        step = PlannedStep(step="volume-free", title=f"remove {volid}", args={"volid": volid})
+        return Plan(steps=(step,), effects=(f"{volid} is lost",))
+
+    # -- guests -------------------------------------------------------------------------------------------------
+
+    async def owned(self, guest: OwnedGuest, *, unreferenced: bool = False) -> list[str]:
+        """The volumes that go with a guest: those of its own that its configuration or snapshots name; with
+        `unreferenced` also such as nothing names. Never ISO images or other guests' disks."""
+        found: dict[str, None] = {}
+        sections = (guest.file.current, guest.file.pending, *guest.file.snapshots.values())
+        for text in (text for section in sections for text in section.values()):
+            volid = text.split(",", 1)[0].removeprefix("file=").removeprefix("volume=")
+            if self._owner(volid) == guest.vmid:
+                found[volid] = None
+        if unreferenced:
+            for driver in self._storages.usable():
+                for volume in await driver.list(Content.IMAGES, guest.vmid):
+                    found[str(volume.volid)] = None
+        return [volid for volid in found if not set(self._references(volid)) - {guest.vmid}]
+
+    def _owner(self, volid: str) -> int | None:
+        try:
+            driver, parsed = self._storages.of(volid)
+            name = driver.parse(parsed)
+        except (InvalidInput, NotFound):
+            return None
+        return name.vmid if name.content is Content.IMAGES else None
+
+    async def plan_start(self, vmid: int, config: VmConfig | Mapping[str, str]) -> tuple[PlannedStep, ...]:
+        """What volumes need before a start: the cloud-init medium as the configuration has it now."""
+        typed = config if isinstance(config, VmConfig) else VmConfig.parse(config)
+        if not any(disk.is_cloudinit for disk in typed.disks.values()):
+            return ()
+        return (
+            PlannedStep(step="cloudinit-write", title="bring the cloud-init medium up to date", args={"vmid": vmid}),
+        )
+
+    async def facts(self, config: VmConfig) -> dict[str, VolumeFacts]:
+        """Where QEMU finds the volumes of a configuration, with everything below them, by volume id.
+
+        Raises NotFound (`volume '...' does not exist`), DataCorrupt for an image that points elsewhere."""
+        found = {}
+        for volid in dict.fromkeys(config.volumes.values()):
+            driver, parsed = self._storages.of(volid)
+            read_only = driver.parse(parsed).content is not Content.IMAGES
+            found[volid] = _facts(await driver.layers(parsed), read_only)
+        return found
+
+    async def own(self, config: VmConfig, uid: int | None) -> None:
+        """Let a guest's user open its volumes, before each start. Nothing to do without a user of its own."""
+        if uid is None:
+            return
+        for volid in dict.fromkeys(config.volumes.values()):
+            driver, parsed = self._storages.of(volid)
+            await driver.give(parsed, Owner(uid=uid, gid=uid))
+
+    # -- steps --------------------------------------------------------------------------------------------------
+
+    def _named(self, volid: str) -> tuple[Storage, VolumeId, int, str]:
+        """(storage, id, owner, file name) of an image. Raises InvalidInput."""
+        driver, parsed = self._storages.of(volid)
+        name = driver.parse(parsed)
+        if name.vmid is None or name.content is not Content.IMAGES:
+            raise InvalidInput(f"volume '{volid}' is no disk image", code="volume-content")
+        return driver, parsed, name.vmid, name.file
+
+    async def _do_allocate(self, ctx: StepContext, volid: str, size: int, format: str) -> dict[str, Any]:
+        driver, _, vmid, file = self._named(volid)
+        await driver.allocate(vmid, size=size, format=format, name=file, token=_token(ctx, volid))
+        return {"volid": volid}
+
+    async def _do_import(
+        self, ctx: StepContext, volid: str, format: str, source: str | None = None, template: str | None = None
+    ) -> dict[str, Any]:
+        driver, parsed, vmid, file = self._named(volid)
+        if template is not None:
+            path, source_format, foreign = Path(template), "raw", False
+        else:
+            assert source is not None
+            origin, from_volid = self._storages.of(source)
+            name = origin.parse(from_volid)
+            path, source_format, foreign = origin.path(from_volid), name.format, name.content is Content.IMPORT
+        await driver.import_image(
+            path,
+            source_format,
+            vmid,
+            format=format,
+            name=file,
+            foreign=foreign,
+            token=_token(ctx, volid),
+            advance=lambda done, total: ctx.progress(done, total, "bytes"),
+        )
+        return {"volid": volid, "size": (await driver.info(parsed)).size}
+
+    async def _undo_made(self, ctx: StepContext, volid: str, **_: Any) -> None:
+        """Removes the volume only if this very step made it; one that was there before stays."""
+        try:
+            driver, parsed = self._storages.of(volid)
+        except NotFound:
+            return
+        await driver.free(parsed, token=_token(ctx, volid))
+
+    async def _do_resize(self, ctx: StepContext, volid: str, size: int) -> None:
+        driver, parsed = self._storages.of(volid)
+        await driver.resize(parsed, size)
+
+    async def _do_free(self, ctx: StepContext, volid: str) -> None:
+        driver, parsed = self._storages.of(volid)
+        await self._check_unused(driver, parsed)
+        if not await driver.free(parsed):
+            ctx.log(f"{volid} was already gone")
+
+    async def _check_unused(self, driver: Storage, volid: VolumeId) -> None:
+        users = self._references(str(volid))
+        if users:
+            raise Conflict(
+                f"volume '{volid}' is still in use",
+                code="volume-in-use",
+                cause="a configuration or a snapshot refers to it",
+                evidence="guests " + ", ".join(map(str, users)),
+                fixes=[Fix(text="detach it there and remove the `unused` entry")],
+            )
+        name = driver.parse(volid)
+        if name.content is not Content.IMAGES:
+            return
+        clones = [
+            v.volid for v in await driver.list(Content.IMAGES) if driver.parse(v.volid).base == (name.vmid, name.file)
+        ]
+        if clones:
+            raise Busy(
+                f"base volume '{volid}' is still in use by linked clones",
+                code="volume-is-base",
+                cause="other images store only what differs from it",
+                evidence=", ".join(map(str, clones[:10])),
+                fixes=[Fix(text="remove the clones, or make them full copies, first")],
+            )
+
+
+def _token(ctx: StepContext, volid: str) -> str:
+    return f"{ctx.upid} {volid}"
+
+
+def _facts(layers: Sequence[Layer], read_only: bool) -> VolumeFacts:
+    below = None
+    for layer in reversed(layers):
+        top = layer is layers[0]
+        below = VolumeFacts(
+            path=str(layer.path),
+            format=layer.format,
+            read_only=read_only or not top,
+            direct=layer.direct,
+            backing=below,
+        )
+    assert below is not None
+    return below
