@@ -1,94 +1,76 @@
-"""The command line's table, `faces/cli/commands.json`, from the API's declared endpoints.
-
-The command line reads this file instead of importing the API: it starts in a fraction of the time, and it knows its
-commands also where it talks to a daemon on another machine. One object:
+"""`faces/cli/commands.json`: the commands of `tarmac` that are one call of the API.
 
     {"format": 1, "commands": {"vm start": {
-        "method": "POST", "path": "/nodes/{node}/qemu/{vmid}/status/start", "help": "Start a virtual machine.",
-        "returns": "upid",
-        "parameters": [{"name": "vmid", "type": "integer", "required": true, "positional": true, "help": "..."},
-                       {"name": "net[n]", "type": "property", "count": 32, "help": "..."}]}}}
+        "method": "POST", "path": "/nodes/{node}/qemu/{vmid}/status/start", "returns": "upid", "help": "...",
+        "parameters": [{"name": "vmid", "type": "integer", "positional": true, "required": true, "help": "..."}, ...]}}}
 
-`returns` is a value of `declare.Returns`. A parameter's `type` is the kind of its setting (`model.settings.Kind`);
-`choices`, `default`, `unit`, `count` (indexed keys: how many) and `secret` are there where they say something, and so
-are the flags `required` and `positional` (in the order of the words). What is false or nothing is left out.
+`type` is boolean, integer, number, string, list or array. `choices`, `default`, `unit`, `count` (indexed: `net[n]`)
+and `secret` stand where they apply. What is not built yet is left out.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
 import re
 from collections.abc import Iterable
 from typing import Any
 
-from tarmac.faces.api.declare import Endpoint, collect
+from tarmac.faces.api.declare import Endpoint
+from tarmac.faces.generate.parameters import default_of, visible, wire_name
 from tarmac.model.settings import Setting
 
 FORMAT = 1
-_PLACE = re.compile(r"\{([a-z][a-z0-9_-]*)\}")
+_PLACE = re.compile(r"\s*\{([a-z][a-z0-9_-]*)\}")
+_TYPES = {"enum": "string", "property": "string"}
 
 
-def endpoints() -> tuple[Endpoint, ...]:
-    """Every endpoint that a module of `faces/api/endpoints` declares, in the modules' alphabetical order."""
-    package = importlib.import_module("tarmac.faces.api.endpoints")
-    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
-    return collect(*(importlib.import_module(f"{package.__name__}.{name}") for name in names))
-
-
-def table(declared: Iterable[Endpoint]) -> dict[str, Any]:
-    """The whole table. Raises ValueError when two endpoints claim the same words."""
-    commands: dict[str, Any] = {}
-    for endpoint in declared:
-        if not endpoint.cli:
-            continue
-        words = " ".join(_PLACE.sub("", endpoint.cli).split())
-        if words in commands:
-            raise ValueError(f"two endpoints claim the command `{words}`: {endpoint.path}, {commands[words]['path']}")
-        commands[words] = _command(endpoint)
-    return {"format": FORMAT, "commands": dict(sorted(commands.items()))}
-
-
-def text(declared: Iterable[Endpoint]) -> str:
-    """The file's text: one command a line, so that a change is seen in its line."""
-    commands = table(declared)["commands"]
-    lines = (f"{json.dumps(words)}:{json.dumps(one, separators=(',', ':'))}" for words, one in commands.items())
-    return f'{{"format":{FORMAT},"commands":{{\n' + ",\n".join(lines) + "\n}}\n"
+def commands(endpoints: Iterable[Endpoint]) -> str:
+    """The file's text."""
+    found = {}
+    for endpoint in endpoints:
+        if endpoint.cli:
+            words = _PLACE.sub("", endpoint.cli)
+            if words in found:
+                raise ValueError(f"the command '{words}' is declared twice")
+            found[words] = _command(endpoint)
+    lines = ",\n".join(f"{json.dumps(words)}: {_compact(spec)}" for words, spec in sorted(found.items()))
+    return f'{{"format": {FORMAT}, "commands": {{\n{lines}\n}}}}\n'
 
 
 def _command(endpoint: Endpoint) -> dict[str, Any]:
     positional = _PLACE.findall(endpoint.cli)
-    settings = sorted(endpoint.settings, key=lambda s: positional.index(s.name) if s.name in positional else 99)
+    settings = {s.name: s for s in visible(endpoint) if s.limits.built and s.name not in ("wait", "dryrun")}
+    order = [*positional, *(name for name in settings if name not in positional)]
     return {
         "method": endpoint.method,
         "path": endpoint.schema_path,
-        "help": endpoint.help,
         "returns": endpoint.returns.value,
-        "parameters": [_parameter(s, s.name in positional) for s in settings],
+        "help": endpoint.help,
+        "parameters": [_parameter(settings[name], name in positional, name in endpoint.places) for name in order],
     }
 
 
-def _parameter(setting: Setting, positional: bool) -> dict[str, Any]:
+def _parameter(setting: Setting, positional: bool, in_path: bool) -> dict[str, Any]:
     limits = setting.limits
-    told: dict[str, Any] = {
-        "name": f"{setting.name}[n]" if setting.indexed else setting.name,
-        "type": setting.kind,
-        "help": limits.help,
-        "required": setting.required,
-        "positional": positional,
-        "default": limits.default_text or _plain(setting.default),
-        "choices": list(setting.choices),
-        "unit": limits.unit,
-        "count": limits.count,
-        "secret": limits.secret,
-    }
-    return {key: value for key, value in told.items() if value or (key == "default" and value == 0)}
+    kind = "array" if setting.kind == "list" and limits.array else _TYPES.get(setting.kind, setting.kind)
+    found: dict[str, Any] = {"name": wire_name(setting), "type": kind, "help": limits.help}
+    if positional:
+        found["positional"] = True
+    if setting.required or in_path:
+        found["required"] = True
+    if setting.choices and setting.kind != "list":
+        found["choices"] = list(setting.choices)
+    default = default_of(setting)
+    if default is not None and default is not False:
+        found["default"] = default
+    if limits.unit:
+        found["unit"] = limits.unit
+    if setting.indexed:
+        found["count"] = limits.count
+    if limits.secret:
+        found["secret"] = True
+    return found
 
 
-def _plain(default: Any) -> Any:
-    """A default as it is written on the command line; structured ones are said by the help text."""
-    value = getattr(default, "value", default)
-    if isinstance(value, bool):
-        return int(value)
-    return value if isinstance(value, (int, float, str)) else None
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import NULL, OBJECT, Allow, Call, get, post
 from tarmac.faces.api.endpoints.common import Guest
+from tarmac.model.errors import InvalidInput
 from tarmac.model.settings import setting
 
 BASE = "/nodes/{node}/qemu/{vmid}/agent"
 MAX_READ = 16 << 20
+MAX_OFFSET = 64 << 20
 UNRESTRICTED = "VM.GuestAgent.Unrestricted"
 AUDIT = Allow("/vms/{vmid}", "VM.GuestAgent.Audit", UNRESTRICTED, any=True)
 FREEZE = Allow("/vms/{vmid}", "VM.GuestAgent.FileSystemMgmt", UNRESTRICTED, any=True)
@@ -65,7 +69,7 @@ class ExecStatus(Guest):
 class FileRead(Guest):
     file: str = setting(max_length=4096, help="The file's path in the guest.")
     count: int = setting(MAX_READ, ge=1, le=MAX_READ, unit="bytes", help="How much to read at most.")
-    offset: int = setting(0, ge=0, unit="bytes", help="Where to begin.")
+    offset: int = setting(0, ge=0, le=MAX_OFFSET, unit="bytes", help="Where to begin.")
     decode: bool = setting(True, help="As text; else as base64.")
 
 
@@ -99,12 +103,12 @@ async def _may_run(call: Call, p: Any) -> None:
     help="Run one of the agent's plain commands.",
 )
 async def command(call: Call, p: Command) -> dict[str, Any]:
-    return {"result": await call.services.agents.command(p.vmid, p.command)}
+    return {"result": await call.services.agents.call(p.vmid, f"guest-{p.command}")}
 
 
 def _plain(name: str) -> Callable[[Call, Guest], Awaitable[dict[str, Any]]]:
     async def run(call: Call, p: Guest) -> dict[str, Any]:
-        return {"result": await call.services.agents.command(p.vmid, name)}
+        return {"result": await call.services.agents.call(p.vmid, f"guest-{name}")}
 
     return run
 
@@ -119,7 +123,8 @@ PLAIN = (
 
 @post(f"{BASE}/exec", params=Exec, allow=FULL, returns=OBJECT, help="Run a command in the guest.")
 async def execute(call: Call, p: Exec) -> dict[str, Any]:
-    return {"pid": await call.services.agents.execute(p.vmid, list(p.command), p.input_data)}
+    agent = call.services.agents.of(p.vmid)
+    return {"pid": await agent.exec(p.command, input=(p.input_data or "").encode())}
 
 
 @get(
@@ -130,7 +135,16 @@ async def execute(call: Call, p: Exec) -> dict[str, Any]:
     help="Whether a command has ended, and what it wrote.",
 )
 async def execute_status(call: Call, p: ExecStatus) -> Any:
-    return await call.services.agents.execute_status(p.vmid, p.pid)
+    status = await call.services.agents.of(p.vmid).exec_status(p.pid)
+    shown: dict[str, Any] = {"exited": int(status.exited)}
+    if status.exited:
+        shown |= {"out-data": _text(status.output), "err-data": _text(status.error)}
+        shown |= {"out-truncated": int(status.output_truncated), "err-truncated": int(status.error_truncated)}
+    if status.exit_code is not None:
+        shown["exitcode"] = status.exit_code
+    if status.signal is not None:
+        shown["signal"] = status.signal
+    return shown
 
 
 @get(
@@ -141,7 +155,13 @@ async def execute_status(call: Call, p: ExecStatus) -> Any:
     help="Read a file of the guest.",
 )
 async def file_read(call: Call, p: FileRead) -> Any:
-    return await call.services.agents.file_read(p.vmid, p.file, count=p.count, offset=p.offset, decode=p.decode)
+    data, more = await call.services.agents.of(p.vmid).file_read(p.file, limit=p.offset + p.count)
+    part = data[p.offset :]
+    shown: dict[str, Any] = {"content": _text(part) if p.decode else base64.b64encode(part).decode()}
+    shown["bytes-read"] = len(part)
+    if more:
+        shown["truncated"] = 1
+    return shown
 
 
 @post(
@@ -152,7 +172,7 @@ async def file_read(call: Call, p: FileRead) -> Any:
     help="Write a file in the guest.",
 )
 async def file_write(call: Call, p: FileWrite) -> None:
-    await call.services.agents.file_write(p.vmid, p.file, p.content, encode=p.encode)
+    await call.services.agents.of(p.vmid).file_write(p.file, _bytes(p.content, "content", p.encode))
 
 
 @post(
@@ -163,4 +183,23 @@ async def file_write(call: Call, p: FileWrite) -> None:
     help="Set a user's password in the guest.",
 )
 async def set_password(call: Call, p: Password) -> dict[str, Any]:
-    return {"result": await call.services.agents.set_password(p.vmid, p.username, p.password, crypted=p.crypted)}
+    arguments = {
+        "username": p.username,
+        "password": base64.b64encode(p.password.encode()).decode(),
+        "crypted": p.crypted,
+    }
+    return {"result": await call.services.agents.call(p.vmid, "guest-set-user-password", arguments)}
+
+
+def _text(data: bytes) -> str:
+    """Bytes of a guest as text; what is no UTF-8 becomes the replacement character."""
+    return data.decode("utf-8", "replace")
+
+
+def _bytes(text: str, name: str, plain: bool) -> bytes:
+    if plain:
+        return text.encode()
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as problem:
+        raise InvalidInput.of(name, f"invalid format - value is not base64: {problem}") from None

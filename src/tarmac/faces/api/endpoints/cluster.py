@@ -57,6 +57,6 @@ async def next_id(call: Call, p: NextId) -> str:
 
 @get("/cluster/tasks", allow=Allow.login, returns=LIST, help="The latest tasks: running ones and the last ended.")
 async def tasks(call: Call, p: NoParams) -> Any:
-    own = None if call.services.access.has(call.identity, "/", ["Sys.Audit"]) else call.user
+    own = None if call.services.access.allowed(call.identity, "/", ["Sys.Audit"]) else call.user
     _, rows = await call.services.tasks.listing(source="all", limit=RECENT_TASKS, user=own)
     return rows

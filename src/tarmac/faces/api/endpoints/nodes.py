@@ -54,7 +54,7 @@ class StopAll(Node):
 @get("/nodes", allow=Allow.login, returns=LIST, cli="node list", help="The nodes and their load.")
 async def nodes(call: Call, p: NoParams) -> Any:
     row = call.services.nodes.summary()
-    if call.services.access.has(call.identity, f"/nodes/{row['node']}", ["Sys.Audit"]):
+    if call.services.access.allowed(call.identity, f"/nodes/{row['node']}", ["Sys.Audit"]):
         return [row]
     return [{key: row[key] for key in ("node", "id", "type", "status", "level") if key in row}]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -251,9 +252,7 @@ async def resize(call: Call, p: Resize) -> Started:
     help="Detach disks; their volumes stay as `unused`.",
 )
 async def unlink(call: Call, p: Unlink) -> Plan | None:
-    started = await call.services.vm_configs.update(
-        call.identity, p.vmid, {}, delete=p.idlist, dryrun=call.dryrun
-    )
+    started = await call.services.vm_configs.update(call.identity, p.vmid, {}, delete=p.idlist, dryrun=call.dryrun)
     return await settle(call, started)
 
 
@@ -275,7 +274,9 @@ async def send_key(call: Call, p: Key) -> None:
     allow=AUDIT,
     returns=OBJECT,
     cli="vm showcmd {vmid}",
-    help="The QEMU command line of a guest, word by word (`argv`), with what is worth knowing about it (`notes`).",
+    help="The QEMU command line of a guest: its words (`argv`), and as a shell takes them (`command`).",
 )
 async def show_command(call: Call, p: Guest) -> Any:
-    return await call.services.vm_status.command_line(p.vmid)
+    guest = call.services.guests.get(p.vmid)
+    argv = await call.services.launcher.argv(p.vmid, guest.config)
+    return {"argv": list(argv), "command": shlex.join(argv)}

@@ -40,7 +40,7 @@ class Stop(Locked):
     overrule_shutdown: bool = setting(
         False, name="overrule-shutdown", help="Cancel a shutdown of the guest that is under way."
     )
-    keep_active: bool = setting(False, name="keepActive", help="Taken and without effect: volumes need no deactivation.")
+    keep_active: bool = setting(False, name="keepActive", help="Taken, without effect: volumes are not deactivated.")
     migratedfrom: str | None = setting(None, format="pve-node", built=False, help="The node it comes from.")
 
 
@@ -48,7 +48,7 @@ class Stop(Locked):
 class Shutdown(Locked):
     timeout: int | None = setting(None, ge=0, unit="s", help="How long the guest may take.")
     force_stop: bool = setting(False, name="forceStop", help="Cut the power if it does not end in time.")
-    keep_active: bool = setting(False, name="keepActive", help="Taken and without effect: volumes need no deactivation.")
+    keep_active: bool = setting(False, name="keepActive", help="Taken, without effect: volumes are not deactivated.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class Resume(Locked):
     help="What a guest is doing now, and what it uses.",
 )
 async def current(call: Call, p: Guest) -> Any:
-    return await call.services.vm_status.current(p.vmid)
+    return call.services.vm_status.current(p.vmid)
 
 
 @post(

@@ -52,7 +52,7 @@ class OnNode(Node):
     help="The definitions of the storages that the caller may see.",
 )
 async def definitions(call: Call, p: Listing) -> list[dict[str, Any]]:
-    may = call.services.access.filter(call.identity, "/storage/{}", SEE, any=True)
+    may = call.services.access.filter(call.identity, "/storage/{}", SEE)
     return [row for row in call.services.storages.definitions(p.type) if may(row["storage"])]
 
 
@@ -115,10 +115,8 @@ async def remove(call: Call, p: One) -> None:
     help="The storages of a node that the caller may see, with their space.",
 )
 async def on_node(call: Call, p: NodeListing) -> list[dict[str, Any]]:
-    may = call.services.access.filter(call.identity, "/storage/{}", SEE, any=True)
-    rows = call.services.storage_views.rows(
-        content=p.content, storage=p.storage, enabled=p.enabled, format=p.format
-    )
+    may = call.services.access.filter(call.identity, "/storage/{}", SEE)
+    rows = call.services.storage_views.rows(content=p.content, storage=p.storage, enabled=p.enabled, format=p.format)
     return [row for row in rows if may(row["storage"])]
 
 

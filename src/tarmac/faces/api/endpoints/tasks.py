@@ -128,7 +128,7 @@ async def cancel(call: Call, p: Task) -> None:
 
 
 def _sees_all(call: Call) -> bool:
-    return bool(call.services.access.has(call.identity, f"/nodes/{call.services.node}", ["Sys.Audit"]))
+    return bool(call.services.access.allowed(call.identity, f"/nodes/{call.services.node}", ["Sys.Audit"]))
 
 
 def _owner(upid: str) -> str:

@@ -1,0 +1,20 @@
+"""The table of all endpoints: every module by name, so that nothing is registered by being imported."""
+
+from __future__ import annotations
+
+from tarmac.faces.api.declare import Endpoint, collect
+from tarmac.faces.api.endpoints import (
+    agent,
+    cluster,
+    nodes,
+    qemu,
+    qemu_status,
+    storage,
+    tasks,
+    version,
+)
+
+
+def endpoints() -> tuple[Endpoint, ...]:
+    """Every endpoint that this version declares; the index pages are derived from it by the app."""
+    return collect(version, cluster, nodes, tasks, qemu, qemu_status, agent, storage)

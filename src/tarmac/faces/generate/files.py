@@ -1,0 +1,42 @@
+"""Which files are generated, and where they stand in the source tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tarmac.faces.api.endpoints.table import endpoints
+from tarmac.faces.api.index import index_endpoints
+from tarmac.faces.generate.commands import commands
+from tarmac.faces.generate.openapi import openapi
+from tarmac.faces.generate.reference import reference
+from tarmac.version import VERSION
+
+PACKAGE = Path(__file__).resolve().parents[2]
+ROOT = PACKAGE.parents[1]
+
+
+def contents() -> dict[Path, str]:
+    """Path -> text of every generated file."""
+    table = endpoints()
+    whole = (*table, *index_endpoints(table))
+    return {
+        PACKAGE / "faces/cli/commands.json": commands(table),
+        ROOT / "docs/reference/api.md": reference(table),
+        ROOT / "docs/reference/openapi.json": openapi(whole, VERSION),
+    }
+
+
+def stale() -> list[Path]:
+    """The files that are not what the declarations say."""
+    return [path for path, text in contents().items() if not path.is_file() or path.read_text("utf-8") != text]
+
+
+def write() -> list[Path]:
+    """Write those that changed; returns them."""
+    changed = []
+    for path, text in contents().items():
+        if not path.is_file() or path.read_text("utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+            changed.append(path)
+    return changed
