@@ -21,8 +21,12 @@ from tarmac.faces.cli.session import Session
 FILE = Path(__file__).with_name("commands.json")
 FORMAT = 1
 _INDEXED = re.compile(r"--([a-z]+)(\d{1,3})(?:=.*)?")
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TRUE, _FALSE = {"1", "yes", "on", "true"}, {"0", "no", "off", "false"}
 Spec = dict[str, Any]
+
+
+ALIASES = {"vm show": "vm status", "vm destroy": "vm delete", "task show": "task status"}
 
 
 @cache
@@ -32,7 +36,8 @@ def table() -> dict[str, Spec]:
         document = json.loads(FILE.read_bytes())
     except FileNotFoundError:
         return {}
-    return document["commands"] if document.get("format") == FORMAT else {}
+    found: dict[str, Spec] = document["commands"] if document.get("format") == FORMAT else {}
+    return found | {alias: found[words] for alias, words in ALIASES.items() if words in found and alias not in found}
 
 
 def add_parameters(
@@ -78,16 +83,17 @@ def _add_option(
     told: dict[str, Any] = {"dest": flag[2:], "default": None, "required": required}
     told["help"] = argparse.SUPPRESS if hidden else _help(parameter)
     kind = parameter["type"]
-    if kind == "boolean":
-        told |= {"nargs": "?", "const": "1", "type": _boolean, "metavar": "0|1"}
-    elif kind == "list":
+    if kind in ("list", "array"):
         told |= {"action": "append", "metavar": _metavar(flag)}
+    elif kind == "boolean":
+        told |= {"nargs": "?", "const": "1", "type": _boolean, "metavar": "0|1"}
     elif choices := parameter.get("choices"):
         told |= {"metavar": "{" + ",".join(choices) + "}" if len(choices) <= 8 else _metavar(flag)}
     else:
         told |= {"metavar": parameter.get("unit") or _metavar(flag)}
-    aliases = [flag] if "_" not in flag else [flag, flag.replace("_", "-")]
-    parser.add_argument(*aliases, **told)
+    # Proxmox writes some names with capitals or underscores; nobody wants to type those.
+    plain = _CAPITAL.sub("-", flag).lower().replace("_", "-")
+    parser.add_argument(*dict.fromkeys([flag, plain]), **told)
 
 
 def _metavar(flag: str) -> str:
@@ -110,7 +116,7 @@ def _help(parameter: Spec) -> str:
 
 
 def given(spec: Spec, options: argparse.Namespace, *, skip: Sequence[str] = ()) -> dict[str, Any]:
-    """The parameters that were typed, by their names in the API. Lists are joined by commas."""
+    """The parameters that were typed, by their names in the API. Lists are joined by commas, arrays stay."""
     found: dict[str, Any] = {}
     for parameter in spec["parameters"]:
         name = str(parameter["name"])
@@ -122,7 +128,8 @@ def given(spec: Spec, options: argparse.Namespace, *, skip: Sequence[str] = ()) 
                 if (value := getattr(options, f"{base}{index}", None)) is not None:
                     found[f"{base}{index}"] = value
         elif (value := getattr(options, name, None)) is not None:
-            found[name] = ",".join(value) if isinstance(value, list) else value
+            joined = isinstance(value, list) and parameter["type"] != "array"
+            found[name] = ",".join(value) if joined else value
     return found
 
 

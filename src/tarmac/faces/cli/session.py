@@ -38,6 +38,12 @@ class Session:
             )
         return self._client
 
+    def forget(self) -> None:
+        """Connect anew at the next call: the daemon may be another one now."""
+        if self._client is not None:
+            self._client.connection.close()
+        self._client = None
+
     def node(self) -> str:
         return str(getattr(self.options, "node", None) or self.client.node())
 

@@ -101,14 +101,18 @@ def complete(texts: dict[str, Any], image: str, storage: str) -> tuple[dict[str,
 
 
 def encoded_keys(word: str) -> str:
-    """The `sshkeys` value of the API, percent-encoded, from a file of public keys or from a key itself."""
+    """The `sshkeys` value of the API from a file of public keys or from a key itself. Raises CliError."""
     text = word if word.startswith(_KEY_TYPES) else _read(Path(word))
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    if not lines:
+    if "PRIVATE KEY" in text:
+        raise usage(f"{word} is a private key", "give the public one, which ends in .pub")
+    if not (encoded := encode(text)):
         raise usage(f"{word} holds no key")
-    for line in lines:
-        if "PRIVATE KEY" in line:
-            raise usage(f"{word} is a private key", "give the public one, which ends in .pub")
+    return encoded
+
+
+def encode(text: str) -> str:
+    """Lines of public keys as the API wants them: percent-encoded, without comments and blank lines."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     return quote("\n".join(lines), safe="-_.!~*'()")
 
 

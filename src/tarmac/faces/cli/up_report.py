@@ -1,0 +1,90 @@
+"""What `tarmac up` says at its end: where the guest is, how to log in, why it may be slow, what to type next."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from tarmac.faces.cli import ssh
+from tarmac.faces.cli.client import Client
+from tarmac.faces.cli.errors import CliError
+from tarmac.faces.cli.session import Session
+from tarmac.lib.places import default_data_dir
+
+
+def report(session: Session, node: str, vmid: int) -> None:
+    """Print it; for programs as one object."""
+    facts = gather(session, node, vmid)
+    if session.output == "table":
+        print(text_of(facts))
+    else:
+        session.show(facts)
+
+
+def gather(session: Session, node: str, vmid: int) -> dict[str, Any]:
+    """Everything the report tells."""
+    client = session.client
+    current = client.get(f"/nodes/{node}/qemu/{vmid}/status/current")
+    login = ssh.login_of(session, node, vmid)
+    data = client.data_dir
+    words = ssh.command(login, data)
+    accelerator = client.get(f"/nodes/{node}/status").get("accelerator") or {}
+    kvm = bool(accelerator.get("kvm"))
+    return {
+        "vmid": vmid,
+        "name": current.get("name"),
+        "status": current.get("status"),
+        "user": login.user,
+        "address": login.address,
+        "port": login.port,
+        "login": shlex.join(words),
+        "accelerator": "kvm" if kvm else "tcg",
+        "reason": "" if kvm else str(accelerator.get("reason") or "KVM is not available"),
+        "web": web_address(client),
+        "data_dir": str(data or ""),
+    }
+
+
+def web_address(client: Client) -> str:
+    """The web address, as a link that logs in once where the daemon gives such links; empty where it gives none."""
+    try:
+        link = client.post("/access/login-link")
+    except CliError:
+        return ""
+    return str(link.get("url", "")) if isinstance(link, dict) else str(link or "")
+
+
+def text_of(facts: dict[str, Any]) -> str:
+    """The report for people."""
+    vmid = facts["vmid"]
+    data = Path(facts["data_dir"]) if facts["data_dir"] else None
+    suffix = "" if data is None or data == default_data_dir() else f" --data-dir {shlex.quote(str(data))}"
+    lines = [
+        "",
+        f"Guest {vmid} ({facts['name']}) is {facts['status']} and answers.",
+        "",
+        f"  address      {facts['address']} port {facts['port']}",
+        f"  user         {facts['user']} (by ssh key)",
+        f"  log in       tarmac vm ssh {vmid}{suffix}",
+        f"               {facts['login']}",
+    ]
+    if facts["accelerator"] == "kvm":
+        lines.append("  accelerator  KVM")
+    else:
+        lines += [
+            "  accelerator  none: it is emulated, and slower than it could be",
+            f"               {facts['reason']}",
+        ]
+    if facts["web"]:
+        lines.append(f"  web          {facts['web']}   (this link logs in once)")
+    lines += ["", "What to type next:"]
+    for words, meaning in (
+        (f"tarmac vm list{suffix}", "all guests"),
+        (f"tarmac vm console {vmid}{suffix}", "its serial console; Ctrl-] leaves"),
+        (f"tarmac vm exec {vmid}{suffix} -- uname -a", "a command in it"),
+        (f"tarmac vm shutdown {vmid}{suffix}", "shut it down"),
+        (f"tarmac vm create --name second --image debian-12 --memory 1024 --start{suffix}", "another one"),
+    ):
+        lines.append(f"  {words:48}  {meaning}")
+    return "\n".join(lines)
