@@ -7,15 +7,16 @@ only when nothing refers to it: no configuration, no snapshot, no linked clone.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from tarmac.drivers.qemu.facts import VolumeFacts
-from tarmac.drivers.storage.base import Layer, Owner, Storage
+from tarmac.drivers.storage.base import Layer, Owner, Storage, VolumeInfo
 from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.conf_file import GuestFile
+from tarmac.model.disk import Volume
 from tarmac.model.errors import Busy, Conflict, Fix, InvalidInput, NotFound
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import Plan, PlannedStep
@@ -24,10 +25,11 @@ from tarmac.model.vm import VmConfig
 from tarmac.services.jobs import Jobs
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.storages import Storages
-from tarmac.services.volume_plans import VolumePlans
+from tarmac.services.volume_plans import NewVolume, VolumePlans
 
 References = Callable[[str], Sequence[int]]
 Started = str | Plan
+__all__ = ["NewVolume", "Volumes"]
 _SIZE = re.compile(r"(\d{1,15})([MG]?)")
 _UNITS = {"": KIB, "M": MIB, "G": GIB}
 
@@ -63,6 +65,30 @@ class Volumes:
         registry.step("volume-resize", self._do_resize)
         registry.step("volume-free", self._do_free, commits=True)
         registry.kind("imgdel", self._plan_delete, recover="resume")
+
+    # -- for plans ----------------------------------------------------------------------------------------------
+
+    async def plan_disk(
+        self, vmid: int, key: str, disk: Volume, *, taken: Collection[str] = (), default_storage: str | None = None
+    ) -> NewVolume:
+        """See `VolumePlans.plan_disk`."""
+        return await self.plans.plan_disk(vmid, key, disk, taken=taken, default_storage=default_storage)
+
+    async def plan_filled(
+        self, vmid: int, storage: str, template: Path, size: int, *, format: str, taken: Collection[str] = ()
+    ) -> NewVolume:
+        """See `VolumePlans.plan_filled`."""
+        return await self.plans.plan_filled(vmid, storage, template, size, format=format, taken=taken)
+
+    async def info(self, volid: VolumeId) -> VolumeInfo:
+        """One volume, read now. Raises NotFound, InvalidInput."""
+        driver, _ = self._storages.of(volid)
+        return await driver.info(volid)
+
+    async def resize(self, volid: VolumeId, size: int) -> None:
+        """Grow an image that no guest runs on. Raises InvalidInput (`shrinking disks is not supported`), NotFound."""
+        driver, _ = self._storages.of(volid)
+        await driver.resize(volid, size)
 
     # -- content calls ------------------------------------------------------------------------------------------
 
@@ -163,14 +189,20 @@ class Volumes:
         return driver, parsed, name.vmid, name.file
 
     async def _do_allocate(self, ctx: StepContext, volid: str, size: int, format: str) -> dict[str, Any]:
-        driver, _, vmid, file = self._named(volid)
-        await driver.allocate(vmid, size=size, format=format, name=file, token=_token(ctx, volid))
+        driver, _, owner, file = self._named(volid)
+        await driver.allocate(owner, size=size, format=format, name=file, token=_token(ctx, volid))
         return {"volid": volid}
 
     async def _do_import(
-        self, ctx: StepContext, volid: str, format: str, source: str | None = None, template: str | None = None
+        self,
+        ctx: StepContext,
+        volid: str,
+        format: str,
+        source: str | None = None,
+        template: str | None = None,
     ) -> dict[str, Any]:
-        driver, parsed, vmid, file = self._named(volid)
+        """`source`: a volume; `template`: a raw file of this host that the platform trusts (a firmware's variables)."""
+        driver, parsed, owner, file = self._named(volid)
         if template is not None:
             path, source_format, foreign = Path(template), "raw", False
         else:
@@ -181,7 +213,7 @@ class Volumes:
         await driver.import_image(
             path,
             source_format,
-            vmid,
+            owner,
             format=format,
             name=file,
             foreign=foreign,
