@@ -65,14 +65,16 @@ async def start(place: Path) -> AsyncIterator[Start]:
     """Starts minimal guests: `guest = await start("100", "-device", ...)`; ends them afterwards."""
     guests: list[GuestProcess] = []
 
-    async def begin(name: str = "100", *more: str, machine: str = "none", **options: Any) -> GuestProcess:
+    async def begin(
+        name: str = "100", *more: str, machine: str = "none", more_fds: tuple[int, ...] = (), **options: Any
+    ) -> GuestProcess:
         runtime = place / name
         prepare_runtime_dir(runtime, uid=GUEST_UID, gid=GUEST_UID)
         ours, theirs = qmp_pair()
         argv = argv_for(runtime, theirs, *more, machine=machine)
         identity: dict[str, Any] = {"uid": GUEST_UID, "gid": GUEST_UID} if ROOT else {}
         guest = await spawn(
-            argv, runtime_dir=runtime, qmp_socket=ours, pass_fds=(theirs,), **{**identity, **options}
+            argv, runtime_dir=runtime, qmp_socket=ours, pass_fds=(theirs, *more_fds), **{**identity, **options}
         )  # fmt: skip
         guests.append(guest)
         return guest
