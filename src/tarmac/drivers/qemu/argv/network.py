@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from tarmac.drivers.network.names import tap_name
 from tarmac.drivers.qemu.argv.draft import Draft, SetupCommand, TapNeed, escape
 from tarmac.drivers.qemu.facts import NodeFacts
 from tarmac.model.errors import Fix, HostFailure, InvalidInput
@@ -11,7 +12,6 @@ from tarmac.model.nic import Nic, NicModel
 
 _DEVICES = {NicModel.VIRTIO: "virtio-net-pci", NicModel.E1000_82540EM: "e1000"}
 _MIN_MTU = 576
-_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def add_nics(draft: Draft) -> None:
@@ -86,27 +86,10 @@ def _check_bridge(node: NodeFacts, key: str, bridge: str) -> None:
     )
 
 
-def tap_name(node: NodeFacts, vmid: int, index: int) -> str:
-    """The tap of a card: Proxmox's name in the default instance, else one that starts with the instance's mark. At
-    most 15 characters."""
-    if node.default_instance:
-        return f"tap{vmid}i{index}"
-    mark = hashlib.sha256(node.instance.encode()).hexdigest()[:4]
-    return f"t{mark}{_base36(vmid)}i{index}"
-
-
-def _base36(number: int) -> str:
-    digits = ""
-    while number:
-        number, digit = divmod(number, 36)
-        digits = _BASE36[digit] + digits
-    return digits or "0"
-
-
 def _tap(draft: Draft, key: str, index: int, nic: Nic, bridge: str) -> TapNeed:
     facts = draft.node.bridges.get(bridge)
     return TapNeed(
-        name=tap_name(draft.node, draft.launch.vmid, index),
+        name=tap_name(draft.node.instance, draft.launch.vmid, index),
         bridge=bridge,
         mac=nic.macaddr or _mac(draft, key),
         mtu=facts.mtu if facts is not None else None,
