@@ -49,6 +49,11 @@ def is_drive(key: str) -> bool:
     return _DRIVE.fullmatch(key) is not None
 
 
+def is_device(key: str) -> bool:
+    """Whether a key names a disk, a CD-ROM drive or a network card."""
+    return is_drive(key) or re.fullmatch(r"net\d+", key) is not None
+
+
 def change_config(
     *,
     current: Mapping[str, str],

@@ -1,33 +1,28 @@
-"""The guest agents: one connection per guest, opened when it is needed, closed with the guest.
-
-An agent that hangs hurts only who asks it; every call has a limit of time. The texts are Proxmox's.
-"""
+"""The guests' agents: one object per running guest, shared by all callers, closed with the guest."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 from tarmac.drivers.qemu.agent import Agent
-from tarmac.model.errors import Fix, Unavailable, WrongState
-from tarmac.model.lifecycle import State
-from tarmac.services.guests import Guest, Guests
+from tarmac.model.errors import Fix, WrongState
+from tarmac.services.guests import Guests
 
-CALL_SECONDS = 30.0
-PING_SECONDS = 3.0
+SOCKET = "qga.sock"
 
 
 class Agents:
-    """Calls into guests. Raises WrongState (`VM 100 is not running`, `No QEMU guest agent configured`), Unavailable
-    (`QEMU guest agent is not running`)."""
+    """Finds the agent of a guest; the calls themselves are `drivers.qemu.agent`'s."""
 
     def __init__(self, guests: Guests) -> None:
         self._guests = guests
         self._open: dict[int, tuple[int, Agent]] = {}
 
     def of(self, vmid: int) -> Agent:
-        """The guest's agent; nothing is sent yet."""
+        """The guest's agent; nothing is sent yet.
+
+        Raises NotFound, WrongState (`VM 100 is not running`, `No QEMU guest agent configured`)."""
         guest = self._guests.get(vmid)
         if guest.process is None:
             raise WrongState(f"VM {vmid} is not running", code="not-running")
@@ -37,38 +32,22 @@ class Agents:
                 code="no-agent",
                 cause="the guest's configuration has no agent=1",
                 evidence=f"agent: {guest.config.texts.get('agent', '(not set)')}",
-                fixes=[Fix(text="switch it on and restart the guest", action="PUT .../config", parameters={"agent": "1"})],
+                fixes=[
+                    Fix(text="switch it on, then restart the guest", action="PUT .../config", parameters={"agent": "1"})
+                ],
             )
         kept = self._open.get(vmid)
         if kept is None or kept[0] != guest.process.pid:
-            kept = (guest.process.pid, Agent(guest.process.directory / "qga.sock"))
+            kept = (guest.process.pid, Agent(guest.process.directory / SOCKET, label=f"VM {vmid}"))
             self._open[vmid] = kept
         return kept[1]
 
-    async def call(
-        self, vmid: int, command: str, arguments: dict[str, Any] | None = None, *, seconds: float = CALL_SECONDS
-    ) -> Any:
-        """One agent command and its answer."""
-        agent = self.of(vmid)
-        try:
-            async with asyncio.timeout(seconds):
-                return await agent.call(command, arguments)
-        except TimeoutError:
-            raise Unavailable(
-                "QEMU guest agent is not running",
-                code="agent-silent",
-                cause="the agent did not answer in time: the guest still boots, is overloaded, or the agent hangs",
-                evidence=f"no answer to {command} within {seconds:.0f} s",
-                fixes=[Fix(text="wait until the guest has booted, and see that qemu-guest-agent runs in it")],
-            ) from None
+    async def call(self, vmid: int, command: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        """One command by its name, for those that need no form of ours."""
+        return await self.of(vmid).call(command, arguments)
 
-    async def ping(self, vmid: int) -> None:
-        await self.call(vmid, "guest-ping", seconds=PING_SECONDS)
-
-    def forget(self, guest: Guest) -> None:
-        """A listener of `Runtime.changed`: a stopped guest's connection is closed."""
-        if guest.state is State.STOPPED:
-            kept = self._open.pop(guest.vmid, None)
-            if kept is not None:
-                with contextlib.suppress(OSError):
-                    kept[1].close()
+    async def close(self, vmid: int) -> None:
+        """The guest has ended, or the daemon does: let go of the connection."""
+        kept = self._open.pop(vmid, None)
+        if kept is not None:
+            kept[1].close()

@@ -131,7 +131,7 @@ class Guests:
     # -- numbers ------------------------------------------------------------------------------------------------
 
     def next_id(self) -> int:
-        """The lowest free number, lent to the asker for 60 s: another asker gets another one, an explicit create wins."""
+        """The lowest free number, lent to the asker for 60 s: the next asker gets another, an explicit create wins."""
         now = time.monotonic()
         self._lent = {vmid: until for vmid, until in self._lent.items() if until > now}
         vmid = FIRST_ID

@@ -6,26 +6,25 @@ Deciding is `drivers/qemu/argv` (pure); this gathers what it needs to know and b
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 from tarmac.drivers.network.tap import Taps
-from tarmac.drivers.qemu.argv import build
+from tarmac.drivers.qemu.argv import Launch, TapNeed, build
 from tarmac.drivers.qemu.cgroup import Cgroup
 from tarmac.drivers.qemu.cgroups import Cgroups
 from tarmac.drivers.qemu.facts import LaunchFacts
 from tarmac.drivers.qemu.launch import prepare_runtime_dir
 from tarmac.drivers.qemu.process import GuestProcess, qmp_pair, spawn
 from tarmac.model.vm import VmConfig
-from tarmac.model.vm_rules import check_start
 from tarmac.services.guests import Guest
 from tarmac.services.node_facts import NodeProbe
 from tarmac.services.volumes import Volumes
 
 Say = Callable[[str], None]
+FIRST_FD = 4
 
 
 class Launcher:
@@ -54,46 +53,49 @@ class Launcher:
     def cgroup(self, vmid: int) -> Cgroup:
         return self._cgroups.open(self._instance, str(vmid))
 
-    async def facts(self, vmid: int, config: VmConfig, fds: Mapping[str, int]) -> LaunchFacts:
+    async def facts(
+        self, vmid: int, config: VmConfig, fds: Mapping[str, int], planned: Collection[str] = ()
+    ) -> LaunchFacts:
         """What argv must know of this launch."""
         return LaunchFacts(
             vmid=vmid,
             runtime_dir=str(self.directory(vmid)),
-            volumes=await self._volumes.facts(config),
+            volumes=await self._volumes.facts(config, planned=planned),
             fds=dict(fds),
             sandbox=True,
         )
 
-    async def argv(self, vmid: int, config: VmConfig) -> tuple[str, ...]:
-        """What QEMU would be started with (`showcmd`); the descriptors are placeholders."""
-        fds = {"qmp": 3, **{f"net{i}": 10 + i for i, nic in config.net.items() if nic.bridge}}
-        launch = build(config, await self._probe.facts(), await self.facts(vmid, config, fds))
-        return launch.argv
+    async def plan(
+        self, vmid: int, config: VmConfig, fds: Mapping[str, int] | None = None, *, planned: Collection[str] = ()
+    ) -> Launch:
+        """What QEMU would be started with. Without `fds` the descriptors are placeholders: for `showcmd`, and to learn
+        which taps are needed. `planned`: volumes that are still to be made. Raises InvalidInput or HostFailure when no guest can be started from this."""
+        facts = await self.facts(vmid, config, fds or placeholders(config), planned)
+        return build(config, await self._probe.facts(), facts)
 
-    async def dry(self, guest: Guest, texts: Mapping[str, str]) -> None:
-        """Everything that can be found out without touching anything."""
-        config = VmConfig.parse(texts)
-        check_start(config)
-        await self.argv(guest.vmid, config)
+    async def argv(self, vmid: int, config: VmConfig) -> tuple[str, ...]:
+        """The command line, for people (`showcmd`)."""
+        return (await self.plan(vmid, config)).argv
 
     async def launch(self, guest: Guest, say: Say) -> GuestProcess:
         """Spawn QEMU for the guest's active configuration. Raises HostFailure and others; the caller cleans up."""
         config, vmid = guest.config, guest.vmid
-        check_start(config)
         directory = self.directory(vmid)
+        await self.own(guest, config)
         await asyncio.to_thread(prepare_runtime_dir, directory, uid=guest.uid, gid=guest.uid)
-        await self._volumes.own(config, guest.uid)
-        node = await self._probe.facts()
-        with contextlib.ExitStack() as undo:
-            ours, theirs = qmp_pair()
-            fds = {"qmp": theirs}
-            undo.callback(ours.close)
-            for key, fd in (await self._open_taps(vmid, config)).items():
-                fds[key] = fd
-            launch = build(config, node, await self.facts(vmid, config, fds))
-            for note in launch.notes:
-                say(note)
-            undo.pop_all()
+        ours, theirs = qmp_pair()
+        fds = {"qmp": theirs}
+        try:
+            for need in (await self.plan(vmid, config)).taps:
+                fds |= await self.open_tap(need)
+            launch = await self.plan(vmid, config, fds)
+        except BaseException:
+            ours.close()
+            for fd in fds.values():
+                os.close(fd)
+            raise
+        for note in launch.notes:
+            say(note)
         cgroup = self.cgroup(vmid)
         process = await spawn(
             launch.argv,
@@ -102,18 +104,26 @@ class Launcher:
             pass_fds=tuple(fds.values()),
             uid=guest.uid,
             gid=guest.uid,
-            groups=(),
             cgroup=cgroup,
             label=f"VM {vmid}",
         )
         self._limit(config, cgroup, say)
-        if process.qmp is not None and config.vga.type != "none":
-            with contextlib.suppress(AttributeError):
-                await process.qmp.expire_password("never")
+        try:
+            for step in launch.setup:
+                await process.monitor().execute(step.command, step.arguments)
+        except BaseException:
+            await process.kill()
+            raise
         return process
 
-    async def _open_taps(self, vmid: int, config: VmConfig) -> dict[str, int]:
-        return {}
+    async def open_tap(self, need: TapNeed) -> dict[str, int]:
+        """A tap's descriptors by the names that `LaunchFacts.fds` uses; they are the caller's."""
+        opened = await self._taps.open(need.name, bridge=need.bridge, mac=need.mac, mtu=need.mtu, queues=need.queues)
+        return {need.key + (f"-{queue}" if queue else ""): fd for queue, fd in enumerate(opened)}
+
+    async def own(self, guest: Guest, config: VmConfig) -> None:
+        """Let the guest's user open the volumes of a configuration."""
+        await self._volumes.own(config, guest.uid)
 
     def _limit(self, config: VmConfig, cgroup: Cgroup, say: Say) -> None:
         for problem in cgroup.set_cpu(weight=config.cpuunits or 100, limit=config.cpulimit):
@@ -126,5 +136,12 @@ class Launcher:
         await asyncio.to_thread(cgroup.remove)
         await asyncio.to_thread(shutil.rmtree, self.directory(vmid), True)
 
-    async def show(self, vmid: int, config: VmConfig) -> dict[str, Any]:
-        return {"argv": list(await self.argv(vmid, config))}
+
+def placeholders(config: VmConfig) -> dict[str, int]:
+    """Numbers in the place of descriptors that are opened only for a real launch."""
+    fds = {"qmp": FIRST_FD}
+    for index, nic in config.net.items():
+        if nic.bridge is not None:
+            for queue in range(max(1, nic.queues or 1)):
+                fds[f"net{index}" + (f"-{queue}" if queue else "")] = FIRST_FD + len(fds)
+    return fds

@@ -117,7 +117,7 @@ class Nodes:
     def networks(self) -> list[dict[str, Any]]:
         """`GET /nodes/{node}/network`: what the kernel has, bridges marked as such."""
         up = psutil.net_if_stats()
-        rows = []
+        rows: list[dict[str, Any]] = []
         for name, addresses in sorted(psutil.net_if_addrs().items()):
             if name == "lo":
                 continue

@@ -1,4 +1,4 @@
-"""The running side of guests: launch, adopt, watch, stop. The one place where `Guest.state` and `Guest.process` are set.
+"""The running side of guests: launch, adopt, watch, stop. Only here `Guest.state` and `Guest.process` are set.
 
 A guest's process belongs to itself: the daemon adopts it at start, watches it, and cleans up after its end, whether a
 job ended it, the guest switched itself off, or somebody killed it. Changes of one guest's process go through its
@@ -22,6 +22,8 @@ from tarmac.drivers.qemu.record import read_record
 from tarmac.lib.tasks import Supervisor
 from tarmac.model.errors import DataCorrupt, Fix, HostFailure, TarmacError, Unavailable, WrongState
 from tarmac.model.lifecycle import State
+from tarmac.model.vm import VmConfig
+from tarmac.services.agents import Agents
 from tarmac.services.consoles import Consoles
 from tarmac.services.guests import Guest, Guests
 from tarmac.services.launcher import Launcher
@@ -51,19 +53,23 @@ Listener = Callable[[Guest], None]
 class Runtime:
     """See the module. `changed` are called after a guest's observed state changed."""
 
-    def __init__(self, *, guests: Guests, launcher: Launcher, consoles: Consoles, supervisor: Supervisor) -> None:
+    def __init__(
+        self, *, guests: Guests, launcher: Launcher, consoles: Consoles, agents: Agents, supervisor: Supervisor
+    ) -> None:
         self._guests = guests
         self._launcher = launcher
         self._consoles = consoles
+        self._agents = agents
         self._supervisor = supervisor
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._gone: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
         self.changed: list[Listener] = []
 
     # -- start --------------------------------------------------------------------------------------------------
 
     async def check(self, guest: Guest, texts: dict[str, str]) -> None:
         """Whether a launch could be built from these texts; raises what the launch would raise, touches nothing."""
-        await self._launcher.dry(guest, texts)
+        await self._launcher.plan(guest.vmid, VmConfig.parse(texts))
 
     async def launch(self, guest: Guest, say: Callable[[str], None]) -> dict[str, Any]:
         """Start QEMU. On any failure nothing of it is left: no process, tap, cgroup, socket."""
@@ -90,6 +96,7 @@ class Runtime:
 
     async def _take(self, guest: Guest, process: GuestProcess) -> None:
         guest.process = process
+        self._gone[guest.vmid].clear()
         guest.started = process.record.started
         guest.usage = {}
         self._consoles.attach(guest.vmid, process.directory)
@@ -199,11 +206,16 @@ class Runtime:
             guest.last_exit = "" if code in (0, None) else (await asyncio.to_thread(process.last_words))[-500:]
             if code not in (0, None):
                 log.warning("guest ended by itself", extra={"vmid": guest.vmid, "code": code, "said": guest.last_exit})
-            self._consoles.detach(guest.vmid)
+            await self._drop_connections(guest)
             await process.close()
             await self._launcher.clean(guest.vmid)
             guest.process, guest.started, guest.usage = None, None, {}
             self._set(guest, State.STOPPED)
+            self._gone[guest.vmid].set()
+
+    async def _drop_connections(self, guest: Guest) -> None:
+        self._consoles.detach(guest.vmid)
+        await self._agents.close(guest.vmid)
 
     # -- stop ---------------------------------------------------------------------------------------------------
 
@@ -224,13 +236,13 @@ class Runtime:
         raise HostFailure(
             f"VM {guest.vmid} cannot be stopped",
             code="process-stuck",
-            cause="its QEMU waits in the kernel, usually for a storage that hangs, and cannot be killed until it answers",
+            cause="its QEMU waits in the kernel, usually for a storage that hangs, and dies only when that answers",
             evidence=f"pid {process.pid} is there after SIGKILL",
             fixes=[Fix(text="bring the storage of its disks back")],
         )
 
     async def shutdown(self, guest: Guest, timeout: float, *, force: bool, say: Callable[[str], None]) -> None:
-        """Ask the guest to switch itself off and wait; after `timeout` seconds end it (`force`) or raise Unavailable."""
+        """Ask the guest to switch itself off; after `timeout` seconds cut its power (`force`) or raise Unavailable."""
         process = guest.process
         if process is None:
             return
@@ -265,19 +277,19 @@ class Runtime:
 
     async def _settled(self, guest: Guest) -> None:
         """The process has ended; wait until its clean-up has, too."""
-        while guest.process is not None:
-            await asyncio.sleep(0.01)
+        await self._gone[guest.vmid].wait()
 
     async def forget(self, vmid: int) -> None:
         """Remove what a deleted guest left in the runtime directory."""
         await self._launcher.clean(vmid)
         self._locks.pop(vmid, None)
+        self._gone.pop(vmid, None)
 
     async def let_go(self) -> None:
         """The daemon stops: close every connection, touch no guest."""
         for guest in self._guests:
             if guest.process is not None:
-                self._consoles.detach(guest.vmid)
+                await self._drop_connections(guest)
                 await guest.process.close()
 
 

@@ -7,7 +7,7 @@ A change is a job (`qmconfig`) like everything that touches a guest: it waits it
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from tarmac.model.conf_file import GuestFile
@@ -16,16 +16,16 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.settings import Setting, find_setting
 from tarmac.model.vm import VmConfig
-from tarmac.model.vm_change import Change, change_config
-from tarmac.model.vm_rules import check_config
+from tarmac.model.vm_change import Change, change_config, is_device
+from tarmac.model.vm_rules import check_change
 from tarmac.services.access import Access, Identity
 from tarmac.services.cloudinit import hash_password
+from tarmac.services.disk_plans import DiskPlans
 from tarmac.services.guests import Guest, Guests
 from tarmac.services.jobs import Jobs
-from tarmac.services.runtime import Runtime
 from tarmac.services.steps import Registry, StepContext
-from tarmac.services.vm_disks import DiskPlans
 from tarmac.services.vm_identity import complete_nics
+from tarmac.services.vm_live import VmLive
 
 HIDDEN = "**********"
 CHECKSUM = "checksum mismatch (file change by other user?)"
@@ -42,16 +42,16 @@ class VmConfigs:
         jobs: Jobs,
         access: Access,
         disks: DiskPlans,
-        runtime: Runtime,
+        live: VmLive,
         registry: Registry,
     ) -> None:
         self._guests = guests
         self._jobs = jobs
         self._access = access
         self._disks = disks
-        self._runtime = runtime
+        self._live = live
         registry.step("config-put", self._do_put, commits=True)
-        registry.step("guest-live", self._do_live)
+        registry.step("guest-live", self._do_live, self._undo_live)
         registry.kind("qmconfig", self._plan_update, recover="undo")
 
     # -- reading ------------------------------------------------------------------------------------------------
@@ -140,23 +140,20 @@ class VmConfigs:
             args={"vmid": guest.vmid, "file": file_record(new)},
         )
         live = []
-        if guest.state is not State.STOPPED:
-            live = [
-                PlannedStep(
-                    step="guest-live", title=f"{key}: in the running guest", args={"vmid": guest.vmid, "key": key}
-                )
-                for key in change.live
-                if self._runtime.changes_live(key)
-            ]
+        if guest.state is not State.STOPPED and change.live:
+            title = f"change {', '.join(change.live)} in the running guest"
+            sections = {"old": dict(guest.file.current), "new": dict(change.current)}
+            live = [PlannedStep(step="guest-live", title=title, args={"vmid": guest.vmid, **sections})]
         frees = [
             PlannedStep(step="volume-free", title=f"remove {volid}", args={"volid": volid}) for volid in change.freed
         ]
-        return Plan(steps=(*disk_steps, put, *live, *frees), effects=change.effects(guest.file.current))
+        return Plan(steps=(*disk_steps, *live, put, *frees), effects=change.effects(guest.file.current))
 
     async def _change(self, guest: Guest, args: Mapping[str, Any]) -> tuple[Change, list[PlannedStep]]:
         """What the change makes of the configuration; raises InvalidInput for every rule it breaks."""
         texts = complete_nics(args["texts"])
         steps, texts = await self._disks.prepare(guest.vmid, texts, guest.config.volumes.values())
+        planned = [step.args["volid"] for step in steps]
         change = change_config(
             current=guest.file.current,
             pending=guest.file.pending,
@@ -165,11 +162,26 @@ class VmConfigs:
             set_=texts,
             delete=args["delete"],
             revert=args["revert"],
-            live_keys=[key for key in texts if self._runtime.can_change_live(guest, key, texts[key])],
+            live_keys=await self._live_keys(guest, texts, args["delete"], planned),
         )
         merged = with_sections(guest.file, change).merged()
-        check_config(VmConfig.parse(merged), changed=texts)
+        check_change(VmConfig.parse(merged), texts)
         return change, steps
+
+    async def _live_keys(
+        self, guest: Guest, texts: Mapping[str, str], delete: Iterable[str], planned: Collection[str]
+    ) -> list[str]:
+        """The disks and network cards that can be changed, plugged or unplugged in the running guest."""
+        if guest.state is State.STOPPED:
+            return []
+        wanted: dict[str, str | None] = {**texts, **dict.fromkeys(delete)}
+        found = []
+        for key, text in wanted.items():
+            if is_device(key):
+                new = {k: v for k, v in {**guest.file.current, key: text}.items() if v is not None}
+                if await self._live.can(guest, key, new, planned):
+                    found.append(key)
+        return found
 
     @staticmethod
     def _check_digest(guest: Guest, wanted: str | None) -> None:
@@ -187,10 +199,15 @@ class VmConfigs:
     async def _do_put(self, ctx: StepContext, vmid: int, file: Mapping[str, Any]) -> None:
         await self._guests.write(self._guests.get(vmid), file_of(file), user=ctx.user)
 
-    async def _do_live(self, ctx: StepContext, vmid: int, key: str) -> None:
+    async def _do_live(self, ctx: StepContext, vmid: int, old: Mapping[str, str], new: Mapping[str, str]) -> None:
         guest = self._guests.get(vmid)
         if guest.state is not State.STOPPED:
-            await self._runtime.change_live(guest, key)
+            await self._live.apply(guest, old, new)
+
+    async def _undo_live(self, ctx: StepContext, vmid: int, old: Mapping[str, str], new: Mapping[str, str]) -> None:
+        guest = self._guests.find(vmid)
+        if guest is not None and guest.state is not State.STOPPED:
+            await self._live.apply(guest, new, old)
 
 
 # -- values ------------------------------------------------------------------------------------------------------

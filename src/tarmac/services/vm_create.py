@@ -9,14 +9,14 @@ from tarmac.model.conf_file import GuestFile, print_conf
 from tarmac.model.errors import NotBuilt
 from tarmac.model.job import JobRecord, Plan, PlannedStep
 from tarmac.model.vm import VmConfig
-from tarmac.model.vm_rules import check_config
+from tarmac.model.vm_rules import check_change
 from tarmac.services.access import Access, Identity
+from tarmac.services.disk_plans import DiskPlans
 from tarmac.services.guests import Guests
 from tarmac.services.jobs import Jobs
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.uids import Uids
 from tarmac.services.vm_config import VmConfigs, refuse_internal, without_secrets
-from tarmac.services.vm_disks import DiskPlans
 from tarmac.services.vm_identity import birth_marks, complete_nics
 
 Started = str | Plan
@@ -90,7 +90,7 @@ class VmCreate:
         steps, texts = await self._disks.prepare(vmid, asked, (), default_storage=args["storage"])
         texts |= birth_marks(texts, self._qemu_version)
         config = VmConfig.parse(texts)
-        check_config(config, changed=texts)
+        check_change(config, texts)
         reserve = PlannedStep(step="guest-reserve", title=f"take the number {vmid}", args={"vmid": vmid})
         write = PlannedStep(step="guest-write", title="write the configuration", args={"vmid": vmid, "texts": texts})
         tail = [PlannedStep(step="guest-start-after", title="start it", args={"vmid": vmid})] if args["start"] else []

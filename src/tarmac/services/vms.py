@@ -216,7 +216,7 @@ class Vms:
         await self._runtime.stop(self._guests.get(vmid), timeout)
 
     async def _do_shutdown(self, ctx: StepContext, vmid: int, timeout: int, force: bool) -> None:
-        await self._runtime.shutdown(self._guests.get(vmid), timeout, force=force, log=ctx.log)
+        await self._runtime.shutdown(self._guests.get(vmid), timeout, force=force, say=ctx.log)
 
     async def _do_reset(self, ctx: StepContext, vmid: int) -> None:
         await self._runtime.monitor(self._guests.get(vmid)).system_reset()

@@ -159,14 +159,19 @@ class Volumes:
             PlannedStep(step="cloudinit-write", title="bring the cloud-init medium up to date", args={"vmid": vmid}),
         )
 
-    async def facts(self, config: VmConfig) -> dict[str, VolumeFacts]:
-        """Where QEMU finds the volumes of a configuration, with everything below them, by volume id.
+    async def facts(self, config: VmConfig, *, planned: Collection[str] = ()) -> dict[str, VolumeFacts]:
+        """Where QEMU finds the volumes of a configuration, with everything below them, by volume id. Those that are
+        only `planned` are described as they will be.
 
         Raises NotFound (`volume '...' does not exist`), DataCorrupt for an image that points elsewhere."""
         found = {}
         for volid in dict.fromkeys(config.volumes.values()):
             driver, parsed = self._storages.of(volid)
-            read_only = driver.parse(parsed).content is not Content.IMAGES
+            name = driver.parse(parsed)
+            if volid in planned:
+                found[volid] = VolumeFacts(path=str(driver.path(parsed)), format=name.format)
+                continue
+            read_only = name.content is not Content.IMAGES
             found[volid] = _facts(await driver.layers(parsed), read_only)
         return found
 

@@ -1,0 +1,161 @@
+"""Changes in a running guest: plug and unplug disks and network cards, change media, limits, links, shares.
+
+What must happen is `drivers/qemu/argv/delta` (pure); this carries it out, in an order in which nothing is used that is
+not there. A device is gone when the guest has let go of it: a guest that does not answer within the limit keeps it,
+and the change fails without having changed the configuration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Collection, Mapping
+
+from tarmac.drivers.qemu.argv import Launch
+from tarmac.drivers.qemu.argv.delta import Delta, delta, identity
+from tarmac.drivers.qemu.qmp import Qmp
+from tarmac.model.errors import Fix, HostFailure, TarmacError, Unavailable
+from tarmac.model.units import MIB
+from tarmac.model.vm import VmConfig
+from tarmac.services.guests import Guest
+from tarmac.services.launcher import Launcher, placeholders
+from tarmac.services.runtime import Runtime
+
+UNPLUG_SECONDS = 15.0
+Texts = Mapping[str, str]
+
+
+class VmLive:
+    """`can` decides by building both command lines; `apply` brings the running guest from one to the other."""
+
+    def __init__(self, *, runtime: Runtime, launcher: Launcher) -> None:
+        self._runtime = runtime
+        self._launcher = launcher
+
+    async def can(self, guest: Guest, key: str, new: Texts, planned: Collection[str] = ()) -> bool:
+        """Whether the running guest can be given `new` (its whole active section, changed in `key`); `planned` are
+        volumes that will have been made by then."""
+        config = VmConfig.parse(new)
+        if not _enabled(guest.config, key):
+            return False
+        try:
+            difference = await self._delta(guest, guest.file.current, config, planned)
+        except TarmacError:
+            return False  # it cannot be built at all; whatever that is, it comes up at the start
+        return difference.live
+
+    async def apply(self, guest: Guest, old: Texts, new: Texts) -> None:
+        """Carry out the difference. Raises HostFailure or Unavailable; what was plugged before that stays plugged and
+        is taken out by applying the reverse."""
+        qmp = self._runtime.monitor(guest)
+        config = VmConfig.parse(new)
+        difference = await self._delta(guest, old, config)
+        await self._launcher.own(guest, config)
+        for name, limits in difference.limits.items():
+            await qmp.qom_set(f"/objects/{name}", "limits", limits)
+        for device in difference.media:
+            await _take_medium(qmp, device)
+        await self._unplug(guest, qmp, difference)
+        await self._plug(guest, qmp, difference, config)
+        for device, node in difference.media.items():
+            if node:
+                await qmp.insert_medium(device, node)
+            await qmp.close_tray(device)
+        for command in difference.commands:
+            await qmp.execute(command.command, command.arguments)
+        await self._shares(guest, qmp, config)
+
+    async def _delta(self, guest: Guest, old: Texts, config: VmConfig, planned: Collection[str] = ()) -> Delta:
+        fds = {**placeholders(VmConfig.parse(old)), **placeholders(config)}
+        before = await self._launcher.plan(guest.vmid, VmConfig.parse(old), fds)
+        return delta(before, await self._launcher.plan(guest.vmid, config, fds, planned=planned))
+
+    async def _unplug(self, guest: Guest, qmp: Qmp, difference: Delta) -> None:
+        for option, text in difference.removed:
+            name = identity(option, text)
+            if option == "-device":
+                await self._unplug_device(guest, qmp, name)
+            elif option == "-netdev":
+                await qmp.netdev_del(name)
+            elif option == "-blockdev":
+                await qmp.blockdev_del(name)
+            elif option == "-object":
+                await qmp.object_del(name)
+
+    async def _unplug_device(self, guest: Guest, qmp: Qmp, device: str) -> None:
+        assert guest.process is not None
+        with guest.process.events("DEVICE_DELETED") as events:
+            await qmp.device_del(device)
+            try:
+                async with asyncio.timeout(UNPLUG_SECONDS):
+                    async for event in events:
+                        if event.data.get("device") == device:
+                            return
+            except TimeoutError:
+                raise Unavailable(
+                    f"the guest does not let go of {device}",
+                    code="unplug-timeout",
+                    cause="a running system must agree to lose a device; this one did not answer",
+                    evidence=f"no DEVICE_DELETED within {UNPLUG_SECONDS:.0f} s",
+                    fixes=[
+                        Fix(text="unmount it inside the guest and try again"),
+                        Fix(text="shut the guest down first"),
+                    ],
+                ) from None
+
+    async def _plug(self, guest: Guest, qmp: Qmp, difference: Delta, config: VmConfig) -> None:
+        for option, text in difference.added:
+            if option == "-blockdev":
+                await qmp.blockdev_add(json.loads(text))
+            elif option == "-object" and text.startswith("{"):
+                await qmp.object_add(json.loads(text))
+            elif option == "-netdev":
+                await _human(qmp, f"netdev_add {await self._with_taps(guest, qmp, text, config)}")
+            else:
+                await _human(qmp, f"{'object_add' if option == '-object' else 'device_add'} {text}")
+
+    async def _with_taps(self, guest: Guest, qmp: Qmp, text: str, config: VmConfig) -> str:
+        """A card on a bridge: open its tap and hand it over under a name instead of a number."""
+        fds = placeholders(config)
+        launch: Launch = await self._launcher.plan(guest.vmid, config, fds)
+        for need in launch.taps:
+            if f"id={need.key}," in text + ",":
+                opened = await self._launcher.open_tap(need)
+                try:
+                    for key, fd in opened.items():
+                        await qmp.getfd(f"fd-{key}", fd)
+                        text = text.replace(f"fd={fds[key]}", f"fd=fd-{key}")
+                finally:
+                    for fd in opened.values():
+                        os.close(fd)
+        return text
+
+    async def _shares(self, guest: Guest, qmp: Qmp, config: VmConfig) -> None:
+        cgroup = self._launcher.cgroup(guest.vmid)
+        cgroup.set_cpu(weight=config.cpuunits or 100, limit=config.cpulimit)
+        if config.balloon and config.balloon != guest.config.balloon:
+            with contextlib.suppress(HostFailure):  # the guest may have no balloon driver; the value holds all the same
+                await qmp.balloon(config.balloon * MIB)
+
+
+def _enabled(config: VmConfig, key: str) -> bool:
+    """The guest's own `hotplug` setting. Media, limits and links need none, as in Proxmox."""
+    word = "network" if key.startswith("net") else "disk"
+    return word in config.hotplug_classes
+
+
+async def _take_medium(qmp: Qmp, device: str) -> None:
+    await qmp.open_tray(device, force=True)
+    with contextlib.suppress(HostFailure):  # an empty drive
+        await qmp.remove_medium(device)
+
+
+async def _human(qmp: Qmp, line: str) -> None:
+    """The human monitor takes a device exactly as the command line writes it; it answers only when it refuses."""
+    answer = (await qmp.human(line)).strip()
+    if answer:
+        raise HostFailure(
+            f"{qmp.label}: QEMU refused a device", code="plug-refused", cause=answer[:500], evidence=line[:200]
+        )
