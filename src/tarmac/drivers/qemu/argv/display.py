@@ -5,7 +5,7 @@ from __future__ import annotations
 from tarmac.drivers.qemu.argv.draft import Draft, escape
 from tarmac.model.errors import InvalidInput
 from tarmac.model.units import MIB
-from tarmac.model.vm import Bios
+from tarmac.model.vm import Bios, OsType
 
 _DEVICES = {"std": "VGA", "cirrus": "cirrus-vga", "vmware": "vmware-svga", "virtio": "virtio-vga", "qxl": "qxl-vga"}
 
@@ -71,7 +71,8 @@ def _card(draft: Draft, kind: str) -> str:
         memory = f",vgamem_mb={vga.memory},ram_size_mb={vga.memory * 4},vram_size_mb={vga.memory * 2}"
     elif vga.memory is not None and kind != "cirrus":
         memory = f",vgamem_mb={vga.memory}"
-    outputs = ",max_outputs=4" if kind == "qxl" and not draft.config.ostype.windows else ""
+    linux = draft.config.ostype in (OsType.OTHER, OsType.L24, OsType.L26)
+    outputs = ",max_outputs=4" if kind == "qxl" and linux and draft.at_least(4, 1) else ""
     place = ",bus=pcie.0,addr=0x1" if draft.q35 else draft.slot("vga")
     windows = kind == "std" and draft.config.ostype.windows_version and draft.config.bios is not Bios.OVMF
     return f"{_DEVICES[kind]},id=vga{memory}{outputs}{place}{',edid=off' if windows else ''}"
