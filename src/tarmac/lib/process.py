@@ -96,6 +96,7 @@ async def run(
     limit: int = MIB,
     ok: Collection[int] = (0,),
     on_output: Callable[[bytes], None] | None = None,
+    on_error: Callable[[bytes], None] | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     user: int | None = None,
@@ -106,7 +107,7 @@ async def run(
     """Run a tool to its end and return its result.
 
     `limit` bounds each stream in bytes; what goes beyond is read and dropped, so the child never blocks on it.
-    `on_output` sees each chunk of stdout as it comes (progress). `env` is added to the daemon's environment with
+    `on_output` and `on_error` see each chunk of stdout and stderr as it comes (progress). `env` is added to the daemon's environment with
     `LC_ALL=C`, so that messages can be matched. Raises HostFailure (`tool-failed`) for an exit code outside `ok`,
     (`tool-missing`) when the program does not exist. In every case, also cancellation, no child runs afterwards.
     """
@@ -121,12 +122,17 @@ async def run(
         if on_output is not None:
             on_output(chunk)
 
+    def err(chunk: bytes) -> None:
+        stderr.feed(chunk)
+        if on_error is not None:
+            on_error(chunk)
+
     ended = False
     try:
         async with asyncio.TaskGroup() as group_of_streams:
             group_of_streams.create_task(_feed(process.stdin, input))
             group_of_streams.create_task(_drain(process.stdout, out))
-            group_of_streams.create_task(_drain(process.stderr, stderr.feed))
+            group_of_streams.create_task(_drain(process.stderr, err))
         code = await process.wait()
         ended = True
     finally:
