@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,10 +64,15 @@ class ConsoleGuest:
 
     async def agent(self, command: str, **arguments: Any) -> Any:
         """One guest agent command's return value; fails on an error."""
-        self.agent_writer.write(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+        await self.agent_send(command, **arguments)
         reply = json.loads((await self.agent_reader.readline()).lstrip(b"\xff"))
         assert "error" not in reply, reply
         return reply["return"]
+
+    async def agent_send(self, command: str, **arguments: Any) -> None:
+        """Sends a command without waiting for an answer (guest-shutdown gives none)."""
+        self.agent_writer.write(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+        await self.agent_writer.drain()
 
     async def run(self, *argv: str) -> tuple[int, str]:
         """A program in the guest by the agent: exit code, and both outputs together."""
@@ -82,21 +87,35 @@ class ConsoleGuest:
 
 @contextlib.asynccontextmanager
 async def console_guest(
-    image: Path, *more: str, disk: str = "virtio", machine: str = "pc", cpu: str = "qemu64", memory: int = 256
+    image: Path,
+    *more: str,
+    disk: str = "virtio",
+    machine: str = "pc",
+    cpu: str = "qemu64",
+    memory: int = 256,
+    uefi: bool = False,
+    seed: Mapping[str, str] | None = None,
+    size: str = "",
 ) -> AsyncIterator[ConsoleGuest]:
-    """Boots an overlay of `image` and returns at once, when QEMU runs; ended at the end of the block."""
+    """Boots an overlay of `image` and returns at once, when QEMU runs; ended at the end of the block.
+
+    `seed` are the files of a NoCloud drive, `size` makes the disk larger."""
     directory = Path(tempfile.mkdtemp(prefix="tm-boot-", dir="/tmp"))
     process = None
     try:
         directory.chmod(0o711)
         overlay = directory / "disk.qcow2"
         backing = ("-b", image, "-F", "qcow2")
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, overlay], check=True)
+        subprocess.run(
+            ["qemu-img", "create", "-q", "-f", "qcow2", *backing, overlay, *([size] if size else [])], check=True
+        )
         for socket in _SOCKETS:
             (directory / socket).mkdir(mode=0o700)
+        extra = [*(_firmware(directory) if uefi else ()), *(_seed_drive(directory, seed) if seed else ())]
         _give(directory)
         process = await asyncio.create_subprocess_exec(
             *_argv(directory, overlay, disk, machine, cpu, memory),
+            *extra,
             *more,
             stdin=asyncio.subprocess.DEVNULL,
             **_identity(),
@@ -129,6 +148,31 @@ def _argv(directory: Path, overlay: Path, disk: str, machine: str, cpu: str, mem
         *("-chardev", f"socket,id=qga,path={directory}/qga/s,server=on,wait=on"),
         *("-device", "virtio-serial-pci", "-device", "virtserialport,chardev=qga,name=org.qemu.guest_agent.0"),
         *("-qmp", f"unix:{directory}/qmp/s,server=on,wait=on"),
+    ]
+
+
+def _firmware(directory: Path) -> list[str]:
+    """OVMF with variables of its own."""
+    code, variables = "/usr/share/OVMF/OVMF_CODE_4M.fd", directory / "vars.fd"
+    shutil.copyfile("/usr/share/OVMF/OVMF_VARS_4M.fd", variables)
+    return [
+        *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}"),
+        *("-drive", f"if=pflash,unit=1,format=raw,file={variables}"),
+    ]
+
+
+def _seed_drive(directory: Path, files: Mapping[str, str]) -> list[str]:
+    """A NoCloud CD on the second IDE channel (the third AHCI port of q35)."""
+    tree, image = directory / "seed", directory / "seed.iso"
+    tree.mkdir()
+    for name, text in files.items():
+        (tree / name).write_text(text)
+    subprocess.run(["genisoimage", "-quiet", "-J", "-R", "-V", "cidata", "-o", image, tree], check=True)
+    return [
+        "-drive",
+        f"if=none,id=seed,media=cdrom,readonly=on,format=raw,file={image}",
+        "-device",
+        "ide-cd,bus=ide.1,drive=seed",
     ]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tarmac.drivers.images import tools
+from tarmac.drivers.images.base import partial, publish
 from tarmac.drivers.images.table import SECTOR, Partition
 from tarmac.model.units import MIB
 
@@ -38,10 +39,12 @@ class RawDisk:
                 stream.seek(offset)
                 stream.write(data)
 
-    async def fat(self, partition: Partition, label: str, files: Mapping[str, Path], *, cluster: int = 8) -> None:
+    async def fat(
+        self, partition: Partition, label: str, files: Mapping[str, Path], *, cluster: int = 8, serial: str = "5441524D"
+    ) -> None:
         """Makes a FAT file system (FAT16 or FAT32 by its size) and copies `files` (name in it -> file here).
 
-        `cluster` is in sectors. Directories in the names are created."""
+        `cluster` is in sectors, `serial` eight hexadecimal digits. Directories in the names are created."""
         at = f"{self.path}@@{partition.start * SECTOR}"
         geometry = [
             "-T",
@@ -69,43 +72,32 @@ class RawDisk:
         """Installs the SYSLINUX loader into a FAT partition; the master boot record needs `mbr_code` too."""
         await tools.run("syslinux", "--install", "--offset", str(partition.start * SECTOR), self.path)
 
-    async def ext4(self, partition: Partition, label: str, source: Path | None, *options: str, uuid: str = "") -> None:
-        """Makes an ext4 file system filled from the directory or tar archive `source`, with its owners as they are."""
-        await tools.run(*self.ext4_command(partition, label, source, *options, uuid=uuid))
+    async def ext4(self, partition: Partition, label: str, *options: str) -> None:
+        """Makes an empty ext4 file system."""
+        await tools.run(*self.ext4_command(partition, label, *options))
 
-    def ext4_command(
-        self, partition: Partition, label: str, source: Path | None, *options: str, uuid: str = ""
-    ) -> tuple[str | Path, ...]:
-        """The mke2fs call of `ext4`, for callers that run it inside a user namespace."""
-        fill: tuple[str | Path, ...] = ("-d", source) if source is not None else ()
-        name = ("-U", uuid) if uuid else ()
+    def ext4_command(self, partition: Partition, label: str, *options: str) -> list[str]:
+        """The mke2fs call that makes it; with `-d DIRECTORY` among the options it is filled, owners as they are."""
         # 4 KiB blocks whatever the size: small file systems would get 1 KiB ones, which are slower
-        place = ("-E", f"offset={partition.start * SECTOR},root_owner=0:0,lazy_itable_init=1,nodiscard")
-        blocks = f"{partition.sectors * SECTOR // 1024}k"
-        return (
-            "mke2fs",
-            "-q",
-            "-F",
-            "-t",
-            "ext4",
-            "-b",
-            "4096",
-            "-m",
-            "1",
-            "-L",
-            label,
-            *name,
-            *options,
-            *place,
-            *fill,
-            self.path,
-            blocks,
-        )
+        place = f"offset={partition.start * SECTOR},root_owner=0:0,lazy_itable_init=1,nodiscard"
+        what = ["-q", "-F", "-t", "ext4", "-b", "4096", "-m", "1", "-L", label, "-E", place, *options]
+        return ["mke2fs", *what, str(self.path), f"{partition.sectors * SECTOR // 1024}k"]
 
     async def to_qcow2(self, destination: Path, *, compress: bool = False) -> None:
         """Converts to a qcow2 file, leaving out what is zero."""
         how = ("-c", "-o", "compression_type=zstd") if compress else ()
         await tools.run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", *how, self.path, destination)
+
+    async def place(self, destination: Path, *, compress: bool = False) -> str:
+        """Converts to qcow2 at `destination`, in one durable step; returns the file's SHA-256. A failure or
+        cancellation leaves `destination` as it was and nothing beside it."""
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        draft = partial(destination)
+        try:
+            await self.to_qcow2(draft, compress=compress)
+            return await publish(draft, destination)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def mbr_code() -> bytes:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tarmac.drivers.images.base import Recipe
+from tarmac.drivers.images.debian import DebianRecipe
 from tarmac.drivers.images.tiny import TinyRecipe
 
-RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (TinyRecipe(),)}
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (TinyRecipe(), DebianRecipe())}
 
 
 def host_packages() -> tuple[str, ...]:

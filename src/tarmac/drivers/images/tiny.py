@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tarmac.drivers.images import initramfs, kernel, tools
-from tarmac.drivers.images.base import BuiltImage, Report, partial, publish, scratch
+from tarmac.drivers.images.base import BuiltImage, Report, scratch
 from tarmac.drivers.images.disk import RawDisk, mbr_code
 from tarmac.drivers.images.packages import Archive, PackageCache, unpack
 from tarmac.drivers.images.table import MBR_FAT, MBR_LINUX, Partition, mbr
@@ -114,7 +114,7 @@ class TinyRecipe:
             version = await self._initramfs(root, directory)
             report("writing the disk", 0.9)
             disk = await self._disk(directory, code)
-            digest = await _place(disk, destination)
+            digest = await disk.place(destination)
         report("done", 1.0)
         return BuiltImage(
             path=destination,
@@ -151,7 +151,7 @@ class TinyRecipe:
         files = {name: directory / name for name in ("syslinux.cfg", "vmlinuz", "initrd")}
         await disk.fat(_BOOT, "TINY", files, cluster=32)
         await disk.syslinux(_BOOT)
-        await disk.ext4(_DATA, DATA_LABEL, None, "-O", "^metadata_csum,^64bit,^huge_file", "-J", "size=4", "-N", "1024")
+        await disk.ext4(_DATA, DATA_LABEL, "-O", "^metadata_csum,^64bit,^huge_file", "-J", "size=4", "-N", "1024")
         return disk
 
 
@@ -182,13 +182,3 @@ def _archive(root: Path, applets: list[str]) -> tuple[str, bytes]:
     modules = initramfs.Modules(root)
     modules.add_to(archive, modules.closure(_MODULES))
     return modules.version, archive.finish()
-
-
-async def _place(disk: RawDisk, destination: Path) -> str:
-    """Converts beside the destination and renames; nothing is left there if that fails."""
-    draft = partial(destination)
-    try:
-        await disk.to_qcow2(draft)
-        return await publish(draft, destination)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tarmac.lib import process
@@ -62,18 +62,38 @@ def missing(what: str, package: str, evidence: str) -> HostFailure:
 
 
 async def run(
-    *argv: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None, input: bytes = b""
+    *argv: str | Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    input: bytes = b"",
+    on_line: Callable[[str], None] | None = None,
 ) -> str:
-    """Runs a program to its end and returns its standard output.
+    """Runs a program to its end and returns its standard output; `on_line` gets each line of its standard error.
 
     Raises HostFailure (`missing-tool`, `tool-failed`), NoSpace when its words say that the disk is full. On
     cancellation the program and what it started are ended first (see lib.process).
     """
     words = [find(str(argv[0])), *map(str, argv[1:])]
-    done = await process.run(words, cwd=cwd, env=env, input=input, ok=range(-64, 256), limit=16 * process.MIB)
+    lines = _Lines(on_line) if on_line is not None else None
+    done = await process.run(
+        words, cwd=cwd, env=env, input=input, ok=range(-64, 256), limit=16 * process.MIB, on_error=lines
+    )
     if done.code == 0:
         return done.text
     raise failed(done)
+
+
+class _Lines:
+    """Cuts chunks of output into lines."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._rest = ""
+
+    def __call__(self, chunk: bytes) -> None:
+        *lines, self._rest = (self._rest + chunk.decode(errors="replace")).replace("\r", "\n").split("\n")
+        for line in filter(None, map(str.strip, lines)):
+            self._tell(line)
 
 
 def failed(done: process.Finished) -> HostFailure:
