@@ -1,0 +1,1 @@
+"""How the host's own users are asked for their passwords."""
