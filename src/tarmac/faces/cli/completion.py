@@ -59,13 +59,9 @@ def completion(session: Session) -> int:
     return 0
 
 
-def complete_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
-    parser.add_argument("words", nargs="*", help="behind `--`: the words so far; the last one is being typed")
-
-
 def complete(session: Session) -> int:
     """Print what could stand in the last word's place, one a line. Never fails: a shell is waiting."""
-    words = session.options.words or [""]
+    words = session.options.command or [""]
     for text in candidates(words[:-1], words[-1], session):
         print(text)
     return 0
