@@ -55,7 +55,7 @@ class Api:
     async def handle(self, request: BaseRequest) -> web.StreamResponse:
         """Answer one request. Raises only what ends the connection (a client that went away, the daemon's end)."""
         started = time.monotonic()
-        path, _, query = request.message.path.partition("?")
+        path, _, query = request.raw_path.partition("?")
         form, rest = _split_path(path)
         entry = _LogEntry(request.method, path)
         try:
@@ -65,7 +65,7 @@ class Api:
             if not peer.secure and not peer.local:
                 return pages.redirect(request)
             if not form:
-                return pages.outside(request.method, path)
+                return await pages.outside(request.method, path)
             response = await self._answer(request, peer, form, rest, query, entry)
         except TarmacError as problem:
             response = await self._refuse(problem, request, form)

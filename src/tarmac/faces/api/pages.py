@@ -7,7 +7,7 @@ import re
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
-from tarmac.faces.api.replies import HEADERS
+from tarmac.faces.api.replies import HEADERS, error_reply
 from tarmac.model.errors import NotBuilt, NotFound
 
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
@@ -18,13 +18,13 @@ _PAGE = """<!doctype html>
 """
 
 
-def outside(method: str, path: str) -> web.StreamResponse:
-    """A reply to a path that is not the API's. Raises NotBuilt, NotFound."""
+async def outside(method: str, path: str) -> web.StreamResponse:
+    """A reply to a path that is not the API's. Raises NotBuilt for other methods than GET and HEAD."""
     if method not in ("GET", "HEAD"):
         raise NotBuilt(f"Method '{method[:20]} {path[:200]}' not implemented", code="no-such-method")
     if path in ("/", "/index.html"):
         return web.Response(text=_PAGE, content_type="text/html", charset="utf-8", headers=HEADERS)
-    raise NotFound(f"no such file '{path[:200]}'", code="no-such-page")
+    return await error_reply(NotFound(f"no such file '{path[:200]}'", code="no-such-page"), status=404)
 
 
 def redirect(request: BaseRequest) -> web.StreamResponse:
@@ -34,7 +34,7 @@ def redirect(request: BaseRequest) -> web.StreamResponse:
         name = request.transport.get_extra_info("sockname") if request.transport else None
         address = f"[{name[0]}]" if name and ":" in name[0] else (name[0] if name else "localhost")
         host = f"{address}:{name[1]}" if name else address
-    path = request.message.path
+    path = request.raw_path
     target = path if path.startswith("/") else "/"
     permanent = 301 if request.method in ("GET", "HEAD") else 308
     response = web.Response(status=permanent, headers={**HEADERS, "Location": f"https://{host}{target}"})

@@ -80,10 +80,12 @@ async def reply(body: bytes, *, status: int = 200, reason: str = "", gzip: bool 
     return response
 
 
-async def error_reply(problem: TarmacError, *, extjs: bool = False, gzip: bool = False) -> web.Response:
+async def error_reply(
+    problem: TarmacError, *, extjs: bool = False, gzip: bool = False, status: int | None = None
+) -> web.Response:
     """An error as a response. The connection is closed after it, as Proxmox does. A missing or wrong login has an
     empty body; a failed `POST /access/ticket` is told from it by its code and has a body like the others."""
-    status, reason = status_of(problem), reason_of(problem.message)
+    status, reason = status or status_of(problem), reason_of(problem.message)
     if status == 401 and isinstance(problem, Unauthenticated) and problem.error_code != "authentication-failure":
         response = web.Response(status=401, reason=reason or "No ticket", headers=HEADERS)
     elif extjs:

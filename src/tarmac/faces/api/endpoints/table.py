@@ -6,6 +6,7 @@ from tarmac.faces.api.declare import Endpoint, collect
 from tarmac.faces.api.endpoints import (
     agent,
     cluster,
+    images,
     nodes,
     qemu,
     qemu_status,
@@ -17,4 +18,4 @@ from tarmac.faces.api.endpoints import (
 
 def endpoints() -> tuple[Endpoint, ...]:
     """Every endpoint that this version declares; the index pages are derived from it by the app."""
-    return collect(version, cluster, nodes, tasks, qemu, qemu_status, agent, storage)
+    return collect(version, cluster, nodes, tasks, qemu, qemu_status, agent, storage, images)

@@ -1,0 +1,35 @@
+"""Guest images that the node builds by itself. Ours: Proxmox has nothing like it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tarmac.faces.api.declare import LIST, UPID, Allow, Call, Started, get, post
+from tarmac.faces.api.endpoints.common import Node
+from tarmac.model.settings import setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build(Node):
+    name: str = setting(max_length=64, help="Which image: tiny, debian-12.")
+    storage: str = setting("local", format="pve-storage-id", help="Where it goes, as STORAGE:import/NAME.qcow2.")
+
+
+@get("/nodes/{node}/image-build", params=Node, allow=Allow.login, returns=LIST, help="The images that can be built.")
+async def listing(call: Call, p: Node) -> Any:
+    return call.services.images.listing()
+
+
+@post(
+    "/nodes/{node}/image-build",
+    params=Build,
+    allow=Allow("/storage/{storage}", "Datastore.AllocateTemplate"),
+    returns=UPID,
+    help="Build a guest image from Debian packages.",
+)
+async def build(call: Call, p: Build) -> Started:
+    result: Started = await call.services.images.build(
+        call.identity, p.name, storage=p.storage, dryrun=call.dryrun
+    )
+    return result
