@@ -133,6 +133,10 @@ class Storage(Protocol):
 
         Raises InvalidInput (`shrinking disks is not supported`) for a smaller one."""
 
+    async def replace(self, volid: VolumeId, contents: bytes) -> None:
+        """Give an image other contents in one step, as for a cloud-init medium; whoever has it open keeps the old
+        ones. Its format and owner stay; a reader sees the old or the new contents, never a part. Raises NotFound."""
+
     async def import_image(
         self,
         source: Path,

@@ -257,6 +257,16 @@ class DirectoryStorage:
         await image.resize(place, name.format, size, preallocation="off")
         await self._volume(volid, lambda: files.sync(place))
 
+    async def replace(self, volid: VolumeId, contents: bytes) -> None:
+        name, place = self._image(volid), self.path(volid)
+        raw, part = files.part_of(place, f"raw {volid}"), files.part_of(place, f"new {volid}")
+        try:
+            await self._volume(volid, lambda: files.write_part(raw, contents))
+            await image.copy(raw, "raw", part, name.format, size=len(contents))
+            await self._volume(volid, lambda: files.take_place(part, place))
+        finally:
+            await self._run(lambda: files.drop(raw, part), "cannot remove temporary files")
+
     def _check_chain(self, path: Path, format: str) -> None:
         image.chain(path, format, self._is_image)
 

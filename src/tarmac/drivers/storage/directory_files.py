@@ -140,9 +140,29 @@ def install(part: Path, place: Path, *, replace: bool, gid: int | None) -> None:
     fsync_directory(place.parent)
 
 
-def drop(part: Path) -> None:
-    """Remove a part, if it is there."""
+def write_part(part: Path, contents: bytes) -> None:
+    """A temporary file with these contents."""
     part.unlink(missing_ok=True)
+    with part.open("xb") as file:
+        part.chmod(0o600)
+        file.write(contents)
+
+
+def take_place(part: Path, place: Path) -> None:
+    """`part` becomes `place`, durably, with the owner and rights that `place` had. Raises FileNotFoundError."""
+    status = place.stat()
+    if os.geteuid() == 0:
+        os.chown(part, status.st_uid, status.st_gid)
+    part.chmod(stat.S_IMODE(status.st_mode))
+    fsync_file(part)
+    part.rename(place)
+    fsync_directory(place.parent)
+
+
+def drop(*parts: Path) -> None:
+    """Remove parts, those that are there."""
+    for part in parts:
+        part.unlink(missing_ok=True)
 
 
 def remove(place: Path) -> bool:
