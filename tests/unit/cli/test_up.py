@@ -1,0 +1,219 @@
+"""`tarmac up`: each step looks first; a second call goes on from where things stand; a failure names what helps."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from support.api_server import UPID, Asked, Daemon, Reply
+from tarmac.faces.cli import daemon_control, up
+from tarmac.faces.cli.errors import CliError
+from tarmac.faces.cli.progress import Progress
+
+NODE = "/nodes/pve1"
+REASON = "guest code did not run within 2 s under /dev/kvm"
+
+
+class Host:
+    """A node on which one guest can come to life: the calls of `up` change what the next ones see."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self.images: list[dict[str, Any]] = []
+        self.config: dict[str, Any] = {}
+        self.status = "stopped"
+        self.pings_refused = 2
+        self.dies = False
+        answers = {
+            ("GET", "/version"): {"version": "9.1.6"},
+            ("GET", f"{NODE}/storage/local/content"): lambda asked: self.images,
+            ("POST", f"{NODE}/image-build"): self.build,
+            ("GET", "/cluster/resources"): lambda asked: self.resources(),
+            ("GET", "/cluster/nextid"): "100",
+            ("POST", f"{NODE}/qemu"): self.create,
+            ("POST", f"{NODE}/qemu/100/status/start"): self.start,
+            ("GET", f"{NODE}/qemu/100/status/current"): lambda asked: {"status": self.status, "name": "first"},
+            ("POST", f"{NODE}/qemu/100/agent/ping"): self.ping,
+            ("GET", f"{NODE}/qemu/100/config"): lambda asked: self.config,
+            ("GET", f"{NODE}/status"): {"accelerator": {"kvm": 0, "reason": REASON}},
+            ("POST", "/access/login-link"): {"url": "https://192.0.2.1:8006/#once=abc"},
+        }
+        for (method, path), what in answers.items():
+            daemon.answer(method, path, what)
+        daemon.task()
+
+    def resources(self) -> list[dict[str, Any]]:
+        return [{"type": "qemu", "vmid": 100, "name": "first", "node": "pve1"}] if self.config else []
+
+    def build(self, asked: Asked) -> str:
+        self.images.append({"volid": f"local:import/{asked.params['name'][0]}.qcow2"})
+        return UPID
+
+    def create(self, asked: Asked) -> str:
+        self.config = {name: values[0] for name, values in asked.params.items()}
+        return UPID
+
+    def start(self, asked: Asked) -> str:
+        self.status = "running"
+        return UPID
+
+    def ping(self, asked: Asked) -> Reply:
+        self.pings_refused -= 1
+        if self.dies:
+            self.status = "stopped"
+        if self.pings_refused >= 0:
+            return Reply(status=500, reason="QEMU guest agent is not running")
+        return Reply({})
+
+    def changes(self) -> list[str]:
+        return [one.path for one in self.daemon.asked if one.method != "GET" and "ping" not in one.path]
+
+
+@pytest.fixture
+def host(daemon, monkeypatch):
+    monkeypatch.setenv("HOME", str(daemon.data_dir / "home"))
+    return Host(daemon)
+
+
+def test_from_nothing_to_a_guest(host, tarmac):
+    ran = tarmac("up")
+    assert ran.code == 0, ran.err
+    assert host.changes() == [
+        f"{NODE}/image-build",
+        f"{NODE}/qemu",
+        f"{NODE}/qemu/100/status/start",
+        "/access/login-link",
+    ]
+    assert host.config["name"] == "first"
+    assert host.config["scsi0"].startswith("local:0,import-from=local:import/debian-12.qcow2")
+    assert host.config["ciuser"] == "debian"
+    port = int(host.config["net0"].split(":")[2])
+    key = host.daemon.data_dir / "keys/id_ed25519"
+    assert key.stat().st_mode & 0o777 == 0o600
+    for told in ("Guest 100 (first) is running", f"127.0.0.1 port {port}", "debian (by ssh key)", "tarmac vm ssh 100"):
+        assert told in ran.out
+    assert f"-i {key}" in ran.out
+    assert "emulated" in ran.out and REASON in ran.out
+    assert "https://192.0.2.1:8006/#once=abc" in ran.out
+    assert "tarmac vm console 100" in ran.out
+    assert "\r" not in ran.err, "without a terminal: plain lines"
+
+
+def test_a_second_call_changes_nothing(host, tarmac):
+    assert tarmac("up").code == 0
+    host.daemon.asked.clear()
+    ran = tarmac("up")
+    assert ran.code == 0
+    assert host.changes() == ["/access/login-link"]
+    assert "tarmac vm ssh 100" in ran.out
+
+
+def test_it_goes_on_where_it_failed(host, tarmac):
+    host.daemon.answer("POST", f"{NODE}/qemu/100/status/start", Reply(status=500, reason="no memory"))
+    ran = tarmac("up")
+    assert ran.code == 1
+    assert "no memory" in ran.err
+    host.daemon.answer("POST", f"{NODE}/qemu/100/status/start", host.start)
+    host.daemon.asked.clear()
+    assert tarmac("up").code == 0
+    assert host.changes()[0] == f"{NODE}/qemu/100/status/start"
+
+
+def test_a_guest_that_ends_is_told(host, tarmac):
+    host.dies = True
+    ran = tarmac("up")
+    assert ran.code == 5
+    assert "guest 100 has ended before it answered" in ran.err
+
+
+def test_a_guest_that_stays_silent_is_told(host, tarmac, monkeypatch):
+    monkeypatch.setattr(up, "_ANSWER_SECONDS", 0.01)
+    host.pings_refused = 1000
+    ran = tarmac("up")
+    assert ran.code == 6
+    assert "tarmac vm console 100" in ran.err
+
+
+def test_for_programs(host, tarmac):
+    told = tarmac("up", "-q", "-o", "json").json
+    assert (told["vmid"], told["accelerator"], told["reason"], told["address"]) == (100, "tcg", REASON, "127.0.0.1")
+
+
+def test_own_keys_may_log_in_too(host, tarmac):
+    home = host.daemon.data_dir / "home/.ssh"
+    home.mkdir(parents=True)
+    (home / "id_rsa.pub").write_text("ssh-rsa AAAA mine\n")
+    assert tarmac("up").code == 0
+    assert "ssh-rsa%20AAAA%20mine" in host.config["sshkeys"]
+    assert host.config["sshkeys"].count("%0A") == 1
+
+
+def test_a_taken_port_is_left_alone(host, tarmac):
+    with socket.socket() as other:
+        try:
+            other.bind(("127.0.0.1", up.FIRST_PORT))
+        except OSError:
+            pass  # somebody else has it: as good
+        other.listen()
+        assert tarmac("up").code == 0
+    assert int(host.config["net0"].split(":")[2]) != up.FIRST_PORT
+
+
+def test_only_the_daemon_and_the_image(host, tarmac):
+    assert tarmac("up", "--no-guest", "--image", "tiny").code == 0
+    assert host.changes() == [f"{NODE}/image-build"]
+
+
+def test_up_is_for_this_machine(tarmac):
+    assert tarmac("up", "--url", "https://192.0.2.1:8006", "--token", "root@pam!a=b").code == 2
+
+
+def _no() -> object:
+    raise CliError("unavailable", "no daemon")
+
+
+def test_a_daemon_that_ends_at_once_shows_its_log(tmp_path):
+    (tmp_path / "daemon.log").write_text("an old line\n")
+    command = [sys.executable, "-c", "import sys; sys.exit('port 8006 is taken')"]
+    with pytest.raises(CliError, match="ended at once") as caught:
+        daemon_control.start(command, tmp_path, _no, Progress("x", quiet=True))
+    assert caught.value.evidence == "port 8006 is taken"
+
+
+def test_a_daemon_that_stays_silent_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(daemon_control, "START_SECONDS", 0.3)
+    started: list[subprocess.Popen[bytes]] = []
+    real = subprocess.Popen
+
+    def note(*words: Any, **told: Any) -> subprocess.Popen[bytes]:
+        started.append(real(*words, **told))
+        return started[-1]
+
+    monkeypatch.setattr(daemon_control.subprocess, "Popen", note)
+    with pytest.raises(CliError, match="did not answer"):
+        daemon_control.start(
+            [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, _no, Progress("x", quiet=True)
+        )
+    assert started[0].returncode is not None
+
+
+def test_the_daemon_survives_the_terminal(tmp_path):
+    """It leads a session of its own, so the terminal's end sends it nothing."""
+    import os
+
+    answers = [False, True]
+
+    def ask() -> object:
+        return None if answers.pop(0) else _no()
+
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    pid = daemon_control.start(command, tmp_path, ask, Progress("x", quiet=True))
+    try:
+        assert os.getsid(pid) == pid != os.getsid(0)
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
