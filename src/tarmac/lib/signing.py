@@ -39,6 +39,13 @@ class Signer:
         self._keys = _Keys(current=b"", since=0.0)
         self._lock = asyncio.Lock()
 
+    @classmethod
+    async def open(cls, directory: Path) -> Signer:
+        """The signer whose keys lie in `directory/auth.key`; see `load`."""
+        signer = cls(directory / "auth.key")
+        await signer.load()
+        return signer
+
     async def load(self) -> None:
         """Read the keys, or make the first one. Raises DataCorrupt for a damaged file, and what `failure_of` makes of
         a disk's errors."""

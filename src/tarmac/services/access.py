@@ -99,7 +99,7 @@ class Access:
         if identity.user == ROOT and not identity.token:
             return lambda _: True
         parent = template.removesuffix("/{}")
-        default = self.allowed(identity, f"{parent}/", privileges, any=True)
+        default = self.allowed(identity, f"{parent}/*", privileges, any=True)
         special = {
             name: self.allowed(identity, f"{parent}/{name}", privileges, any=True)
             for name in self._special(identity, parent)
@@ -147,9 +147,9 @@ class Access:
         )
 
     def _decide(self, identity: Identity, path: str) -> Mapping[str, bool]:
-        # A trailing slash stands for "any child without grants of its own"; see `filter`.
-        child = path.endswith("/") and path != "/"
-        normal = f"{path}*" if child else normalize_path(path)
+        # `*` at the end stands for any child without grants of its own (see `filter`); no real path has it.
+        parent = normalize_path(path[:-2]) if path.endswith("/*") else None
+        normal = f"{parent}/*" if parent else normalize_path(path)
         user = self._directory.users.get(identity.user)
         if normal is None or user is None or not user.enable:
             return {}
