@@ -40,6 +40,11 @@ class Services:
     consoles: Any = None
     access: Any = None
     users: Any = None
+    groups: Any = None
+    roles: Any = None
+    acls: Any = None
     tokens: Any = None
     tickets: Any = None
     login: Any = None
+    runtime: Any = None
+    usage: Any = None

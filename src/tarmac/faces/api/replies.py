@@ -20,6 +20,7 @@ from tarmac.model.job import Plan
 
 JSON = "application/json;charset=UTF-8"
 GZIP_ABOVE = 1024
+FAILED_LOGIN = "authentication-failure"
 OFF_LOOP_ABOVE = 64 * 1024
 HEADERS = {
     "Server": "tarmac",
@@ -86,7 +87,7 @@ async def error_reply(
     """An error as a response. The connection is closed after it, as Proxmox does. A missing or wrong login has an
     empty body; a failed `POST /access/ticket` is told from it by its code and has a body like the others."""
     status, reason = status or status_of(problem), reason_of(problem.message)
-    if status == 401 and isinstance(problem, Unauthenticated) and problem.error_code != "authentication-failure":
+    if status == 401 and isinstance(problem, Unauthenticated) and problem.error_code != FAILED_LOGIN:
         response = web.Response(status=401, reason=reason or "No ticket", headers=HEADERS)
     elif extjs:
         body = {**body_of(problem), "success": 0, "status": status}

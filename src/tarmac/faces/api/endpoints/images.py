@@ -1,4 +1,4 @@
-"""Guest images that the node builds by itself. Ours: Proxmox has nothing like it."""
+"""Images that this node builds by itself, to make guests from."""
 
 from __future__ import annotations
 
@@ -12,12 +12,19 @@ from tarmac.model.settings import setting
 
 @dataclass(frozen=True, kw_only=True)
 class Build(Node):
-    name: str = setting(max_length=64, help="Which image: tiny, debian-12.")
-    storage: str = setting("local", format="pve-storage-id", help="Where it goes, as STORAGE:import/NAME.qcow2.")
+    name: str = setting(max_length=64, pattern=r"[a-z0-9][a-z0-9.-]*", help="The recipe: tiny, debian-12.")
+    storage: str = setting("local", format="pve-storage-id", help="Where the image goes.")
 
 
-@get("/nodes/{node}/image-build", params=Node, allow=Allow.login, returns=LIST, help="The images that can be built.")
-async def listing(call: Call, p: Node) -> Any:
+@get(
+    "/nodes/{node}/image-build",
+    params=Node,
+    allow=Allow.login,
+    returns=LIST,
+    cli="image recipes",
+    help="The images that can be built.",
+)
+async def recipes(call: Call, p: Node) -> Any:
     return call.services.images.listing()
 
 
@@ -26,10 +33,9 @@ async def listing(call: Call, p: Node) -> Any:
     params=Build,
     allow=Allow("/storage/{storage}", "Datastore.AllocateTemplate"),
     returns=UPID,
-    help="Build a guest image from Debian packages.",
+    cli="image build {name}",
+    help="Build an image.",
 )
 async def build(call: Call, p: Build) -> Started:
-    result: Started = await call.services.images.build(
-        call.identity, p.name, storage=p.storage, dryrun=call.dryrun
-    )
+    result: Started = await call.services.images.build(call.identity, p.name, storage=p.storage, dryrun=call.dryrun)
     return result
