@@ -25,7 +25,7 @@ from tarmac.model.vm import VmConfig
 from tarmac.services.cloudinit import CloudInit
 from tarmac.services.firmware import variables_template
 from tarmac.services.storages import Storages
-from tarmac.services.volumes import NewVolume, Volumes
+from tarmac.services.volume_plans import NewVolume, VolumePlans
 
 _OF_THE_MAKING = frozenset({"file", "format", "import-from", "size"})
 
@@ -33,9 +33,9 @@ _OF_THE_MAKING = frozenset({"file", "format", "import-from", "size"})
 class DiskPlans:
     """Plans the disk keys of one guest at a time."""
 
-    def __init__(self, *, storages: Storages, volumes: Volumes, cloudinit: CloudInit) -> None:
+    def __init__(self, *, storages: Storages, plans: VolumePlans, cloudinit: CloudInit) -> None:
         self._storages = storages
-        self._volumes = volumes
+        self._plans = plans
         self._cloudinit = cloudinit
 
     async def prepare(
@@ -80,8 +80,8 @@ class DiskPlans:
         if isinstance(disk, EfiDisk) and disk.import_from is None:
             template, size = variables_template(key, disk)
             storage = disk.storage or default_storage or ""
-            return await self._volumes.plan_filled(vmid, storage, template, size, format="raw", taken=taken)
-        return await self._volumes.plan_disk(vmid, key, disk, taken=taken, default_storage=default_storage)
+            return await self._plans.plan_filled(vmid, storage, template, size, format="raw", taken=taken)
+        return await self._plans.plan_disk(vmid, key, disk, taken=taken, default_storage=default_storage)
 
     async def _existing(self, vmid: int, key: str, disk: Volume) -> int:
         info = await self._info(key, disk.file)

@@ -188,15 +188,12 @@ class Guests:
         guest.replace_text(text, revision)
         await self._write_mirror(guest)
 
-    async def apply_pending(self, guest: Guest, *, user: str) -> list[str]:
-        """Bring into force what waited for a cold boot. Returns the volumes that are given up by it."""
+    async def apply_pending(self, guest: Guest, *, user: str) -> None:
+        """Bring into force what waited for a cold boot."""
         file = guest.file
-        if not file.pending and not file.pending_delete:
-            return []
         change = apply_pending(file.current, file.pending, file.pending_delete)
         new = dataclasses.replace(file, current=change.current, pending={}, pending_delete={})
         await self.write(guest, new, user=user)
-        return change.freed
 
     async def history(self, vmid: int) -> list[dict[str, Any]]:
         """Earlier configurations, oldest first: `text`, `until` (seconds), `changed_by`."""

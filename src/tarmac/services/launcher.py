@@ -69,7 +69,8 @@ class Launcher:
         self, vmid: int, config: VmConfig, fds: Mapping[str, int] | None = None, *, planned: Collection[str] = ()
     ) -> Launch:
         """What QEMU would be started with. Without `fds` the descriptors are placeholders: for `showcmd`, and to learn
-        which taps are needed. `planned`: volumes that are still to be made. Raises InvalidInput or HostFailure when no guest can be started from this."""
+        which taps are needed. `planned`: volumes that are still to be made. Raises InvalidInput or HostFailure when no
+        guest can be started from this."""
         facts = await self.facts(vmid, config, fds or placeholders(config), planned)
         return build(config, await self._probe.facts(), facts)
 

@@ -10,7 +10,7 @@ from tarmac.model.errors import NotBuilt
 from tarmac.model.job import JobRecord, Plan, PlannedStep
 from tarmac.model.vm import VmConfig
 from tarmac.model.vm_rules import check_change
-from tarmac.services.access import Access, Identity
+from tarmac.services.access import Identity
 from tarmac.services.disk_plans import DiskPlans
 from tarmac.services.guests import Guests
 from tarmac.services.jobs import Jobs
@@ -31,7 +31,6 @@ class VmCreate:
         *,
         guests: Guests,
         jobs: Jobs,
-        access: Access,
         configs: VmConfigs,
         disks: DiskPlans,
         uids: Uids,
@@ -40,7 +39,6 @@ class VmCreate:
     ) -> None:
         self._guests = guests
         self._jobs = jobs
-        self._access = access
         self._configs = configs
         self._disks = disks
         self._uids = uids

@@ -14,12 +14,15 @@ from tarmac.model.errors import Denied, Fix
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import Verb
 from tarmac.model.vm import VmConfig
+from tarmac.model.vm_change import apply_pending
 from tarmac.services.access import Identity
 from tarmac.services.admission import check_memory
+from tarmac.services.cloudinit import CloudInit
 from tarmac.services.guests import Guest, Guests
 from tarmac.services.jobs import Jobs
 from tarmac.services.runtime import Runtime
 from tarmac.services.steps import Registry, StepContext
+from tarmac.services.uids import Uids
 from tarmac.services.volumes import Volumes
 
 Started = str | Plan
@@ -30,11 +33,24 @@ SHUTDOWN_SECONDS = 60
 class Vms:
     """Starts jobs on guests; what they do to the host is `runtime`'s."""
 
-    def __init__(self, *, guests: Guests, jobs: Jobs, runtime: Runtime, volumes: Volumes, registry: Registry) -> None:
+    def __init__(
+        self,
+        *,
+        guests: Guests,
+        jobs: Jobs,
+        runtime: Runtime,
+        volumes: Volumes,
+        cloudinit: CloudInit,
+        uids: Uids,
+        registry: Registry,
+    ) -> None:
         self._guests = guests
         self._jobs = jobs
         self._runtime = runtime
         self._volumes = volumes
+        self._cloudinit = cloudinit
+        self._uids = uids
+        registry.step("config-apply", self._do_apply)
         registry.step("guest-launch", self._do_launch, self._undo_launch)
         registry.step("guest-stop", self._do_stop)
         registry.step("guest-shutdown", self._do_shutdown)
@@ -148,10 +164,21 @@ class Vms:
         config = VmConfig.parse(texts)
         await self._runtime.check(guest, texts)
         check_memory(guest.vmid, config)
-        return Plan(steps=(*await self._volumes.plan_start(guest.vmid, config), self._launch_step(guest)))
+        return Plan(steps=self._launch_steps(guest, config))
 
-    def _launch_step(self, guest: Guest) -> PlannedStep:
-        return PlannedStep(step="guest-launch", title=f"start QEMU for guest {guest.vmid}", args={"vmid": guest.vmid})
+    @staticmethod
+    def _launch_steps(guest: Guest, config: VmConfig) -> tuple[PlannedStep, ...]:
+        """What a cold boot takes: what was pending comes into force, the cloud-init medium is brought up to date."""
+        args = {"vmid": guest.vmid}
+        steps = [PlannedStep(step="guest-launch", title=f"start QEMU for guest {guest.vmid}", args=args)]
+        if any(disk.is_cloudinit for disk in config.disks.values()):
+            steps.insert(0, PlannedStep(step="cloudinit-write", title="bring cloud-init up to date", args=args))
+        file = guest.file
+        if file.pending or file.pending_delete:
+            steps.insert(0, PlannedStep(step="config-apply", title="apply what was pending", args=args))
+            freed = apply_pending(file.current, file.pending, file.pending_delete).freed
+            steps += [PlannedStep(step="volume-free", title=f"remove {v}", args={"volid": v}) for v in freed]
+        return tuple(steps)
 
     async def _plan_stop(self, args: Mapping[str, Any]) -> Plan:
         guest = self._guests.get(args["vmid"])
@@ -172,8 +199,7 @@ class Vms:
         lifecycle.after(guest.state, Verb.REBOOT, guest.vmid)
         title = f"ask guest {guest.vmid} to shut down (up to {args['timeout']} s)"
         down = PlannedStep(step="guest-shutdown", title=title, args={**args, "force": False})
-        config = VmConfig.parse(guest.file.merged())
-        return Plan(steps=(down, *await self._volumes.plan_start(guest.vmid, config), self._launch_step(guest)))
+        return Plan(steps=(down, *self._launch_steps(guest, VmConfig.parse(guest.file.merged()))))
 
     def _plan_simple(self, verb: Verb) -> Any:
         async def plan(args: Mapping[str, Any]) -> Plan:
@@ -200,11 +226,13 @@ class Vms:
 
     # -- steps --------------------------------------------------------------------------------------------------
 
+    async def _do_apply(self, ctx: StepContext, vmid: int) -> None:
+        await self._guests.apply_pending(self._guests.get(vmid), user=ctx.user)
+
     async def _do_launch(self, ctx: StepContext, vmid: int) -> dict[str, Any]:
         guest = self._guests.get(vmid)
         if ctx.resumed and guest.process is not None:
             return {"pid": guest.process.record.pid}
-        await self._guests.apply_pending(guest, user=ctx.user)
         return await self._runtime.launch(guest, ctx.log)
 
     async def _undo_launch(self, ctx: StepContext, vmid: int) -> None:
@@ -236,3 +264,5 @@ class Vms:
 
     async def _do_clean(self, ctx: StepContext, vmid: int) -> None:
         await self._runtime.forget(vmid)
+        await self._cloudinit.forget(vmid)
+        await self._uids.release(vmid)

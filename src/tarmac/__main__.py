@@ -1,0 +1,6 @@
+"""`python -m tarmac` is `tarmac`."""
+
+from tarmac.faces.cli.main import entry
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,289 @@
+"""A real daemon for tests: `tarmac serve` in a process of its own, on a directory of its own, talked to over its API."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from tarmac.lib import places
+
+START_SECONDS = 60
+BASE = "/api2/json"
+
+
+class ApiError(Exception):
+    """A refusal: `status`, `reason`, and the reply's body."""
+
+    def __init__(self, status: int, reason: str, body: dict[str, Any]) -> None:
+        super().__init__(f"{status} {reason}: {body}")
+        self.status = status
+        self.reason = reason
+        self.body = body
+        self.errors: dict[str, str] = body.get("errors", {})
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class TestDaemon:
+    """One data directory; `start` and `stop` may be called again and again. `node` is always `n1`."""
+
+    __test__ = False
+    node = "n1"
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.port = 0
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = data / "daemon.log"
+
+    def start(self, *, crash_at: str = "", wait: bool = True, env: dict[str, str] | None = None) -> TestDaemon:
+        self.port = _free_port()
+        argv = [
+            sys.executable, "-m", "tarmac", "serve", "--data-dir", str(self.data),
+            "--listen", f"127.0.0.1:{self.port}", "--node", self.node,
+        ]  # fmt: skip
+        environment = {**os.environ, **(env or {})}
+        if crash_at:
+            environment["TARMAC_CRASH_AT"] = crash_at
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment, start_new_session=True)
+        if wait:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            assert self.process is not None
+            if self.process.poll() is not None:
+                raise AssertionError(f"the daemon ended with {self.process.returncode}:\n{self.tail()}")
+            with contextlib.suppress(OSError, http.client.HTTPException, ApiError):
+                if self.get("/version"):
+                    return
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the daemon does not answer:\n{self.tail()}")
+            time.sleep(0.05)
+
+    def wait_dead(self, seconds: float = 60) -> int:
+        """Wait until it has ended (by a crash point, say); returns the exit code (negative: signal)."""
+        assert self.process is not None
+        return self.process.wait(seconds)
+
+    def stop(self) -> float:
+        """SIGTERM; returns how long the end took."""
+        assert self.process is not None
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+        return time.monotonic() - began
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(20)
+
+    def tail(self) -> str:
+        return self.log.read_text("utf-8", "replace")[-6000:] if self.log.exists() else ""
+
+    # -- API ----------------------------------------------------------------------------------------------------
+
+    def call(self, method: str, path: str, *, timeout: float = 120, **params: Any) -> Any:
+        """One call over the unix socket; returns `data`. Parameter names may use `_` for `-` at will with a dict:
+        `call("POST", path, **{"import-from": ...})`."""
+        return self.reply(method, path, timeout=timeout, **params).get("data")
+
+    def reply(self, method: str, path: str, *, timeout: float = 120, **params: Any) -> dict[str, Any]:
+        """The whole reply, which may have more than `data`."""
+        sock = places.api_socket(self.data)
+        assert sock is not None
+        connection = _UnixConnection(str(sock), timeout)
+        try:
+            form = urlencode({k: v for k, v in params.items() if v is not None}, doseq=True)
+            target = BASE + path
+            if method in ("GET", "DELETE"):
+                connection.request(method, target + (f"?{form}" if form else ""))
+            else:
+                headers = {"Content-Type": "application/x-www-form-urlencoded"}
+                connection.request(method, target, form, headers)
+            response = connection.getresponse()
+            raw = response.read()
+            body = json.loads(raw) if raw else {}
+            if response.status >= 400:
+                raise ApiError(response.status, response.reason, body)
+            return dict(body)
+        finally:
+            connection.close()
+
+    def get(self, path: str, **params: Any) -> Any:
+        return self.call("GET", path, **params)
+
+    def post(self, path: str, **params: Any) -> Any:
+        return self.call("POST", path, **params)
+
+    def put(self, path: str, **params: Any) -> Any:
+        return self.call("PUT", path, **params)
+
+    def delete(self, path: str, **params: Any) -> Any:
+        return self.call("DELETE", path, **params)
+
+    def task(self, method: str, path: str, **params: Any) -> dict[str, Any]:
+        """A call that starts a task, waited for; returns the task's status. Fails the test unless it ends with OK."""
+        upid = self.call(method, path, **params)
+        status = self.wait_task(upid)
+        assert status["exitstatus"] == "OK", f"{status}\n{self.task_log(upid)}"
+        return status
+
+    def wait_task(self, upid: str, seconds: float = 180) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
+        while True:
+            status: dict[str, Any] = self.get(f"/nodes/{self.node}/tasks/{upid}/status")
+            if status["status"] == "stopped":
+                return status
+            assert time.monotonic() < deadline, f"task takes too long: {status}\n{self.task_log(upid)}"
+            time.sleep(0.05)
+
+    def task_log(self, upid: str) -> str:
+        rows = self.get(f"/nodes/{self.node}/tasks/{upid}/log", limit=0)
+        return "\n".join(row["t"] for row in rows)
+
+    # -- guests -------------------------------------------------------------------------------------------------
+
+    @property
+    def qemu(self) -> str:
+        return f"/nodes/{self.node}/qemu"
+
+    def add_image(self, source: Path, name: str = "tiny.qcow2") -> str:
+        """Put an image where an upload would have put it; returns its volume id."""
+        target = self.data / "storage" / "import" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        return f"local:import/{name}"
+
+    def create(self, vmid: int, image: str, **params: Any) -> int:
+        """A guest from an image, with the agent and a serial console."""
+        settings = {
+            "vmid": vmid,
+            "memory": 128,
+            "scsihw": "virtio-scsi-single",
+            "scsi0": f"local:0,import-from={image}",
+            "serial0": "socket",
+            "vga": "none",
+            "agent": "1",
+            **params,
+        }
+        self.task("POST", self.qemu, **settings)
+        return vmid
+
+    def status(self, vmid: int) -> dict[str, Any]:
+        return dict(self.get(f"{self.qemu}/{vmid}/status/current"))
+
+    def wait_agent(self, vmid: int, seconds: float = 90) -> None:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.post(f"{self.qemu}/{vmid}/agent/ping")
+                return
+            except ApiError as problem:
+                assert time.monotonic() < deadline, f"the agent does not answer: {problem}\n{self.tail()}"
+            time.sleep(0.2)
+
+    def run(self, vmid: int, *command: str) -> str:
+        """Run a command in the guest through its agent; returns what it printed."""
+        pid = self.post(f"{self.qemu}/{vmid}/agent/exec", command=list(command))["pid"]
+        for _ in range(600):
+            status = self.get(f"{self.qemu}/{vmid}/agent/exec-status", pid=pid)
+            if status["exited"]:
+                assert status.get("exitcode") == 0, status
+                return str(status.get("out-data", ""))
+            time.sleep(0.05)
+        raise AssertionError(f"{command} does not end")
+
+    def qemu_pids(self) -> dict[int, int]:
+        """vmid -> pid of every QEMU that runs with this daemon's runtime directory, by looking at the processes."""
+        sock = places.api_socket(self.data)
+        if sock is None:
+            return {}
+        found = {}
+        for proc in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (proc / "cmdline").read_bytes().split(b"\0")
+                if b"qemu-system" not in words[0]:
+                    continue
+                for word in words:
+                    text = word.decode("utf-8", "replace")
+                    if f"path={sock.parent}/" in text and "/qmp.sock" in text:
+                        found[int(text.split(f"{sock.parent}/")[1].split("/")[0])] = int(proc.name)
+        return found
+
+    def remove(self) -> None:
+        """End the daemon and every guest of it, and remove all it made."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+        for pid in self.qemu_pids().values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        sock = places.api_socket(self.data)
+        if sock is not None:
+            shutil.rmtree(sock.parent, ignore_errors=True)
+        _remove_cgroups(places.read_instance(self.data))
+        shutil.rmtree(self.data, ignore_errors=True)
+
+
+def _remove_cgroups(instance: str | None) -> None:
+    if instance is None:
+        return
+    from tarmac.drivers.qemu import cgroups
+
+    groups = cgroups.detect()
+    for root in dict.fromkeys(groups.roots.values()):
+        for path in sorted((root / f"tarmac-{instance}").glob("*/"), reverse=True):
+            for _ in range(100):
+                try:
+                    path.rmdir()
+                    break
+                except OSError:
+                    time.sleep(0.02)  # the kernel still counts the guest that was just killed
+    groups.close(instance)
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@contextlib.contextmanager
+def test_daemon(**start: Any) -> Iterator[TestDaemon]:
+    """A started daemon on a fresh directory; everything is gone afterwards."""
+    data = Path(tempfile.mkdtemp(prefix="tarmac-test-"))
+    data.chmod(0o711)
+    daemon = TestDaemon(data)
+    try:
+        yield daemon.start(**start)
+    finally:
+        daemon.remove()
+
+
+test_daemon.__test__ = False  # type: ignore[attr-defined]

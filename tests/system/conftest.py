@@ -1,0 +1,22 @@
+"""Shared daemons: one for tests that only use it, fresh ones for tests that break it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.daemon import TestDaemon, test_daemon
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[TestDaemon]:
+    """One daemon for a module's tests."""
+    with test_daemon() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def tiny(daemon: TestDaemon, tiny_image: Path) -> str:
+    """The tiny image as a volume of the module's daemon."""
+    return daemon.add_image(tiny_image)
