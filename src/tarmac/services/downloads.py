@@ -66,8 +66,9 @@ class Downloads:
         verify: bool = True,
         dryrun: bool = False,
     ) -> Started:
-        """`POST download-url`: returns the task. Raises InvalidInput, NotFound, Conflict (`refusing to override existing
-        file 'x'`), NotBuilt (compression)."""
+        """`POST download-url`: returns the task.
+
+        Raises InvalidInput, NotFound, Conflict (`refusing to override existing file 'x'`), NotBuilt (compression)."""
         problems = checksum_problems(checksum, algorithm)
         if compression is not None and compression not in COMPRESSIONS:
             words = ", ".join(COMPRESSIONS)

@@ -23,24 +23,28 @@ class Unpacker:
 
     async def feed(self, data: bytes, write: Callable[[bytes], Awaitable[None]]) -> None:
         """Unpack one piece and write what comes out, at most a MiB at a time. Raises DataCorrupt."""
-        while data and not self._ended:
-            out, data = await asyncio.to_thread(self._step, data)
+        more = True
+        while more and not self._ended:
+            out, data, more = await asyncio.to_thread(self._step, data)
             if out:
                 await write(out)
 
-    def _step(self, data: bytes) -> tuple[bytes, bytes]:
+    def _step(self, data: bytes) -> tuple[bytes, bytes, bool]:
+        """(bytes out, input that is left, whether there is more to come out)."""
         try:
             if self._gzip is not None:
                 out = self._gzip.decompress(data, MIB)
-                return out, self._gzip.unconsumed_tail
+                rest = self._gzip.unconsumed_tail
+                return out, rest, bool(rest) or len(out) == MIB
             assert self._bzip2 is not None
             out = self._bzip2.decompress(data, MIB)
-            while not self._bzip2.needs_input and not self._bzip2.eof and len(out) < 8 * MIB:
-                out += self._bzip2.decompress(b"", MIB)
-            return out, b"" if self._bzip2.needs_input or self._bzip2.eof else b"\0"[:0]
+            return out, b"", not self._bzip2.needs_input
         except (zlib.error, OSError, EOFError) as problem:
             raise DataCorrupt(
-                "the compressed file is damaged", code="download-broken", cause="it cannot be unpacked", evidence=str(problem)
+                "the compressed file is damaged",
+                code="download-broken",
+                cause="it cannot be unpacked",
+                evidence=str(problem),
             ) from problem
 
     @property

@@ -161,6 +161,9 @@ class FileStorage(Storage, Protocol):
         """Create the empty temporary file in which a new volume's bytes are gathered; same file system, hidden from
         lists, mode 0600. An older file of the same token is replaced."""
 
+    def staged(self, name: VolumeName, token: str) -> Path:
+        """The path of such a file. Pure."""
+
     async def install(self, staged: Path, name: VolumeName, *, replace: bool, gid: int | None = None) -> VolumeId:
         """Make a staged file the volume `name`: contents on disk, then renamed, then the name on disk. Mode 0640,
         group `gid` if given. Raises Conflict (`refusing to override existing file '...'`) unless `replace`."""

@@ -313,6 +313,9 @@ class DirectoryStorage:
 
         return await self._run(create, f"cannot write to storage '{self._id}'")
 
+    def staged(self, name: VolumeName, token: str) -> Path:
+        return files.part_of(self._place(name), token)
+
     async def install(self, staged: Path, name: VolumeName, *, replace: bool, gid: int | None = None) -> VolumeId:
         place = self._place(name)
         try:

@@ -77,10 +77,12 @@ class Jail:
         found: dict[str, bool] = json.loads(done.stdout)
         return found
 
-    async def inspect(self, path: Path, format: str) -> ForeignImage:
-        """Look at an image without trusting it. Raises InvalidInput (`image-refused`) with the reason."""
+    async def inspect(self, path: Path, format: str, *, label: str | None = None) -> ForeignImage:
+        """Look at an image without trusting it; `label` is its name in messages.
+
+        Raises InvalidInput (`image-refused`) with the reason."""
         async with self._opened(path, path.parent) as source:
-            return await self._inspect(source, path.name, format)
+            return await self._inspect(source, label or path.name, format)
 
     async def convert(
         self, path: Path, format: str, target: Path, target_format: str, *, advance: Advance | None = None
