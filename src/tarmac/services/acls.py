@@ -12,6 +12,7 @@ from tarmac.services.access import Access, Identity
 from tarmac.services.directory import Directory, Key
 
 _ALSO_BY = {"storage": "Datastore.Allocate", "vms": "VM.Allocate", "pool": "Pool.Allocate"}
+_LISTED = {"roles": "roles", "users": "users", "groups": "groups", "tokens": "users"}
 Holder = tuple[AclKind, str, str]
 """(kind, id, key of its grants)."""
 Rows = list[dict[str, Any]]
@@ -152,9 +153,14 @@ def _normal(path: str) -> str:
 
 
 def _failed(parameter: str, text: str, code: str) -> InvalidInput:
-    problem = InvalidInput.of(parameter, text, code=code)
-    problem.message = f"ACL update failed: {text}"
-    return problem
+    return InvalidInput(
+        f"ACL update failed: {text}",
+        code=code,
+        cause="only what exists can be granted or be granted something",
+        evidence=text,
+        fixes=[Fix(text=f"look at the existing {parameter}", action=f"GET /access/{_LISTED[parameter]}")],
+        parameters={parameter: text},
+    )
 
 
 def _too_much(text: str) -> Denied:

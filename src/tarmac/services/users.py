@@ -192,9 +192,14 @@ class Users:
         for name in groups:
             group = self._directory.groups.get(name)
             if group is None:
-                problem = InvalidInput.of("groups", f"no such group '{name}'", code="no-such-group")
-                problem.message = f"{doing}: no such group '{name}'"
-                raise problem
+                raise InvalidInput(
+                    f"{doing}: no such group '{name}'",
+                    code="no-such-group",
+                    cause="no group has this id",
+                    evidence=name,
+                    fixes=[Fix(text="make it first", action="POST /access/groups", parameters={"groupid": name})],
+                    parameters={"groups": f"no such group '{name}'"},
+                )
             if userid not in group.members:
                 members = tuple(sorted({*group.members, userid}))
                 records[("group", name)] = dataclasses.replace(group, members=members)
