@@ -13,10 +13,12 @@ from typing import Any
 
 @dataclass(slots=True, kw_only=True)
 class Services:
-    """One attribute per service; `node` is this node's name, `version` this program's."""
+    """One attribute per service; `node` is this node's name, `version` this program's, `web` the address of the API
+    and the web page (`https://192.0.2.1:8006/`), known once it is served."""
 
     node: str
     version: str
+    web: str = ""
     jobs: Any = None
     tasks: Any = None
     vms: Any = None

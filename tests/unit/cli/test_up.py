@@ -15,6 +15,8 @@ from tarmac.faces.cli.errors import CliError
 from tarmac.faces.cli.progress import Progress
 
 NODE = "/nodes/pve1"
+WEB = "https://192.0.2.1:8006/"
+LINK = {"url": f"{WEB}#once=abc", "web": WEB, "username": "root@pam", "password": "abc"}
 REASON = "guest code did not run within 2 s under /dev/kvm"
 
 
@@ -40,7 +42,7 @@ class Host:
             ("POST", f"{NODE}/qemu/100/agent/ping"): self.ping,
             ("GET", f"{NODE}/qemu/100/config"): lambda asked: self.config,
             ("GET", f"{NODE}/status"): {"accelerator": {"kvm": 0, "reason": REASON}},
-            ("POST", "/access/login-link"): {"url": "https://192.0.2.1:8006/#once=abc"},
+            ("POST", "/access/login-link"): LINK,
         }
         for (method, path), what in answers.items():
             daemon.answer(method, path, what)
@@ -98,7 +100,7 @@ def test_from_nothing_to_a_guest(host, tarmac):
         assert told in ran.out
     assert f"-i {key}" in ran.out
     assert "emulated" in ran.out and REASON in ran.out
-    assert "https://192.0.2.1:8006/#once=abc" in ran.out
+    assert f"{WEB}\n" in ran.out and "root@pam, password abc (good once" in ran.out
     assert "tarmac vm console 100" in ran.out
     assert "\r" not in ran.err, "without a terminal: plain lines"
 
@@ -217,3 +219,9 @@ def test_the_daemon_survives_the_terminal(tmp_path):
     finally:
         os.kill(pid, 9)
         os.waitpid(pid, 0)
+
+
+def test_login_link(host, tarmac):
+    ran = tarmac("login-link")
+    assert (ran.code, ran.out) == (0, f"{WEB}#once=abc\n")
+    assert tarmac("login-link", "-o", "json").json == LINK

@@ -41,6 +41,7 @@ HAND_WRITTEN: dict[str, Entry] = {
         "completion", "complete", "What could come next on a command line (for completion scripts).", "", 0
     ),
     "version": Entry("listing", "version", "Print this program's version, and the daemon's if one answers."),
+    "login-link": Entry("up_report", "login_link", "A link that logs root@pam in once, for whoever is on the machine."),
     "vm create": Entry("vm_create", "create", "Create a guest from an image, with disk, network and login."),
     "vm console": Entry("console", "console", "The guest's serial console in this terminal; leave with Ctrl-]."),
     "vm exec": Entry(

@@ -21,6 +21,9 @@ from tarmac.faces.cli.wire import Connection, Reply, WireError, tls_socket, unix
 from tarmac.lib.places import api_socket, default_data_dir
 
 BASE = "/api2/json"
+_FINGERPRINT = (
+    "--fingerprint SHA256; that machine tells it: openssl x509 -noout -sha256 -fingerprint -in DATA/pki/node.pem"
+)
 _TOKEN = re.compile(r"[^\s!=@]+@[^\s!=@]+![^\s!=@]+=\S+")
 Params = Mapping[str, Any]
 
@@ -142,10 +145,7 @@ class Client:
                 f"the certificate of {self.where} is not trusted",
                 code="certificate",
                 evidence=str(error),
-                fixes=[
-                    "--fingerprint SHA256 (the server's own word for it: tarmac node status)",
-                    "--insecure, for a try",
-                ],
+                fixes=[_FINGERPRINT, "--insecure, for a try"],
             )
         if isinstance(origin, PermissionError):
             return CliError(

@@ -58,19 +58,18 @@ def _guests(client: Sequence[str], user: bool) -> str:
     after = DAEMON if user else f"{DAEMON} network-online.target local-fs.target remote-fs.target nss-lookup.target"
     systemctl = "systemctl --user" if user else "systemctl"
     stop = command_line([*client, "node", "stopall", "--quiet"])
-    start = command_line([*client, "node", "startall", "--no-wait", "--quiet"])
     # `$$` is systemd's way to write `$`.
     asked = f'[ "$$({systemctl} is-system-running)" != stopping ] || exec "$$@"'
     return f"""\
 [Unit]
-Description=Tarmac's guests: started with the host, shut down in their order before it powers off
+Description=Tarmac's guests, shut down in their order before the host powers off
 After={after}
 Wants={DAEMON}
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=-{start}
+ExecStart=/bin/true
 ExecStop=/bin/sh -c '{asked}' sh {stop}
 TimeoutStopSec={_STOP_SECONDS}
 

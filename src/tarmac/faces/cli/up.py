@@ -198,6 +198,6 @@ def wait_for_answer(session: Session, node: str, vmid: int) -> None:
                 fixes=[f"see what it says: tarmac vm console {vmid} --data-dir {shlex.quote(str(data_dir(session)))}"],
             )
         shown.update(note="it boots")
-        time.sleep(0.5)
+        time.sleep(min(0.5, 0.05 + elapsed / 20))
     shown.end()
     session.say(f"==> guest {vmid}: answers")

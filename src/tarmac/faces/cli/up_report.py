@@ -41,18 +41,29 @@ def gather(session: Session, node: str, vmid: int) -> dict[str, Any]:
         "login": shlex.join(words),
         "accelerator": "kvm" if kvm else "tcg",
         "reason": "" if kvm else str(accelerator.get("reason") or "KVM is not available"),
-        "web": web_address(client),
+        "web": web_login(client),
         "data_dir": str(data or ""),
     }
 
 
-def web_address(client: Client) -> str:
-    """The web address, as a link that logs in once where the daemon gives such links; empty where it gives none."""
+def web_login(client: Client) -> dict[str, str]:
+    """The web address, user and a password that is good once; empty where the daemon gives none."""
     try:
         link = client.post("/access/login-link")
     except CliError:
-        return ""
-    return str(link.get("url", "")) if isinstance(link, dict) else str(link or "")
+        return {}
+    return {key: str(value) for key, value in link.items()} if isinstance(link, dict) else {}
+
+
+def login_link(session: Session) -> int:
+    """Print a link that logs root@pam in once."""
+    link = session.client.post("/access/login-link")
+    if session.output != "table":
+        session.show(link)
+        return 0
+    print(link["url"])
+    session.say(f"Good once, within an hour. By hand: {link['web']} as {link['username']}, password {link['password']}")
+    return 0
 
 
 def text_of(facts: dict[str, Any]) -> str:
@@ -77,7 +88,11 @@ def text_of(facts: dict[str, Any]) -> str:
             f"               {facts['reason']}",
         ]
     if facts["web"]:
-        lines.append(f"  web          {facts['web']}   (this link logs in once)")
+        web = facts["web"]
+        lines.append(f"  web and API  {web.get('web')}")
+        lines.append(
+            f"               {web.get('username')}, password {web.get('password')} (good once, within an hour)"
+        )
     lines += ["", "What to type next:"]
     for words, meaning in (
         (f"tarmac vm list{suffix}", "all guests"),
