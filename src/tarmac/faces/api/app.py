@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestPayloadError
 from aiohttp.web_request import BaseRequest
 
 from tarmac.faces.api import pages
@@ -69,7 +70,9 @@ class Api:
             response = await self._answer(request, peer, form, rest, query, entry)
         except TarmacError as problem:
             response = await self._refuse(problem, request, form)
-        except (ConnectionError, asyncio.CancelledError):
+        except (ConnectionError, RequestPayloadError, asyncio.CancelledError) as gone:
+            if isinstance(gone, RequestPayloadError):
+                raise ConnectionResetError("the client went away") from gone
             raise
         except Exception:  # noqa: BLE001 - the top of the face: a bug is logged with an id, the client gets the id
             number = secrets.token_hex(6)

@@ -6,7 +6,9 @@ from tarmac.faces.api.declare import Endpoint, collect
 from tarmac.faces.api.endpoints import (
     agent,
     cluster,
+    content,
     images,
+    login_link,
     nodes,
     qemu,
     qemu_status,
@@ -18,4 +20,4 @@ from tarmac.faces.api.endpoints import (
 
 def endpoints() -> tuple[Endpoint, ...]:
     """Every endpoint that this version declares; the index pages are derived from it by the app."""
-    return collect(version, cluster, nodes, tasks, qemu, qemu_status, agent, storage, images)
+    return collect(version, cluster, nodes, tasks, qemu, qemu_status, agent, storage, images, login_link)
