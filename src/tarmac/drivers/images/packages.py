@@ -94,7 +94,8 @@ class PackageCache:
     async def _locate(self, names: list[str]) -> list[dict[str, str]]:
         """What apt would download, with sizes and hashes."""
         try:
-            text = await self._apt("apt-get", "download", "--print-uris", *names, cwd=self._archives)
+            # Not among the archives: apt names nothing that lies complete in the working directory.
+            text = await self._apt("apt-get", "download", "--print-uris", *names, cwd=self._root)
         except HostFailure as failure:
             raise HostFailure(
                 f"apt does not know all of the packages {', '.join(names)}.",
