@@ -252,6 +252,8 @@ def test_listing_imports_nothing_heavy(daemon):
         "email",
         "ssl",
         "dataclasses",
+        "shutil",
+        "bz2",
         "inspect",
     }
     assert not heavy & imported

@@ -10,6 +10,7 @@ API's declarations (`commands.py`). This module is on the way of each call, so i
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -33,11 +34,20 @@ class Parser(argparse.ArgumentParser):
             description=description.replace("%", "%%"),
             usage=usage,
             allow_abbrev=False,
-            formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32),
+            # With a width, or argparse imports shutil (and so bz2, lzma, zlib) for every option it is told.
+            formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=_width()),
         )
 
     def error(self, message: str) -> NoReturn:
         raise CliError("invalid-input", message, fixes=[f"see what it takes: {self.prog} --help"])
+
+
+def _width() -> int:
+    """Columns for help texts: the terminal's, or 100 where there is none."""
+    try:
+        return max(60, min(120, os.get_terminal_size(1).columns - 2))
+    except OSError:
+        return 100
 
 
 def entry() -> NoReturn:
@@ -177,7 +187,6 @@ def _print_error(error: CliError, output: str) -> None:
 
 
 def _bug(error: Exception, output: str) -> int:
-    import os
     import traceback
 
     from tarmac.faces.cli.errors import of_tarmac
