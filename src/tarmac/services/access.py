@@ -16,6 +16,7 @@ from tarmac.services.acl_rules import Principal, both
 from tarmac.services.directory import Directory
 
 _KEPT = 50_000  # decisions kept for one version of the directory
+_FILTERS_KEPT = 200
 _ALL: Mapping[str, bool] = dict.fromkeys(sorted(PRIVILEGES), True)
 _AREAS = ("vms", "access", "storage", "nodes", "sdn", "dc", "mapping")
 _AREA_PREFIXES = {
@@ -57,6 +58,7 @@ class Access:
         self._version = -1
         self._principals: dict[str, Principal] = {}
         self._decided: dict[tuple[Identity, str], Mapping[str, bool]] = {}
+        self._filters: dict[tuple[Identity, str, tuple[str, ...]], Callable[[object], bool]] = {}
 
     def permissions(self, identity: Identity, path: str) -> Mapping[str, bool]:
         """The privileges on `path`, each with whether it propagates further down.
@@ -98,7 +100,16 @@ class Access:
         True where one of the privileges is held. Good until the directory changes, so for one reply."""
         if identity.user == ROOT and not identity.token:
             return lambda _: True
-        parent = template.removesuffix("/{}")
+        self._forget_if_changed()
+        key = (identity, template, tuple(privileges))
+        found = self._filters.get(key)
+        if found is None:
+            if len(self._filters) >= _FILTERS_KEPT:
+                self._filters.clear()
+            found = self._filters[key] = self._make_filter(identity, template.removesuffix("/{}"), privileges)
+        return found
+
+    def _make_filter(self, identity: Identity, parent: str, privileges: Sequence[str]) -> Callable[[object], bool]:
         default = self.allowed(identity, f"{parent}/*", privileges, any=True)
         special = {
             name: self.allowed(identity, f"{parent}/{name}", privileges, any=True)
@@ -182,6 +193,7 @@ class Access:
             self._version = self._directory.version
             self._principals.clear()
             self._decided.clear()
+            self._filters.clear()
 
 
 def _entries(directory: Directory, owner: str) -> Sequence[AclEntry]:

@@ -40,6 +40,7 @@ class Principal:
         self._roles = roles
         self._places = _places(own, groups)
         self._pooled: dict[str, dict[str, bool]] = {}
+        self._spelled: dict[tuple[tuple[str, bool], ...], Mapping[str, bool]] = {}
         for pool in pools:
             granted = self.roles(f"/pool/{pool.poolid}")
             if granted:
@@ -56,12 +57,20 @@ class Principal:
                 found = found if new is None else new
         return {NO_ACCESS: found[NO_ACCESS]} if NO_ACCESS in found else found
 
-    def privileges(self, path: str) -> dict[str, bool]:
-        """The privileges at a normalized path, with whether they propagate."""
-        roles = dict(self.roles(path))
+    def privileges(self, path: str) -> Mapping[str, bool]:
+        """The privileges at a normalized path, with whether they propagate. Not to be changed: it is shared."""
+        roles = self.roles(path)
         pooled = self._pooled.get(path)
         if pooled and NO_ACCESS not in roles:
             roles = {NO_ACCESS: False} if NO_ACCESS in pooled else {**pooled, **roles}
+        # Thousands of paths share a few sets of roles.
+        key = tuple(roles.items())
+        found = self._spelled.get(key)
+        if found is None:
+            found = self._spelled[key] = self._spell(roles)
+        return found
+
+    def _spell(self, roles: Roles) -> Mapping[str, bool]:
         found: dict[str, bool] = {}
         for name, propagates in roles.items():
             role = self._roles.get(name)
