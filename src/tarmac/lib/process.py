@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tarmac.lib.files import failure_of
+from tarmac.lib.tasks import whole
 from tarmac.model.errors import Fix, HostFailure
 
 MIB = 1024 * 1024
 _CHUNK = 64 * 1024
-_GRACE_SECONDS = 2.0
+GRACE_SECONDS = 2.0
 _PACKAGES = {
     "qemu-img": "qemu-utils",
     "qemu-nbd": "qemu-utils",
@@ -103,16 +104,24 @@ async def run(
     group: int | None = None,
     extra_groups: Sequence[int] | None = None,
     pass_fds: Sequence[int] = (),
+    grace: float = GRACE_SECONDS,
 ) -> Finished:
     """Run a tool to its end and return its result.
 
     `limit` bounds each stream in bytes; what goes beyond is read and dropped, so the child never blocks on it.
-    `on_output` and `on_error` see each chunk of stdout and stderr as it comes (progress). `env` is added to the daemon's environment with
-    `LC_ALL=C`, so that messages can be matched. Raises HostFailure (`tool-failed`) for an exit code outside `ok`,
-    (`tool-missing`) when the program does not exist. In every case, also cancellation, no child runs afterwards.
+    `on_output` and `on_error` see each chunk of stdout and stderr as it comes (progress). `env` is added to the
+    daemon's environment with `LC_ALL=C`, so that messages can be matched. `grace` is the time in seconds between
+    SIGTERM and SIGKILL when the call is cancelled; 0: SIGKILL at once. Raises HostFailure: `tool-failed` for an exit
+    code outside `ok`, `tool-missing` when the program does not exist. In every case, also cancellation, no child runs
+    afterwards.
     """
     words = tuple(os.fspath(word) for word in argv)
-    process = await _start(words, cwd, env, user, group, extra_groups, pass_fds)
+
+    async def end(process: asyncio.subprocess.Process) -> None:
+        await _end(process, grace)
+
+    # A cancelled start of asyncio's would wait for ever if the child's children hold its pipes: let it finish.
+    process = await whole(_start(words, cwd, env, user, group, extra_groups, pass_fds), end)
     stdout = _Output(limit, keep_end=False)
     stderr = _Output(min(limit, 64 * 1024), keep_end=True)
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None
@@ -137,7 +146,7 @@ async def run(
         ended = True
     finally:
         if not ended:
-            await _end(process)
+            await end(process)
     done = Finished(
         argv=words,
         code=code,
@@ -208,18 +217,19 @@ async def _drain(stream: asyncio.StreamReader, feed: Callable[[bytes], None]) ->
         feed(chunk)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: asyncio.subprocess.Process, grace: float) -> None:
     """End the child's whole session. The leader may be gone while a child of its holds the pipes: the group's number
     stays reserved as long as a member lives, so signalling the group is safe then."""
-    _signal_group(process.pid, signal.SIGTERM)
     try:
-        async with asyncio.timeout(_GRACE_SECONDS):
-            await process.wait()
+        if grace > 0:
+            _signal_group(process.pid, signal.SIGTERM)
+            async with asyncio.timeout(grace):
+                await process.wait()
     except TimeoutError:
         pass
     finally:
         _signal_group(process.pid, signal.SIGKILL)
-    async with asyncio.timeout(_GRACE_SECONDS):
+    async with asyncio.timeout(GRACE_SECONDS):
         await process.wait()
 
 

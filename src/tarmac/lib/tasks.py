@@ -84,22 +84,31 @@ class Supervisor:
             self._report(task.get_name(), TimeoutError(f"did not end within {grace} s of its cancellation"))
 
 
-async def whole_in_thread(work: Callable[[], T], undo: Callable[[T], object]) -> T:
-    """Run blocking `work` in a thread, for work that must not be torn apart by a cancellation (starting a process).
+async def whole(work: Coroutine[Any, Any, T], undo: Callable[[T], Awaitable[object]]) -> T:
+    """Await `work`, which must not be torn apart by a cancellation (starting a process, for instance).
 
-    When the caller is cancelled meanwhile, this waits for `work`'s end all the same, gives its result to `undo` (also
-    in a thread) and only then lets the cancellation through; so nothing that `work` made is left without an owner.
+    When the caller is cancelled meanwhile, this waits for `work`'s end all the same, awaits `undo` with its result and
+    only then lets the cancellation through; so nothing that `work` made is left without an owner. For short work.
     """
-    future = asyncio.get_running_loop().run_in_executor(None, work)
+    task = asyncio.get_running_loop().create_task(work)
     try:
-        return await asyncio.shield(future)
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
-        # Further cancellations may come while we wait; the thread ends anyway, and its result must be dealt with.
-        while not future.done():
+        # Further cancellations may come while we wait; what was made must be dealt with all the same.
+        while not task.done():
             try:
-                await asyncio.wait([future])
+                await asyncio.wait([task])
             except asyncio.CancelledError:
                 continue
-        if future.exception() is None:
-            await asyncio.to_thread(undo, future.result())
+        if not task.cancelled() and task.exception() is None:
+            await undo(task.result())
         raise
+
+
+async def whole_in_thread(work: Callable[[], T], undo: Callable[[T], object]) -> T:
+    """`whole` for blocking `work`: it and, after a cancellation, `undo` run in a thread."""
+
+    async def clean_up(result: T) -> None:
+        await asyncio.to_thread(undo, result)
+
+    return await whole(asyncio.to_thread(work), clean_up)

@@ -78,7 +78,7 @@ async def test_cancellation_ends_the_child_and_its_children(tmp_path: Path, stub
         pids = [int(word) for word in (await asyncio.to_thread(ready.read_text)).split()]
         task.cancel()
     for pid in pids:
-        assert not _runs(pid)
+        await _has_ended(pid)
 
 
 async def test_a_child_that_outlives_its_parent_is_ended_too(tmp_path: Path) -> None:
@@ -88,7 +88,27 @@ async def test_a_child_that_outlives_its_parent_is_ended_too(tmp_path: Path) -> 
         task = group.create_task(run(["sh", "-c", f'sleep 1000 & echo $! > "{ready}"']))
         pid = int(await asyncio.to_thread(ready.read_text))
         task.cancel()
-    assert not _runs(pid)
+    await _has_ended(pid)
+
+
+async def test_cancellation_at_any_moment_ends_the_call(tmp_path: Path) -> None:
+    """Also while the process is being started, with a child that would hold the pipes."""
+    for number in range(30):
+        script = f'sleep 1000 & echo $! > "{tmp_path}/{number}"; wait'
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(5):
+                async with asyncio.timeout(number * 0.0005):
+                    await run(["sh", "-c", script], grace=0)
+    for path in tmp_path.iterdir():
+        if text := path.read_text():
+            await _has_ended(int(text))
+
+
+async def _has_ended(pid: int) -> None:
+    """SIGKILL has been sent when `run` returns; a child of the child may need an instant to die of it."""
+    async with asyncio.timeout(2):
+        while _runs(pid):
+            await asyncio.sleep(0.001)
 
 
 def _runs(pid: int) -> bool:
