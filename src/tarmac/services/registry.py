@@ -14,7 +14,7 @@ from typing import Any
 @dataclass(slots=True, kw_only=True)
 class Services:
     """One attribute per service; `node` is this node's name, `version` this program's, `web` the address of the API
-    and the web page (`https://192.0.2.1:8006/`), known once it is served."""
+    and the web page (`https://192.0.2.1:8006/`), known once it is served, `certificate` the file of its certificate."""
 
     node: str
     version: str
@@ -40,6 +40,8 @@ class Services:
     images: Any = None
     cloudinit: Any = None
     consoles: Any = None
+    console_sessions: Any = None
+    certificate: Any = None
     access: Any = None
     users: Any = None
     groups: Any = None

@@ -145,3 +145,23 @@ def test_collect_takes_only_a_modules_own_functions() -> None:
 
     assert {e.path for e in collect(version)} == {"/version", "/nodes/{node}/version"}
     assert collect(common) == ()
+
+
+def test_every_module_with_endpoints_is_in_the_table() -> None:
+    import importlib
+    import pkgutil
+
+    from tarmac.faces.api import endpoints as package
+    from tarmac.faces.api.endpoints.table import MODULES
+
+    names = [m.name for m in pkgutil.iter_modules(package.__path__, f"{package.__name__}.") if "table" not in m.name]
+    declaring = [name for name in names if collect(importlib.import_module(name))]
+    assert sorted(declaring) == sorted(m.__name__ for m in MODULES)
+
+
+def test_every_privilege_that_is_asked_for_exists() -> None:
+    from tarmac.model.privileges import PRIVILEGES
+
+    for endpoint in endpoints():
+        for rule in endpoint.allow.either or (endpoint.allow,):
+            assert set(rule.privileges) <= set(PRIVILEGES), endpoint.path

@@ -4,20 +4,44 @@ from __future__ import annotations
 
 from tarmac.faces.api.declare import Endpoint, collect
 from tarmac.faces.api.endpoints import (
+    access,
     agent,
+    cloudinit,
     cluster,
+    consoles,
     content,
     images,
     login_link,
     nodes,
     qemu,
     qemu_status,
+    roles,
     storage,
     tasks,
+    users,
     version,
+)
+
+MODULES = (
+    version,
+    access,
+    login_link,
+    users,
+    roles,
+    cluster,
+    nodes,
+    tasks,
+    qemu,
+    qemu_status,
+    agent,
+    cloudinit,
+    consoles,
+    storage,
+    content,
+    images,
 )
 
 
 def endpoints() -> tuple[Endpoint, ...]:
     """Every endpoint that this version declares; the index pages are derived from it by the app."""
-    return collect(version, cluster, nodes, tasks, qemu, qemu_status, agent, storage, images, login_link)
+    return collect(*MODULES)
