@@ -98,6 +98,8 @@ def cell(name: str, value: Any) -> str:
         if name == "cpu":
             return f"{value * 100:.1f}%"
         return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, dict) and not any(isinstance(one, (dict, list)) for one in value.values()):
+        return "  ".join(f"{clean(str(key))}={cell(str(key), one)}" for key, one in value.items())
     if isinstance(value, (dict, list)):
         return clean(json.dumps(value))
     return clean(str(value))

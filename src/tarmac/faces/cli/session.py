@@ -54,6 +54,9 @@ class Session:
         return self.client.guest(word)
 
     def show(self, data: Any, words: str = "") -> None:
+        """Print a result; people are told when a list is empty, on standard error."""
+        if data == [] and self.output == "table":
+            self.say("(none)")
         render.show(data, self.output, words)
 
     def say(self, text: str) -> None:

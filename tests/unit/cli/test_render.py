@@ -1,0 +1,83 @@
+"""What people see: units, columns, and nothing that could command their terminal."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from tarmac.faces.cli.progress import Progress
+from tarmac.faces.cli.render import cell, clean, duration, rows, size, table
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1 KiB"),
+        (1536, "1.5 KiB"),
+        (1 << 30, "1 GiB"),
+        (123 << 30, "123 GiB"),
+        (1 << 41, "2.0 TiB"),
+    ],
+)
+def test_size(value, text):
+    assert size(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0s"), (59.9, "59s"), (61, "1m 1s"), (3600, "1h 0m"), (93784, "1d 2h")]
+)
+def test_duration(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize("evil", ["\x1b[2J", "\x9b31m", "\r", "\x08", "\u202e", "\x07", "\x7f"])
+def test_control_characters_are_taken_out(evil):
+    assert clean(f"a{evil}b").startswith("a")
+    assert evil not in clean(f"a{evil}b")
+    assert evil not in table([{"name": f"a{evil}b"}])
+    assert evil not in table({"name": f"a{evil}b", evil: 1})
+    assert evil not in table(f"a{evil}b") or evil == "\n"
+    assert evil not in cell("x", {"y": evil, evil: "z"})
+    assert evil not in cell("x", [evil])
+
+
+def test_rows_leave_empty_columns_out_and_align():
+    data = [{"vmid": 9, "name": "a", "lock": None}, {"vmid": 100, "name": "bb", "lock": ""}]
+    assert rows(data, ["vmid", "name", "lock"]) == "VMID  NAME\n   9  a\n 100  bb"
+
+
+class _Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_on_a_terminal_cleans_up(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    screen = _Screen()
+    shown = Progress("copying", patience=0, stream=screen)
+    shown.update(1 << 20, 2 << 20, "bytes", note="half\x1b[2J")
+    shown.end()
+    assert "50%" in screen.getvalue() and "1 MiB of 2 MiB" in screen.getvalue()
+    assert "[2J" not in screen.getvalue() or "\x1b[2J" not in screen.getvalue()
+    assert screen.getvalue().endswith("\r\x1b[K")
+
+
+def test_progress_elsewhere_is_plain_lines_and_few():
+    out = io.StringIO()
+    shown = Progress("copying", patience=0, stream=out)
+    for done in range(50):
+        shown.update(done, 50, "steps")
+    shown.end()
+    assert out.getvalue() == "copying  0%  0s\n"
+
+
+def test_quiet_is_quiet():
+    out = io.StringIO()
+    shown = Progress("copying", patience=0, quiet=True, stream=out)
+    shown.update(1, 2)
+    shown.line("x")
+    shown.end()
+    assert out.getvalue() == ""
