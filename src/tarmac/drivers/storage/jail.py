@@ -36,6 +36,7 @@ FORMATS = ("raw", "qcow2", "vmdk", "vpc", "vhdx", "vdi")
 _CHILD = Path(__file__).with_name("jail_child.py")
 _LIBRARIES = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/ld.so.conf", "/nix/store")
 _WATCH_SECONDS = 0.2
+_SECTOR = 512  # a disk consists of whole ones: the rest of the last one reads as zeroes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,7 @@ class Jail:
         if format not in FORMATS:
             raise InvalidInput.of("format", f"images of format '{format}' cannot be imported", code="image-refused")
         file_size = await self._calls.run(self._check_first_bytes, fd, name, format)
-        size = file_size
+        size = -(-file_size // _SECTOR) * _SECTOR
         if format != "raw":
             facts = await self._facts(fd, name, format)
             size = int(facts["virtual-size"])
