@@ -174,6 +174,7 @@ class House:
         users = UserDirectory(store)
         await users.load()
         access = Access(users)
+        acls = Acls(users, access)
         guests = Guests(store=store, node=node, mirror=data / "guests")
         await guests.load()
         nodes = Nodes(node=node, facts=facts, data_dir=data)
@@ -214,11 +215,12 @@ class House:
                 volumes=volumes,
                 cloudinit=cloudinit,
                 uids=uids,
+                acls=acls,
                 registry=registry,
             ),
             runtime=runtime,
             usage=UsageSampler(guests),
-            acls=Acls(users, access),
+            acls=acls,
             groups=Groups(users, access),
             roles=Roles(users),
             vm_configs=configs,
@@ -279,8 +281,15 @@ class House:
         api = Api(self.services, endpoints())
         listener = await stack.enter_async_context(Listener(api, tls.server_context(pki)))
         port = await listener.open_tcp(options.host, options.port)
+        self.services.web = _web_address(options.host, self.services.nodes.address(), port)
         await listener.open_unix(self.instance.runtime / places.SOCKET)
         log.info("serving", extra={"address": f"https://{options.host or '*'}:{port}", "data": str(self.instance.data)})
+
+
+def _web_address(listen: str, own: str, port: int) -> str:
+    """Where a browser finds this node: the address it listens on, or for all of them its own."""
+    host = own if listen in ("", "0.0.0.0", "::") else listen
+    return f"https://[{host}]:{port}/" if ":" in host else f"https://{host}:{port}/"
 
 
 def _host_was_restarted(data: Path) -> bool:

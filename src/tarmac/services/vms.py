@@ -16,6 +16,7 @@ from tarmac.model.lifecycle import Verb
 from tarmac.model.vm import VmConfig
 from tarmac.model.vm_change import apply_pending
 from tarmac.services.access import Identity
+from tarmac.services.acls import Acls
 from tarmac.services.admission import check_memory
 from tarmac.services.cloudinit import CloudInit
 from tarmac.services.guests import Guest, Guests
@@ -42,9 +43,11 @@ class Vms:
         volumes: Volumes,
         cloudinit: CloudInit,
         uids: Uids,
+        acls: Acls,
         registry: Registry,
     ) -> None:
         self._guests = guests
+        self._acls = acls
         self._jobs = jobs
         self._runtime = runtime
         self._volumes = volumes
@@ -260,6 +263,8 @@ class Vms:
         await self._runtime.observe(guest)
 
     async def _do_forget(self, ctx: StepContext, vmid: int) -> None:
+        # Before the number is free again: the next guest of that number must not inherit the grants.
+        await self._acls.forget(f"/vms/{vmid}", by=ctx.user)
         await self._guests.remove(vmid)
 
     async def _do_clean(self, ctx: StepContext, vmid: int) -> None:
