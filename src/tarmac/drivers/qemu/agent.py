@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 import secrets
 import time
@@ -24,6 +23,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from tarmac.drivers.qemu.agent_commands import AgentCommands
+from tarmac.drivers.qemu.sockets import connect_unix
 from tarmac.model.errors import Busy, Fix, HostFailure, OutcomeUnknown, TarmacError, Unavailable
 
 REPLY_LIMIT = 16 * 1024 * 1024
@@ -111,7 +111,8 @@ class Agent(AgentCommands):
         if self._connected():
             return
         self._drop()
-        self._reader, self._writer = await asyncio.open_unix_connection(os.fspath(self._path), limit=REPLY_LIMIT)
+        sock = await connect_unix(self._path)
+        self._reader, self._writer = await asyncio.open_unix_connection(sock=sock, limit=REPLY_LIMIT)
 
     async def _sync(self) -> None:
         number = secrets.randbelow(2**31)

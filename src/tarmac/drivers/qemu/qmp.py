@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 import socket
 import struct
@@ -27,6 +26,7 @@ from qemu.qmp.message import Message
 
 from tarmac.drivers.qemu.commands import Commands
 from tarmac.drivers.qemu.events import RESYNC, EventHub, QmpEvent
+from tarmac.drivers.qemu.sockets import connect_unix
 from tarmac.lib.tasks import Supervisor
 from tarmac.model.errors import Fix, HostFailure, OutcomeUnknown, TarmacError, Unavailable
 
@@ -97,11 +97,10 @@ class Qmp(Commands):
 
         Raises Unavailable when nobody listens or no greeting came within `patience` seconds: QEMU hangs, is stopped,
         or another client holds this monitor, which serves one at a time."""
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         try:
             async with asyncio.timeout(patience):
                 try:
-                    await asyncio.get_running_loop().sock_connect(sock, os.fspath(path))
+                    sock = await connect_unix(path)
                 except OSError as error:
                     raise Unavailable(
                         f"{label} qmp connection failed",
@@ -112,9 +111,6 @@ class Qmp(Commands):
                 qmp = await cls.over(sock, label=label, hub=hub)
         except TimeoutError as error:
             raise _no_answer(label, "greeting", patience) from error
-        except BaseException:
-            sock.close()
-            raise
         hub.publish(QmpEvent(name=RESYNC, data={"reason": "connected anew"}))
         return qmp
 
