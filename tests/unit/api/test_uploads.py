@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.api_site import Reply, Site, serve
 
+from support.api_site import Reply, Site, serve
 from tarmac.faces.api.declare import OBJECT, Allow, Call, post
 from tarmac.faces.api.multipart import read_upload
 from tarmac.model.settings import setting
