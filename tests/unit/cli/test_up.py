@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.api_server import UPID, Asked, Daemon, Reply
-from tarmac.faces.cli import daemon_control, up
+from tarmac.faces.cli import daemon_control, up, up_report
 from tarmac.faces.cli.errors import CliError
 from tarmac.faces.cli.progress import Progress
 
@@ -225,3 +225,18 @@ def test_login_link(host, tarmac):
     ran = tarmac("login-link")
     assert (ran.code, ran.out) == (0, f"{WEB}#once=abc\n")
     assert tarmac("login-link", "-o", "json").json == LINK
+
+
+def test_the_program_is_named_so_that_it_can_be_typed(tmp_path, monkeypatch):
+    program = tmp_path / ".venv/bin/tarmac"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [str(program)])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert up_report.program() == ".venv/bin/tarmac"
+    monkeypatch.chdir("/")
+    assert up_report.program() == str(program)
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert up_report.program() == "tarmac"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +73,14 @@ def text_of(facts: dict[str, Any]) -> str:
     vmid = facts["vmid"]
     data = Path(facts["data_dir"]) if facts["data_dir"] else None
     suffix = "" if data is None or data == default_data_dir() else f" --data-dir {shlex.quote(str(data))}"
+    tarmac = program()
     lines = [
         "",
         f"Guest {vmid} ({facts['name']}) is {facts['status']} and answers.",
         "",
         f"  address      {facts['address']} port {facts['port']}",
         f"  user         {facts['user']} (by ssh key)",
-        f"  log in       tarmac vm ssh {vmid}{suffix}",
+        f"  log in       {tarmac} vm ssh {vmid}{suffix}",
         f"               {facts['login']}",
     ]
     if facts["accelerator"] == "kvm":
@@ -87,19 +90,36 @@ def text_of(facts: dict[str, Any]) -> str:
             "  accelerator  none: it is emulated, and slower than it could be",
             f"               {facts['reason']}",
         ]
-    if facts["web"]:
-        web = facts["web"]
+    if web := facts["web"]:
         lines.append(f"  web and API  {web.get('web')}")
         lines.append(
             f"               {web.get('username')}, password {web.get('password')} (good once, within an hour)"
         )
-    lines += ["", "What to type next:"]
-    for words, meaning in (
-        (f"tarmac vm list{suffix}", "all guests"),
-        (f"tarmac vm console {vmid}{suffix}", "its serial console; Ctrl-] leaves"),
-        (f"tarmac vm exec {vmid}{suffix} -- uname -a", "a command in it"),
-        (f"tarmac vm shutdown {vmid}{suffix}", "shut it down"),
-        (f"tarmac vm create --name second --image debian-12 --memory 1024 --start{suffix}", "another one"),
-    ):
-        lines.append(f"  {words:48}  {meaning}")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", "What to type next:", *_next(f"{tarmac} vm", vmid, suffix)])
+
+
+def _next(vm: str, vmid: int, suffix: str) -> list[str]:
+    """The next commands, each with its meaning in a second column."""
+    meanings = {
+        f"{vm} list{suffix}": "all guests",
+        f"{vm} console {vmid}{suffix}": "its serial console; Ctrl-] leaves",
+        f"{vm} exec {vmid}{suffix} -- uname -a": "a command in it",
+        f"{vm} shutdown {vmid}{suffix}": "shut it down",
+        f"{vm} create --name second --image debian-12 --start{suffix}": "another one",
+    }
+    width = max(len(words) for words in meanings)
+    return [f"  {words:{width}}  {meaning}" for words, meaning in meanings.items()]
+
+
+def program() -> str:
+    """What to type for `tarmac` here: the bare name where the shell finds this very program by it, else its path."""
+    ours = Path(sys.argv[0])
+    if ours.name != "tarmac" or not ours.exists():
+        return "tarmac"
+    found = shutil.which("tarmac")
+    if found is not None and Path(found).resolve() == ours.resolve():
+        return "tarmac"
+    try:
+        return shlex.quote(str(ours.resolve().relative_to(Path.cwd())))
+    except ValueError:
+        return shlex.quote(str(ours.resolve()))
