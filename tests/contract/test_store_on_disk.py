@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import shutil
@@ -10,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -129,7 +131,7 @@ async def test_leases_end_also_after_a_restart(tmp_path: Path) -> None:
     await store.renew(lease)  # a living holder can go on
     with pytest.raises(NotFound):
         await store.renew(revoked)
-    async with asyncio.timeout(4), store.watch("", since=await store.revision()) as events:
+    async with asyncio.timeout(10), store.watch("", since=await store.revision()) as events:
         assert (await anext(events)).value is None
     assert await store.get("held") is None
     await store.close()
@@ -138,15 +140,15 @@ async def test_leases_end_also_after_a_restart(tmp_path: Path) -> None:
 async def test_readers_do_not_wait_for_a_writers_disk(tmp_path: Path) -> None:
     store = await SqliteStore.open(tmp_path / "tarmac.db")
     await store.put("a", b"1")
-    writing, go_on = asyncio.Event(), __import__("threading").Event()
+    writing, go_on = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
     def slow(db: sqlite3.Connection) -> None:
         db.execute("UPDATE entries SET value = x'32'")
         loop.call_soon_threadsafe(writing.set)
-        go_on.wait(5)
+        go_on.wait(20)
 
-    async with asyncio.timeout(4), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(15), asyncio.TaskGroup() as group:
         task = group.create_task(store._thread.write(slow))
         await writing.wait()
         for _ in range(20):
@@ -186,7 +188,7 @@ async def test_a_full_disk_is_told_and_nothing_is_half_written(tmp_path: Path) -
     script = f'{mount} && exec "$0" -c "$1" {tmp_path}'
     done = subprocess.run([*unshare, "sh", "-c", script, sys.executable, FILLER], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    found = __import__("json").loads(done.stdout)
+    found = json.loads(done.stdout)
     assert found["type"] == "NoSpace", found["error"]
     assert all(found["error"][part] for part in ("code", "message", "cause", "evidence", "fixes"))
     assert str(tmp_path) in found["error"]["evidence"]

@@ -153,10 +153,10 @@ async def test_a_failure_answers_late(world: Any) -> None:
     for password in ("wrong", "", "PVE:x"):
         begun = time.monotonic()
         await refused(world, "joe@pve", password)
-        assert 0.28 < time.monotonic() - begun < 2
-    begun = time.monotonic()
-    await world.login.login("joe@pve", GOOD)
-    assert time.monotonic() - begun < 0.28
+        assert time.monotonic() - begun > 0.28
+    world.login._failure_seconds = 60.0
+    async with asyncio.timeout(30):
+        await world.login.login("joe@pve", GOOD)
 
 
 async def test_limits_act_before_hashing(world: Any) -> None:
@@ -295,7 +295,7 @@ async def test_hashing_never_blocks_the_loop(world: Any) -> None:
         for n in range(6):
             await refused(world, "joe@pve", "wrong", f"10.3.0.{n}")
         watcher.cancel()
-    assert longest < 0.01
+    assert longest < 0.01  # seconds of the loop's own CPU
 
 
 HASHER = Hasher()
