@@ -45,6 +45,7 @@ from tarmac.services.autostart import Autostart
 from tarmac.services.cloudinit import CloudInit
 from tarmac.services.cloudinit_schema import Schemas
 from tarmac.services.cluster import Cluster
+from tarmac.services.console_sessions import ConsoleSessions
 from tarmac.services.consoles import Consoles
 from tarmac.services.directory import Directory as UserDirectory
 from tarmac.services.disk_plans import DiskPlans
@@ -85,6 +86,7 @@ from tarmac.version import VERSION
 
 log = logging.getLogger(__name__)
 STORAGE_SECONDS = 10.0
+CERTIFICATE_SECONDS = 24 * 3600.0
 CRASH_AT = "TARMAC_CRASH_AT"
 
 
@@ -203,6 +205,9 @@ class House:
         views = StorageViews(storages)
         hasher = Hasher()
         tickets = Tickets(users, await Signer.open(data / "pki"))
+        sessions = ConsoleSessions(
+            consoles=consoles, tickets=tickets, access=access, directory=users, jobs=jobs, registry=registry
+        )
         services = Services(
             node=node,
             version=VERSION,
@@ -249,6 +254,8 @@ class House:
             images=Images(storages=storages, jobs=jobs, registry=registry, cache=data / "cache" / "images"),
             cloudinit=cloudinit,
             consoles=consoles,
+            console_sessions=sessions,
+            certificate=tls.Pki(data / "pki").certificate,
             access=access,
             users=Users(users, access, hasher),
             tokens=Tokens(users),
@@ -279,10 +286,17 @@ class House:
         pki = tls.Pki(self.instance.data / "pki")
         await asyncio.to_thread(tls.ensure_certificate, pki, options.node_name)
         api = Api(self.services, endpoints())
-        listener = await stack.enter_async_context(Listener(api, tls.server_context(pki)))
+        context = tls.server_context(pki)
+        listener = await stack.enter_async_context(Listener(api, context))
         port = await listener.open_tcp(options.host, options.port)
         self.services.web = _web_address(options.host, self.services.nodes.address(), port)
         await listener.open_unix(self.instance.runtime / places.SOCKET)
+
+        async def renew() -> None:
+            if await asyncio.to_thread(tls.ensure_certificate, pki, options.node_name):
+                tls.reload(context, pki)
+
+        self._supervisor.repeat(renew, every=CERTIFICATE_SECONDS, name="certificate")
         log.info("serving", extra={"address": f"https://{options.host or '*'}:{port}", "data": str(self.instance.data)})
 
 
