@@ -47,7 +47,6 @@ class ConsoleSessions:
     def __init__(
         self,
         *,
-        node: str,
         consoles: Consoles,
         tickets: Tickets,
         access: Access,
@@ -55,7 +54,6 @@ class ConsoleSessions:
         jobs: Jobs,
         registry: Registry,
     ) -> None:
-        self._node = node
         self._consoles = consoles
         self._tickets = tickets
         self._access = access

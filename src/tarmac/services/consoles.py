@@ -14,11 +14,14 @@ import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tarmac.drivers.qemu.console import SerialHub
 from tarmac.drivers.qemu.qmp import Qmp
 from tarmac.model.errors import Fix, HostFailure, InvalidInput, Unavailable, WrongState
 from tarmac.services.guests import Guests
+
+if TYPE_CHECKING:
+    from tarmac.drivers.qemu.console import SerialHub
 
 SCREEN_LIMIT = 64 << 20
 QMP_SECONDS = 4.0
@@ -142,6 +145,8 @@ class Consoles:
         directory = self._directory(vmid)
         hub = self._hubs.get((vmid, index))
         if hub is None:
+            from tarmac.drivers.qemu.console import SerialHub
+
             hub = self._hubs[(vmid, index)] = SerialHub(directory / f"serial{index}.sock")
         return hub
 
