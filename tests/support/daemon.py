@@ -117,7 +117,8 @@ class TestDaemon:
     def reply(self, method: str, path: str, *, timeout: float = 120, **params: Any) -> dict[str, Any]:
         """The whole reply, which may have more than `data`."""
         sock = places.api_socket(self.data)
-        assert sock is not None
+        if sock is None:
+            raise ConnectionRefusedError("the daemon has not chosen its runtime directory yet")
         connection = _UnixConnection(str(sock), timeout)
         try:
             form = urlencode({k: v for k, v in params.items() if v is not None}, doseq=True)

@@ -22,6 +22,15 @@ from tarmac.services.vm_identity import birth_marks, complete_nics
 Started = str | Plan
 
 
+def default_boot_order(config: VmConfig) -> list[str]:
+    """The first disk, the first CD-ROM drive, the first network card: what a new guest boots from unless told
+    otherwise. Source: get_default_bootdevices of PVE::QemuServer."""
+    disks = [key for key, disk in config.disks.items() if not disk.is_cdrom]
+    drives = [key for key, disk in config.disks.items() if disk.is_cdrom and not disk.is_cloudinit]
+    cards = [f"net{index}" for index in config.net]
+    return [*disks[:1], *drives[:1], *cards[:1]]
+
+
 class VmCreate:
     """`qmcreate`. The number is taken in memory when the call is answered, on disk by the first step; a failure or a
     crash frees both and removes the volumes that were made."""
@@ -87,6 +96,8 @@ class VmCreate:
         asked = complete_nics(args["texts"])
         steps, texts = await self._disks.prepare(vmid, asked, (), default_storage=args["storage"])
         texts |= birth_marks(texts, self._qemu_version)
+        if "boot" not in texts and (order := default_boot_order(VmConfig.parse(texts))):
+            texts["boot"] = f"order={';'.join(order)}"
         config = VmConfig.parse(texts)
         check_change(config, texts)
         reserve = PlannedStep(step="guest-reserve", title=f"take the number {vmid}", args={"vmid": vmid})
