@@ -40,6 +40,7 @@ _EFI_FILES = {
     "EFI/debian/grub.cfg": "boot/grub/early.cfg",
 }
 _BOOT_IMG, _CORE_IMG = "boot/grub/i386-pc/boot.img", "boot/grub/i386-pc/core.img"
+_PACKAGE_LIST = "usr/share/tarmac-image.txt"
 _STAGES = (
     ("update", 0.02),
     ("download", 0.05),
@@ -118,7 +119,7 @@ class DebianRecipe:
             await _boot_loaders(disk, layout, parts)
             report("writing the image", 0.9)
             digest = await disk.place(destination, compress=True)
-            packages = dict(line.split() for line in (parts / "packages.txt").read_text().splitlines())
+            packages = dict(line.split() for line in (parts / _PACKAGE_LIST).read_text().splitlines())
         report("done", 1.0)
         return BuiltImage(
             path=destination,
@@ -216,7 +217,7 @@ async def _fill(disk: RawDisk, layout: _Layout, system: Path, directory: Path) -
 
 def _extract(system: Path, target: Path) -> Path:
     """The few files of the new system that the loaders need, read from the archive."""
-    wanted = {*_EFI_FILES.values(), _BOOT_IMG, _CORE_IMG, "packages.txt"}
+    wanted = {*_EFI_FILES.values(), _BOOT_IMG, _CORE_IMG, _PACKAGE_LIST}
     with tarfile.open(system) as archive:
         for member in archive:
             name = member.name.removeprefix("./")

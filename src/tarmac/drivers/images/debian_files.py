@@ -45,7 +45,16 @@ datasource_list: [NoCloud, ConfigDrive, None]
 disable_root: true
 ssh_pwauth: false
 manage_etc_hosts: true
-apt_preserve_sources_list: true
+locale: false
+no_ssh_fingerprints: true
+# An RSA key takes a small guest seconds, and no client of today needs it.
+ssh_genkeytypes: [ed25519, ecdsa]
+# The stages without what concerns other systems: each module costs time at every first boot.
+cloud_init_modules: [seed_random, bootcmd, write-files, growpart, resizefs, disk_setup, mounts, set_hostname,
+  update_hostname, update_etc_hosts, ca-certs, users-groups, ssh]
+cloud_config_modules: [ssh-import-id, set-passwords, apt-configure, ntp, timezone, locale, runcmd]
+cloud_final_modules: [package-update-upgrade-install, write-files-deferred, scripts-vendor, scripts-per-once,
+  scripts-per-boot, scripts-per-instance, scripts-user, phone-home, final-message, power-state-change]
 system_info:
   default_user:
     name: debian
@@ -102,6 +111,7 @@ def files(root_uuid: str, efi_uuid: str, suite: str) -> Mapping[str, tuple[int, 
             f"UUID={root_uuid} / ext4 errors=remount-ro 0 1\n"
             f"UUID={efi_uuid} /boot/efi vfat umask=0077,nofail,x-systemd.automount,x-systemd.idle-timeout=60 0 0\n",
         ),
+        "etc/default/locale": (0o644, "LANG=C.UTF-8\n"),
         "etc/hostname": (0o644, "debian\n"),
         "etc/hosts": (0o644, "127.0.0.1 localhost\n127.0.1.1 debian\n::1 localhost ip6-localhost ip6-loopback\n"),
         "etc/machine-id": (0o444, ""),
@@ -120,7 +130,8 @@ def files(root_uuid: str, efi_uuid: str, suite: str) -> Mapping[str, tuple[int, 
         # keys are made by cloud-init where there is a seed drive, and here where there is none
         "etc/systemd/system/ssh.service.d/tarmac.conf": (
             0o644,
-            "[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\nExecStartPre=/usr/sbin/sshd -t\n",
+            "[Service]\nExecStartPre=\nExecStartPre=/bin/sh -c '"
+            "ls /etc/ssh/ssh_host_*_key >/dev/null 2>&1 || exec ssh-keygen -A'\nExecStartPre=/usr/sbin/sshd -t\n",
         ),
         # asked for by systemd-networkd, of no use in a guest
         "etc/modprobe.d/tarmac.conf": (0o644, "blacklist cfg80211\nblacklist pcspkr\nblacklist floppy\n"),
@@ -148,8 +159,8 @@ def _setup() -> str:
         "rm -f /etc/ssh/ssh_host_*_key* /var/lib/dbus/machine-id /var/lib/systemd/random-seed\n"
         "rm -f /etc/apt/sources.list /etc/apt/sources.list.d/0*.list /etc/dpkg/dpkg.cfg.d/99mmdebstrap"
         " /etc/apt/apt.conf.d/99mmdebstrap\n"
-        "dpkg-query -W -f '${Package} ${Version}\\n' >/packages.txt\n"
-        "rm -f /setup.sh\n"
+        "dpkg-query -W -f '${Package} ${Version}\\n' >/usr/share/tarmac-image.txt\n"
+        "rm -f /setup.sh /vmlinuz.old /initrd.img.old\n"
     )
 
 

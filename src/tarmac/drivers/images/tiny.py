@@ -127,7 +127,7 @@ class TinyRecipe:
             notes=(
                 f"kernel {version}; root shell without password on ttyS0 and, with a VGA card, on tty1",
                 "prints 'TARMAC-TINY READY <kernel>' on ttyS0 once the agent runs; /data is kept, the rest is memory",
-                "needs 96 MiB; takes host name and addresses from a NoCloud drive; starts with BIOS, not with UEFI",
+                "needs 128 MiB; takes host name and addresses from a NoCloud drive; starts with BIOS, not with UEFI",
             ),
         )
 
