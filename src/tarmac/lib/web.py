@@ -205,6 +205,8 @@ class translated:  # noqa: N801 - reads as a statement
             if isinstance(cause, _Refused):
                 raise cause.problem from None
             cause = cause.__cause__ or cause.__context__ or getattr(cause, "os_error", None)
+        if isinstance(error, aiohttp.InvalidURL):
+            raise InvalidInput.of("url", f"value is not a usable URL ({error})", code="url") from None
         if isinstance(error, aiohttp.ClientSSLError):
             raise _failed(self._url, "the server's certificate is not trusted", error) from error
         if isinstance(error, aiohttp.ClientPayloadError):
