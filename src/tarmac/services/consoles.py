@@ -14,17 +14,15 @@ import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from tarmac.drivers.qemu.console import SerialHub, open_stream
 from tarmac.drivers.qemu.qmp import Qmp
 from tarmac.model.errors import Fix, HostFailure, InvalidInput, Unavailable, WrongState
 from tarmac.services.guests import Guests
 
-if TYPE_CHECKING:
-    from tarmac.drivers.qemu.console import SerialHub
-
 SCREEN_LIMIT = 64 << 20
 QMP_SECONDS = 4.0
+SERIAL_PORTS = 4
 PASSWORD_LENGTH = 8
 """VNC looks at no more."""
 _KEY = re.compile(r"[a-z0-9_]{1,20}(-[a-z0-9_]{1,20}){0,9}")
@@ -41,8 +39,13 @@ class Consoles:
         self.detached: list[Callable[[int], None]] = []
 
     def attach(self, vmid: int, directory: Path) -> None:
-        """A guest runs; its sockets are in `directory`."""
+        """A guest runs; its sockets are in `directory`. Its serial ports are read from now on, watched or not, so
+        that nothing it says is lost and it never waits for a reader."""
         self._directories[vmid] = directory
+        for index in range(SERIAL_PORTS):
+            path = directory / f"serial{index}.sock"
+            if path.exists():
+                self._hubs[(vmid, index)] = SerialHub(path)
 
     def detach(self, vmid: int) -> None:
         """A guest has ended (or the daemon lets go of it): its consoles end."""
@@ -112,7 +115,7 @@ class Consoles:
         path = self._directory(vmid) / "vnc.sock"
         try:
             async with asyncio.timeout(QMP_SECONDS):
-                return await asyncio.open_unix_connection(os.fspath(path))
+                return await open_stream(path)
         except (OSError, TimeoutError) as problem:
             raise Unavailable(
                 f"the VNC server of VM {vmid} does not answer", cause="QEMU is busy or ending", evidence=str(problem)
@@ -141,13 +144,17 @@ class Consoles:
         return index
 
     def serial(self, vmid: int, index: int) -> SerialHub:
-        """The serial port's hub, which many may watch. Raises WrongState when the guest is stopped."""
-        directory = self._directory(vmid)
+        """The serial port's hub, which many may watch. Raises WrongState when the guest is stopped or runs without it."""
+        self._directory(vmid)
         hub = self._hubs.get((vmid, index))
         if hub is None:
-            from tarmac.drivers.qemu.console import SerialHub
-
-            hub = self._hubs[(vmid, index)] = SerialHub(directory / f"serial{index}.sock")
+            raise WrongState(
+                "unable to find a serial interface",
+                code="no-serial",
+                cause=f"serial{index} was added after the guest was started",
+                evidence=f"VM {vmid} runs without it",
+                fixes=[Fix(text="restart the guest", action="POST .../status/reboot")],
+            )
         return hub
 
     # -- guests -------------------------------------------------------------------------------------------------
