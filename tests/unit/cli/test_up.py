@@ -236,7 +236,8 @@ def test_the_program_is_named_so_that_it_can_be_typed(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", [str(program)])
     monkeypatch.setenv("PATH", "/nowhere")
     assert up_report.program() == ".venv/bin/tarmac"
-    monkeypatch.chdir("/")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
     assert up_report.program() == str(program)
     monkeypatch.setenv("PATH", str(program.parent))
     assert up_report.program() == "tarmac"
