@@ -152,6 +152,26 @@ async def test_an_image_of_ours_is_copied_with_its_contents(storage: FileStorage
     assert steps[-1] == (8 * MIB, 8 * MIB)
 
 
+@pytest.mark.parametrize("format", ["qcow2", "raw"])
+async def test_replaced_contents(storage: FileStorage, format: str) -> None:
+    made = await storage.allocate(100, size=MIB, format=format)
+    mode = storage.path(made).stat().st_mode
+    with storage.path(made).open("rb") as opened:
+        old = opened.read()
+        await storage.replace(made, b"new" + bytes(MIB - 3))
+        opened.seek(0)
+        assert opened.read() == old, "whoever has it open keeps the old contents"
+    (layer,) = await storage.layers(made)
+    flat = storage.path(made).with_name("flat")
+    subprocess.run(["qemu-img", "convert", "-f", layer.format, "-O", "raw", layer.path, flat], check=True)
+    assert flat.read_bytes() == b"new" + bytes(MIB - 3)
+    flat.unlink()
+    assert storage.path(made).stat().st_mode == mode
+    assert [v.volid for v in await storage.list()] == [made]
+    with pytest.raises(NotFound):
+        await storage.replace(volid("local:100/vm-100-disk-7.raw"), b"")
+
+
 async def test_files_come_in_whole(storage: FileStorage) -> None:
     name = parse_volume_name("iso/debian.iso")
     staged = await storage.stage(name, "job/1")
