@@ -9,6 +9,7 @@ sentences; those of detection are in `Cgroups.problems`. All calls write a few b
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,10 +103,15 @@ class _Files:
             self.problems.append(f"cannot write {value} to {path}: {error.strerror}")
 
     def make(self, path: Path) -> None:
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            self.problems.append(f"cannot make {path}: {error.strerror}")
+        # The level of the instance may be removed, as empty, between the two steps of making it and its child.
+        for last in (False, True):
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+                return
+            except OSError as error:
+                if last or not isinstance(error, FileNotFoundError):
+                    self.problems.append(f"cannot make {path}: {error.strerror}")
+                    return
 
     def remove(self, path: Path) -> None:
         try:
@@ -114,6 +120,10 @@ class _Files:
             pass
         except OSError as error:
             self.problems.append(f"cannot remove {path}: {error.strerror}")
+            return
+        # The last guest takes its instance's level along.
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
 
 
 def _number(path: Path) -> int | None:
