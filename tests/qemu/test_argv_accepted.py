@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.support.argv_cases import Case, all_cases
-from tests.support.qemu_accepts import NoTaps, ask_qemu, installed_version
+from support.argv_cases import Case, all_cases
+from support.configs import startable_texts
+from support.qemu_accepts import NoTaps, ask_qemu, installed_version
+from tarmac.drivers.qemu.facts import NodeFacts
+from tarmac.model.conf_file import GuestFile, print_conf
 
 VERSION = installed_version()
 
@@ -33,6 +37,21 @@ def test_qemu_accepts(case: Case) -> None:
     ids = set(re.findall(r"-device [^ ]*?[, ]id=([^, ]+)", line))
     assert ids <= answer.devices
     assert set(re.findall(r'"node-name":"([^"]+)"', line)) <= answer.nodes
+
+
+@pytest.mark.skipif(VERSION is None, reason="QEMU is not installed")
+@settings(
+    max_examples=30,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(startable_texts())
+def test_what_the_rules_allow_qemu_accepts(texts: dict[str, str]) -> None:
+    node = NodeFacts(qemu="qemu-system-x86_64", qemu_version=VERSION or "", storages={"local": "/"})
+    _, answer = ask_qemu(print_conf(GuestFile(current=texts)), node)
+    assert answer.status == "prelaunch" and answer.complaints == []
 
 
 def test_a_wrong_line_is_refused() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import re
 import shutil
 import socket
@@ -35,7 +36,7 @@ _EFI_BYTES = {"2m": 131072, "4m": 540672}
 _EXPECTED = re.compile(r"warning: (TCG doesn't support requested feature|.*xAPIC|.*not backed by KVM)")
 
 
-_HYPERV = re.compile(r",(hv_[a-z]+)(=\w+)?")
+_HYPERV = re.compile(r",(hv_[a-z_]+)(=\w+)?")
 
 
 class NoTaps(Exception):
@@ -178,8 +179,6 @@ def _create(path: str, format_: str, size: int) -> None:
 
 
 def _direct_io(directory: Path) -> bool:
-    import os
-
     probe = directory / "probe"
     probe.write_bytes(b"\0" * 4096)
     try:

@@ -13,7 +13,7 @@ from tarmac.model.formats import register
 from tarmac.model.settings import setting
 
 _COUNTS = {**BUS_COUNTS, "net": 32, "usb": 14, "hostpci": 16}
-_DEVICE = re.compile(r"([a-z]+)(0|[1-9]\d?)")
+_DEVICE = re.compile(r"([a-z]+)(0|[1-9]\d?)", re.ASCII)
 LEGACY_DEFAULT = "cdn"
 
 

@@ -33,6 +33,8 @@ _SNAPSHOT = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]+")
 _SPECIAL = ("cloudinit", "fleecing")
 # Proxmox encodes everything but these, percent signs excepted; `:` too, lest a comment look like a key.
 _PLAIN = frozenset(range(0x20, 0x7F)) - {0x3A}
+# Half a character: no file can hold it. (U+DC80 to U+DCFF stand for bytes that are no UTF-8, and can be written.)
+_HALF = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
 _ESCAPE = re.compile(r"%(?=[0-9A-Fa-f]{2})")
 
 
@@ -143,6 +145,9 @@ class _Reader:
         stripped = line.rstrip(_SPACE)
         if not stripped:
             return
+        if _HALF.search(stripped):
+            self._complain(number, "", "not a Unicode text")
+            return
         if (section := _SECTION.fullmatch(stripped)) is not None:
             self.finish_description()
             self._open(number, section[1])
@@ -160,7 +165,8 @@ class _Reader:
         if self._description is None or self._texts is None:
             return
         decoded = "\n".join(decode_text(line) for line in self._description).rstrip(_SPACE + "\n")
-        self._texts["description"] = decoded
+        if decoded or self._section == "PENDING":  # elsewhere an empty one is none, as Proxmox writes it
+            self._texts["description"] = decoded
         written = tuple(self._description)
         if written != tuple(encode_text(line) for line in decoded.split("\n")):
             self._comments[self._section] = written
@@ -231,6 +237,7 @@ def _wrong(key: str, text: str) -> str | None:
 def _print_section(file: GuestFile, section: str, texts: Texts) -> Iterator[str]:
     description = texts.get("description")
     if description:
+        _check_unicode("description", description)
         for line in _comment_lines(file, section, description):
             yield f"#{line}\n"
     elif description is not None and section == "PENDING":
@@ -249,11 +256,17 @@ def _comment_lines(file: GuestFile, section: str, description: str) -> tuple[str
     return tuple(encode_text(line) for line in description.rstrip(_SPACE + "\n").split("\n"))
 
 
+def _check_unicode(key: str, text: str) -> None:
+    if _HALF.search(text):
+        raise InvalidInput.of(key, "value is not a Unicode text")
+
+
 def _check_line(key: str, text: str) -> None:
     if not _KEY.fullmatch(f"{key}:"):
         raise InvalidInput.of(key, UNKNOWN)
     if text != text.strip(_SPACE) or not text or any(c in text for c in "\n\r\0"):
         raise InvalidInput.of(key, "value must be one line without white space around it")
+    _check_unicode(key, text)
 
 
 def encode_text(line: str) -> str:

@@ -19,7 +19,7 @@ MACHINE = (
     r"pc|pc(-i440fx)?-\d+(\.\d+)+(\+pve\d+)?(\.pxe)?|q35|pc-q35-\d+(\.\d+)+(\+pve\d+)?(\.pxe)?"
     r"|virt(?:-\d+(\.\d+)+)?(\+pve\d+)?"
 )
-_VERSIONED = re.compile(r"pc(?:-(i440fx|q35))?-(\d+(?:\.\d+)+)(?:\+pve\d+)?(?:\.pxe)?")
+_VERSIONED = re.compile(r"pc(?:-(i440fx|q35))?-(\d+(?:\.\d+)+)(?:\+pve\d+)?(?:\.pxe)?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)

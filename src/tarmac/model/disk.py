@@ -17,8 +17,8 @@ from tarmac.model.ids import VolumeId
 from tarmac.model.settings import setting
 from tarmac.model.units import MIB, Bytes, parse_size
 
-_ALLOCATE = re.compile(r"[A-Za-z][\w.-]*:(\d+(?:\.\d+)?)")
-_CLOUDINIT = re.compile(r"(?:[^/]+/)?vm-\d+-cloudinit(?:\.(?:raw|qcow2))?|cloudinit")
+_ALLOCATE = re.compile(r"[A-Za-z][\w.-]*:(\d+(?:\.\d+)?)", re.ASCII)
+_CLOUDINIT = re.compile(r"(?:[^/]+/)?vm-\d+-cloudinit(?:\.(?:raw|qcow2))?|cloudinit", re.ASCII)
 BUS_COUNTS: Mapping[str, int] = {"ide": 4, "sata": 6, "scsi": 31, "virtio": 16}
 
 

@@ -34,7 +34,7 @@ def check_format(name: str, text: str) -> None:
 
 
 def _pattern(name: str, pattern: str, reason: str, limit: int = 4096) -> None:
-    compiled = re.compile(pattern)
+    compiled = re.compile(pattern, re.ASCII)
 
     def check(text: str) -> None:
         if len(text) > limit or not compiled.fullmatch(text):
@@ -107,7 +107,7 @@ def _ipv4_config(text: str) -> None:
         return
     address, slash, bits = text.partition("/")
     ipaddress.IPv4Address(address)
-    if not slash or not bits.isdecimal() or not 0 < int(bits) <= 32:
+    if not slash or not (bits.isascii() and bits.isdecimal()) or not 0 < int(bits) <= 32:
         raise ValueError("value must be 'dhcp' or an address in CIDR notation")
 
 
@@ -117,7 +117,7 @@ def _ipv6_config(text: str) -> None:
         return
     address, slash, bits = text.partition("/")
     ipaddress.IPv6Address(address)
-    if not slash or not bits.isdecimal() or not 0 < int(bits) <= 128:
+    if not slash or not (bits.isascii() and bits.isdecimal()) or not 0 < int(bits) <= 128:
         raise ValueError("value must be 'dhcp', 'auto' or an address in CIDR notation")
 
 

@@ -47,7 +47,7 @@ class Forward:
     guest_port: int
 
 
-_FORWARD = re.compile(r"(tcp|udp):([0-9.]*):(\d{1,5}):(\d{1,5})")
+_FORWARD = re.compile(r"(tcp|udp):([0-9.]*):(\d{1,5}):(\d{1,5})", re.ASCII)
 
 
 def parse_forwards(text: str) -> tuple[Forward, ...]:

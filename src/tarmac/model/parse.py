@@ -118,7 +118,7 @@ def _text(setting: Setting, text: str) -> str:
 
 @functools.cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+    return re.compile(pattern, re.ASCII)  # \d means 0 to 9, or QEMU would meet digits it does not know
 
 
 def split_property_string(declared: type, text: str) -> dict[str, str]:

@@ -147,7 +147,7 @@ def settings_by_name(declared: Any) -> Mapping[str, Setting]:
     return {f"{s.name}[n]" if s.indexed else s.name: s for s in settings_of(declared)}
 
 
-_INDEXED = re.compile(r"([a-z]+)(0|[1-9]\d{0,2})")
+_INDEXED = re.compile(r"([a-z]+)(0|[1-9]\d{0,2})", re.ASCII)
 
 
 def find_setting(declared: Any, key: str) -> tuple[Setting, int | None] | None:

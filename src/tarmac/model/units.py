@@ -10,7 +10,7 @@ Seconds = NewType("Seconds", float)
 
 KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
 _UNITS = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": TIB}
-_SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,9}))?([KMGT]?)")
+_SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,9}))?([KMGT]?)", re.ASCII)
 
 
 def parse_size(text: str) -> Bytes:

@@ -169,14 +169,14 @@ def _disks(config: VmConfig) -> Iterator[Violation]:
         for text in throttle_problems(disk):
             yield Violation((key,), text)
     for key, file in config.volumes.items():
-        if file in owners and key != "vmstate" and not _new_volume(file):
+        if file in owners and key != "vmstate" and not is_new_volume(file):
             yield Violation((key, owners[file]), f"volume '{file}' is also {owners[file]}'s")
         owners.setdefault(file, key)
     if config.vga.serial is None and config.agent.enabled and config.agent.type == "isa" and len(config.serial) > 3:
         yield Violation(("agent", "serial3"), "an ISA agent and four serial ports are more than the four a PC has")
 
 
-def _new_volume(file: str) -> bool:
+def is_new_volume(file: str) -> bool:
     """`STORAGE:GIB` or `STORAGE:cloudinit`: to be allocated, so the same text may stand twice."""
     name = file.partition(":")[2]
     return name == "cloudinit" or name.replace(".", "", 1).isdecimal()

@@ -8,6 +8,7 @@ from tarmac.drivers.qemu.facts import VolumeFacts
 from tarmac.model.disk import Cache, Disk
 from tarmac.model.errors import HostFailure, InvalidInput
 from tarmac.model.vm import ScsiHw
+from tarmac.model.vm_rules import is_new_volume
 
 _LSI_DISKS = 7
 _LSI = (ScsiHw.LSI, ScsiHw.LSI53C810)
@@ -34,7 +35,7 @@ def volume_of(draft: Draft, key: str, file: str) -> VolumeFacts:
     found = draft.launch.volumes.get(file)
     if found is not None:
         return found
-    if file.rpartition(":")[2].replace(".", "").isdecimal() or file.endswith(":cloudinit"):
+    if is_new_volume(file):
         raise InvalidInput.of(key, f"volume '{file}' is not allocated yet", code="volume-not-allocated")
     raise HostFailure(
         f"volume '{file}' of {key} was not found",

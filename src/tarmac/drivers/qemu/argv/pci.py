@@ -42,6 +42,7 @@ SLOTS: Mapping[str, Place] = {
     **_numbered("scsihw", range(2, 5), 4, 0x1),
 }
 
+
 def _usb(hub: str, slot: str, first: int) -> tuple[str, ...]:
     """A USB 2 controller (function 7) and its three USB 1 companions, the first of them number `first`."""
     common = f"multifunction=on,bus=pcie.0,addr={slot}"

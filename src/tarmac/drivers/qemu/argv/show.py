@@ -9,6 +9,7 @@ from tarmac.model.conf_file import parse_conf
 from tarmac.model.errors import HostFailure
 from tarmac.model.ids import VolumeId
 from tarmac.model.vm import VmConfig
+from tarmac.model.vm_rules import is_new_volume
 
 # As in a real launch: the standard streams are 0 to 2, what is handed over comes after them.
 _FIRST_FD = 3
@@ -23,9 +24,7 @@ def show(text: str, node: NodeFacts, *, vmid: int = 100, runtime_dir: str | None
     launch = LaunchFacts(
         vmid=vmid,
         runtime_dir=runtime_dir or f"/run/tarmac/{node.instance or 'default'}/{vmid}",
-        volumes={
-            file: _volume(key, file, node) for key, file in config.volumes.items() if not key.startswith("unused")
-        },
+        volumes=_volumes(config, node),
         fds=_descriptors(config, node),
     )
     return build(config, node, launch)
@@ -37,6 +36,12 @@ def volume_path(volume: VolumeId, root: str) -> tuple[str, str]:
     place = f"{_DIRECTORIES[kind]}/{rest}" if slash and kind in _DIRECTORIES else f"images/{volume.name}"
     suffix = volume.name.rpartition(".")[2]
     return f"{root}/{place}", suffix if suffix in ("qcow2", "vmdk", "qcow", "qed") else "raw"
+
+
+def _volumes(config: VmConfig, node: NodeFacts) -> dict[str, VolumeFacts]:
+    """The volumes that a launch opens; what is still to be allocated is none (`build` says so)."""
+    opened = {key: file for key, file in config.volumes.items() if not key.startswith(("unused", "vmstate"))}
+    return {file: _volume(key, file, node) for key, file in opened.items() if not is_new_volume(file)}
 
 
 def _volume(key: str, file: str, node: NodeFacts) -> VolumeFacts:
