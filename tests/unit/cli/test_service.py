@@ -157,3 +157,13 @@ def test_ending_the_background_daemon(tmp_path, daemon, tarmac):
     assert str(child.pid) in said[0]
     child.stdin.close()
     child.stdout.close()
+
+
+@pytest.mark.parametrize(("place", "removed"), [("tarmac/abcd", True), ("tarmac/other", False), ("home/abcd", False)])
+def test_only_a_runtime_directory_of_ours_is_removed(tmp_path, place, removed):
+    runtime = tmp_path / place
+    runtime.mkdir(parents=True)
+    (tmp_path / "instance").write_text("abcd\n")
+    (tmp_path / "runtime").write_text(f"{runtime}\n")
+    service.remove_runtime(tmp_path)
+    assert runtime.exists() != removed

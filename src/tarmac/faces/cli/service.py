@@ -16,6 +16,7 @@ from tarmac.faces.cli.errors import CliError, usage
 from tarmac.faces.cli.serve import daemon_command, data_dir
 from tarmac.faces.cli.session import Session
 from tarmac.faces.cli.units import DAEMON, GUESTS, unit_texts
+from tarmac.lib.places import api_socket, read_instance
 
 SYSTEM_UNITS = Path("/etc/systemd/system")
 _END_SECONDS = 15.0
@@ -85,12 +86,21 @@ def uninstall(session: Session) -> int:
         session.say(f"there are no units of ours in {directory}")
     if o.purge:
         end_background_daemon(session, data)
+        remove_runtime(data)
         shutil.rmtree(data)
         session.say(f"removed {data}")
     elif data.exists():
         session.say(f"guests and data stay in {data}; `tarmac uninstall --purge` would remove them")
     session.say(f"the program itself lies in {Path(sys.prefix)}: remove that directory if you want it gone")
     return 0
+
+
+def remove_runtime(data: Path) -> None:
+    """Remove the instance's runtime directory. Its path stands in a file, so it is removed only where such a
+    directory can be: `tarmac/<instance>`."""
+    socket, instance = api_socket(data), read_instance(data)
+    if socket is not None and socket.parent.name == instance and socket.parent.parent.name.startswith("tarmac"):
+        shutil.rmtree(socket.parent, ignore_errors=True)
 
 
 def unit_directory() -> Path:
