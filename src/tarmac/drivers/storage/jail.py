@@ -208,17 +208,25 @@ class Jail:
     @contextlib.asynccontextmanager
     async def _writable(self, target: Path) -> AsyncIterator[int]:
         """The target, open, and the jail's as long as the tool runs."""
-        fd = os.open(target, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        owner = os.fstat(fd)
-        try:
+
+        def lend() -> tuple[int, os.stat_result]:
+            fd = os.open(target, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            owner = os.fstat(fd)
             os.fchmod(fd, 0o600)
             if self._root:
                 os.fchown(fd, self.uid, self.gid)
-            yield fd
-        finally:
+            return fd, owner
+
+        def take_back() -> None:
             if self._root:
                 os.fchown(fd, owner.st_uid, owner.st_gid)
             os.close(fd)
+
+        fd, owner = await self._calls.run(lend)
+        try:
+            yield fd
+        finally:
+            await self._calls.run(take_back)
 
     @contextlib.asynccontextmanager
     async def _space_watched(self, target: Path) -> AsyncIterator[None]:
