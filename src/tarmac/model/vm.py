@@ -156,14 +156,17 @@ class VmConfig:
     )
     smp: int | None = setting(None, ge=1, privilege=CPU, built=False, help="Old name of sockets.")
     cpu: Cpu = setting(Cpu(), privilege=CPU, help="The processor the guest sees.")
-    cpulimit: float = setting(
-        0.0, ge=0, le=128, unit="CPUs", privilege=CPU, hotplug="any", help="CPU time; 0: all."
-    )
+    cpulimit: float = setting(0.0, ge=0, le=128, unit="CPUs", privilege=CPU, hotplug="any", help="CPU time; 0: all.")
     cpuunits: int | None = setting(
         None, ge=1, le=262144, privilege=CPU, hotplug="any", default_text="100", help="Weight against other guests."
     )
     affinity: str | None = setting(
-        None, format="pve-cpuset", privilege=HOST, hotplug="any", help="CPUs of the host that it may use: 0,5,8-11"
+        None,
+        format="pve-cpuset",
+        privilege=HOST,
+        hotplug="any",
+        built=False,
+        help="CPUs of the host that it may use: 0,5,8-11",
     )
     numa: bool = setting(False, privilege=CPU, built=False, help="Show NUMA nodes to the guest.")
     numa_nodes: Mapping[int, devices.NumaNode] = indexed(
@@ -195,9 +198,7 @@ class VmConfig:
     cdrom: IdeDisk | None = setting(None, privilege=CDROM, built=False, help="Old name of ide2.")
     efidisk0: EfiDisk | None = setting(None, privilege=DISK, help="Where UEFI firmware keeps its variables.")
     tpmstate0: TpmState | None = setting(None, privilege=DISK, built=False, help="An emulated TPM and its state.")
-    unused: Mapping[int, UnusedDisk] = indexed(
-        256, privilege=DISK, hotplug="any", help="A detached volume."
-    )
+    unused: Mapping[int, UnusedDisk] = indexed(256, privilege=DISK, hotplug="any", help="A detached volume.")
     boot: Boot = setting(Boot(), privilege=DISK, help="From where the guest boots.")
     bootdisk: str | None = setting(
         None, pattern=r"(ide|sata|scsi|virtio)\d+", privilege=DISK, help="Old form: the disk that `c` in boot means."

@@ -8,8 +8,7 @@ What emulation cannot do is left out and noted. Source: PVE::QemuServer::CPUConf
 from __future__ import annotations
 
 from tarmac.drivers.qemu.argv.draft import Draft
-from tarmac.model.cpu import LEVELS
-from tarmac.model.cpu import VENDORS as VENDORS
+from tarmac.model.cpu import LEVELS, VENDORS
 from tarmac.model.errors import Fix, InvalidInput
 from tarmac.model.vm import OsType
 

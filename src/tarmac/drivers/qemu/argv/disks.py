@@ -111,6 +111,8 @@ def _add_controller(draft: Draft, bus: str, index: int, disk: Disk, made: set[st
         made.add("ahci0")
         draft.device(f"ahci,id=ahci0,multifunction=on{draft.slot('ahci0')}")
     elif bus == "scsi":
+        if disk.iothread and draft.config.scsihw is not ScsiHw.VIRTIO_SCSI_SINGLE:
+            draft.notes.append(f"scsi{index}: iothread has no effect, it needs scsihw virtio-scsi-single")
         controller, _ = scsi_place(draft.config.scsihw, index)
         if controller not in made:
             made.add(controller)

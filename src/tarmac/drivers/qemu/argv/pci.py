@@ -6,7 +6,6 @@ Source: PVE::QemuServer::PCI, pve-q35-4.0.cfg.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 Place = tuple[int, int]
@@ -87,9 +86,3 @@ def bridges(*, q35: bool, used: set[int], single: bool) -> list[str]:
         bus, slot = SLOTS[f"pci.{number}"]
         texts.append(f"pci-bridge,id=pci.{number},chassis_nr={number},bus=pci.{bus},addr={slot:#x}")
     return texts
-
-
-def device_id(text: str) -> str | None:
-    """The id in a text of -device."""
-    match = re.search(r"(?:^|,)id=([^,]+)", text)
-    return match[1] if match else None
