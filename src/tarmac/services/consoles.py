@@ -144,7 +144,7 @@ class Consoles:
         return index
 
     def serial(self, vmid: int, index: int) -> SerialHub:
-        """The serial port's hub, which many may watch. Raises WrongState when the guest is stopped or runs without it."""
+        """The serial port's hub, which many may watch. Raises WrongState when there is none now."""
         self._directory(vmid)
         hub = self._hubs.get((vmid, index))
         if hub is None:
