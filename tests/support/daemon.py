@@ -109,17 +109,17 @@ class TestDaemon:
 
     # -- API ----------------------------------------------------------------------------------------------------
 
-    def call(self, method: str, path: str, *, timeout: float = 120, **params: Any) -> Any:
+    def call(self, method: str, path: str, *, _timeout: float = 120, **params: Any) -> Any:
         """One call over the unix socket; returns `data`. Parameter names may use `_` for `-` at will with a dict:
         `call("POST", path, **{"import-from": ...})`."""
-        return self.reply(method, path, timeout=timeout, **params).get("data")
+        return self.reply(method, path, _timeout=_timeout, **params).get("data")
 
-    def reply(self, method: str, path: str, *, timeout: float = 120, **params: Any) -> dict[str, Any]:
+    def reply(self, method: str, path: str, *, _timeout: float = 120, **params: Any) -> dict[str, Any]:
         """The whole reply, which may have more than `data`."""
         sock = places.api_socket(self.data)
         if sock is None:
             raise ConnectionRefusedError("the daemon has not chosen its runtime directory yet")
-        connection = _UnixConnection(str(sock), timeout)
+        connection = _UnixConnection(str(sock), _timeout)
         try:
             form = urlencode({k: v for k, v in params.items() if v is not None}, doseq=True)
             target = BASE + path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ class LiveJob:
 
     def __init__(self, record: JobRecord, *, resumed: bool) -> None:
         self.record = record
+        self.final: JobRecord | None = None
         self.resumed = resumed
         self.ended = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
@@ -176,17 +178,23 @@ class JobRun:
             self._explain(context, problem)
             if not live.committed:
                 await self._undo(live, context)
-        record.ended = time.time()
+        await self._record_end(live, context, problem)
+
+    async def _record_end(self, live: LiveJob, context: StepContext, problem: TarmacError | None) -> None:
+        """The end is in the journal before anybody can see it (`live.final` takes the record's place then)."""
+        record = live.record
         if problem is None:
-            record.state = JobState.DONE
-            record.exitstatus = f"WARNINGS: {len(context.warnings)}" if context.warnings else "OK"
-            self._logs.line(record.upid, f"TASK {record.exitstatus}", stamp=False)
+            state = JobState.DONE
+            exitstatus = f"WARNINGS: {len(context.warnings)}" if context.warnings else "OK"
+            self._logs.line(record.upid, f"TASK {exitstatus}", stamp=False)
         else:
-            record.state = JobState.CANCELLED if live.cancelled else JobState.FAILED
-            record.exitstatus = problem.message.splitlines()[0] if problem.message else problem.error_code
-            record.error = problem.as_record()
-            self._logs.line(record.upid, f"TASK ERROR: {record.exitstatus}", stamp=False)
-        await self._journal.end(record)
+            state = JobState.CANCELLED if live.cancelled else JobState.FAILED
+            exitstatus = problem.message.splitlines()[0] if problem.message else problem.error_code
+            self._logs.line(record.upid, f"TASK ERROR: {exitstatus}", stamp=False)
+        error = None if problem is None else problem.as_record()
+        final = dataclasses.replace(record, state=state, exitstatus=exitstatus, error=error, ended=time.time())
+        await self._journal.end(final)
+        live.final = final
 
     @staticmethod
     def _explain(context: StepContext, problem: TarmacError) -> None:

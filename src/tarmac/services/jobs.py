@@ -176,12 +176,14 @@ class Jobs:
         except Exception:  # noqa: BLE001 - the job boundary: a bug in one job must not end the others
             log.exception("bug while a job was recorded", extra={"upid": record.upid})
         finally:
-            leave()
-            if record.state.ended:
+            if live.final is not None:
                 await self._logs.finish(record.upid)
-            self._live.pop(record.upid, None)
+            # Whoever sees the end may act on it at once, so the places in the queues are free before it shows.
+            leave()
+            live.record = live.final or record
             for hook in self.on_end:
-                hook(record)
+                hook(live.record)
+            self._live.pop(record.upid, None)
             live.ended.set()
 
     def _new_upid(self, kind: str, id: str, user: str) -> str:

@@ -25,7 +25,7 @@ from tarmac.services.guests import Guest, Guests
 from tarmac.services.jobs import Jobs
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.vm_identity import complete_nics
-from tarmac.services.vm_live import VmLive
+from tarmac.services.vm_live import VmLive, touches_guest
 
 HIDDEN = "**********"
 CHECKSUM = "checksum mismatch (file change by other user?)"
@@ -139,11 +139,7 @@ class VmConfigs:
             title=f"write the configuration of guest {guest.vmid}",
             args={"vmid": guest.vmid, "file": file_record(new)},
         )
-        live = []
-        if guest.state is not State.STOPPED and change.live:
-            title = f"change {', '.join(change.live)} in the running guest"
-            sections = {"old": dict(guest.file.current), "new": dict(change.current)}
-            live = [PlannedStep(step="guest-live", title=title, args={"vmid": guest.vmid, **sections})]
+        live = self._live_step(guest, change)
         frees = [
             PlannedStep(step="volume-free", title=f"remove {volid}", args={"volid": volid}) for volid in change.freed
         ]
@@ -182,6 +178,16 @@ class VmConfigs:
                 if await self._live.can(guest, key, new, planned):
                     found.append(key)
         return found
+
+    @staticmethod
+    def _live_step(guest: Guest, change: Change) -> list[PlannedStep]:
+        keys = [key for key in change.live if touches_guest(key)]
+        if guest.state is State.STOPPED or not keys:
+            return []
+        old = dict(guest.file.current)
+        new = {k: v for k, v in old.items() if k not in keys} | {k: v for k, v in change.current.items() if k in keys}
+        title = f"change {', '.join(keys)} in the running guest"
+        return [PlannedStep(step="guest-live", title=title, args={"vmid": guest.vmid, "old": old, "new": new})]
 
     @staticmethod
     def _check_digest(guest: Guest, wanted: str | None) -> None:

@@ -19,12 +19,14 @@ from tarmac.drivers.qemu.qmp import Qmp
 from tarmac.model.errors import Fix, HostFailure, TarmacError, Unavailable
 from tarmac.model.units import MIB
 from tarmac.model.vm import VmConfig
+from tarmac.model.vm_change import is_device
 from tarmac.services.guests import Guest
 from tarmac.services.launcher import Launcher, placeholders
 from tarmac.services.runtime import Runtime
 
 UNPLUG_SECONDS = 15.0
 Texts = Mapping[str, str]
+_SHARES = ("balloon", "cpulimit", "cpuunits")
 
 
 class VmLive:
@@ -138,6 +140,11 @@ class VmLive:
         if config.balloon and config.balloon != guest.config.balloon:
             with contextlib.suppress(HostFailure):  # the guest may have no balloon driver; the value holds all the same
                 await qmp.balloon(config.balloon * MIB)
+
+
+def touches_guest(key: str) -> bool:
+    """Whether a key's change is something that a running guest must be given."""
+    return is_device(key) or key in _SHARES
 
 
 def _enabled(config: VmConfig, key: str) -> bool:
