@@ -34,16 +34,28 @@ class Autostart:
         registry.kind("startall", self._plan_start)
         registry.kind("stopall", self._plan_stop)
 
-    async def start_all(self, identity: Identity, *, force: bool = False, vms: Iterable[int] = ()) -> str:
+    async def start_all(
+        self, identity: Identity, *, force: bool = False, vms: Iterable[int] = (), dryrun: bool = False
+    ) -> str | Plan:
         """Start the guests with `onboot` (all with `force`), or those of `vms` among them."""
         args = {"force": force, "vms": sorted(vms), "user": identity.name}
+        if dryrun:
+            return await self._jobs.plan("startall", args)
         return await self._jobs.submit("startall", id="", user=identity.name, args=args, queues=["node/power"])
 
     async def stop_all(
-        self, identity: Identity, *, force: bool = True, timeout: int | None = None, vms: Iterable[int] = ()
-    ) -> str:
+        self,
+        identity: Identity,
+        *,
+        force: bool = True,
+        timeout: int | None = None,
+        vms: Iterable[int] = (),
+        dryrun: bool = False,
+    ) -> str | Plan:
         """Shut down all running guests; with `force` cut the power of those that do not end in time."""
         args = {"force": force, "timeout": timeout or DOWN_SECONDS, "vms": sorted(vms)}
+        if dryrun:
+            return await self._jobs.plan("stopall", args)
         return await self._jobs.submit("stopall", id="", user=identity.name, args=args, queues=["node/power"])
 
     async def _plan_start(self, args: Mapping[str, Any]) -> Plan:
