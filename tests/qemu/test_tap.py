@@ -26,7 +26,7 @@ def test_taps_in_a_namespace(tiny_image: Path) -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert " passed" in done.stdout
+    assert done.stdout.count(".") >= 6, done.stdout
     assert sorted(os.listdir("/sys/class/net")) == before
 
 

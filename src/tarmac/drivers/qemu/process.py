@@ -239,8 +239,10 @@ class GuestProcess:
 
     async def _answered(self, uuid: str, version: str) -> None:
         if not self.record.answered:
-            self.record = dataclasses.replace(self.record, uuid=uuid, qemu_version=version, answered=True)
-            await asyncio.to_thread(write_record, self.record)
+            record = dataclasses.replace(self.record, uuid=uuid, qemu_version=version, answered=True)
+            # Whole, because a cancelled start removes the record: a thread must not write it again afterwards.
+            await whole_in_thread(lambda: write_record(record), lambda _: None)
+            self.record = record
 
     def last_words(self, limit: int = _WORDS_BYTES) -> str:
         """The end of what QEMU wrote to stdout and stderr, up to `limit` bytes. Reads a file (blocks briefly)."""
