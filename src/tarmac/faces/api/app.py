@@ -184,7 +184,7 @@ class _LogEntry:
             self.parameters = masked(endpoint, texts)
 
     def write(self, status: int, seconds: float) -> None:
-        if self.changes or status >= 500:
+        if self.changes or status == 500:
             log.info(
                 "request",
                 extra={
