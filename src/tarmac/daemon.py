@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import logging
 import os
@@ -21,10 +22,8 @@ from tarmac.drivers.auth.pam import Pam
 from tarmac.drivers.network.tap import Taps
 from tarmac.drivers.qemu import cgroups
 from tarmac.drivers.qemu.record import boot_id
-from tarmac.drivers.storage.base import FileStorage
-from tarmac.drivers.storage.directory import DirectoryStorage
+from tarmac.drivers.storage.build import build_storage
 from tarmac.drivers.storage.jail import Jail
-from tarmac.drivers.storage.volume_names import Content
 from tarmac.drivers.store.journal import Journal
 from tarmac.drivers.store.sqlite import SqliteStore
 from tarmac.faces.api import tls
@@ -36,7 +35,6 @@ from tarmac.lib.files import write_atomic
 from tarmac.lib.passwords import Hasher
 from tarmac.lib.signing import Signer
 from tarmac.lib.tasks import Supervisor
-from tarmac.model.storage import StorageDefinition
 from tarmac.model.users import ROOT
 from tarmac.services.access import Access, Identity
 from tarmac.services.acls import Acls
@@ -162,7 +160,9 @@ class House:
         name = "" if instance.default else instance.id
         probe = NodeProbe(node=node, instance=name, cache=data / "cache" / "kvm.json")
         facts = await probe.start()
-        registry, jail = Registry(), Jail()
+        registry = Registry()
+        uids = Uids(store=store, instance=instance.id, default_instance=instance.default)
+        jail = Jail(uid=uids.jail, gid=uids.jail)
         jobs = Jobs(
             node=node,
             journal=journal,
@@ -181,12 +181,13 @@ class House:
         await guests.load()
         nodes = Nodes(node=node, facts=facts, data_dir=data)
         await nodes.refresh()
-        storages = Storages(node=node, store=store, build=_storage_driver(jail), data=data / "storage")
+        storages = Storages(
+            node=node, store=store, build=functools.partial(build_storage, jail=jail), data=data / "storage"
+        )
         await storages.start()
         volumes = Volumes(storages=storages, jail=jail, jobs=jobs, registry=registry, references=guests.references)
         schemas = Schemas(data / "cache" / "cloudinit-schemas")
         cloudinit = CloudInit(store=store, storages=storages, schemas=schemas, registry=registry, guest=guests.get)
-        uids = Uids(store=store, instance=instance.id, default_instance=instance.default)
         agents = Agents(guests)
         consoles = Consoles(guests=guests)
         launcher = Launcher(
@@ -313,25 +314,6 @@ def _host_was_restarted(data: Path) -> bool:
     if before != now:
         write_atomic(file, now + "\n", mode=0o600)
     return bool(before) and before != now
-
-
-def _storage_driver(jail: Jail) -> Callable[[StorageDefinition], FileStorage]:
-    """How a storage's definition becomes its driver; `dir` is the one type built."""
-
-    def build(definition: StorageDefinition) -> FileStorage:
-        return DirectoryStorage(
-            definition.storage,
-            Path(definition.path or ""),
-            jail=jail,
-            content=[Content(word) for word in definition.content if word != "none"],
-            default_format=definition.format.value,
-            preallocation=definition.preallocation.value,
-            is_mountpoint=Path(definition.required_mount) if definition.required_mount else None,
-            create=definition.mkdir and definition.create_base_path,
-            layout={Content(word): place for word, place in definition.directories.items()} or None,
-        )
-
-    return build
 
 
 def crash_point(text: str) -> Callable[[str, str], None]:

@@ -28,6 +28,11 @@ class Uids:
         self._base = FIRST + slot * SIZE
         self._lock = asyncio.Lock()
 
+    @property
+    def jail(self) -> int:
+        """The last uid of the range: whom tools that open foreign images become. Never a guest's."""
+        return self._base + SIZE - 1
+
     async def allocate(self, vmid: int) -> int | None:
         """The guest's uid (and gid); None when the daemon is not root."""
         if os.geteuid() != 0:
@@ -42,12 +47,12 @@ class Uids:
         used = {int(json.loads(e.value)) for e in await self._store.range(PREFIX)}
         counter = await self._store.get(NEXT)
         position = int(counter.value) if counter else 0
-        for step in range(SIZE):
-            uid = self._base + (position + step) % SIZE
+        for step in range(SIZE - 1):
+            uid = self._base + (position + step) % (SIZE - 1)
             if uid not in used:
                 break
         else:
-            raise HostFailure("no uid is free for another guest", evidence=f"{len(used)} guests, {SIZE} uids")
+            raise HostFailure("no uid is free for another guest", evidence=f"{len(used)} guests, {SIZE - 1} uids")
         guard = Compare.unchanged(NEXT, counter.revision) if counter else Compare.absent(NEXT)
         puts = {f"{PREFIX}{vmid}": json.dumps(uid).encode(), NEXT: str(uid - self._base + 1).encode()}
         await self._store.transact([guard], puts=puts)

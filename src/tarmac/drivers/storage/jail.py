@@ -44,7 +44,7 @@ class JailLimits:
     """What a jailed tool may use: `memory` bytes of address space, `virtual_size` bytes of a disk, `cpu_seconds` and
     so many more for each GiB; and how many bytes (or which share) of a file system it must leave free."""
 
-    memory: int = GIB
+    memory: int = 2 * GIB
     virtual_size: int = 64 * TIB
     cpu_seconds: int = 60
     cpu_seconds_per_gib: int = 20
@@ -179,7 +179,10 @@ class Jail:
             "fds": list(fds),
         }
         argv = [sys.executable, "-I", "-S", str(_CHILD), json.dumps(spec)]
-        return await run(argv, ok=range(-64, 256), limit=256 * 1024, pass_fds=fds, on_output=feed, cwd=Path("/"))
+        # Each thread's malloc arena reserves 64 MiB of address space; a busy conversion would run into the limit.
+        env = {"MALLOC_ARENA_MAX": "2"}
+        everything = range(-64, 256)
+        return await run(argv, ok=everything, limit=256 * 1024, pass_fds=fds, on_output=feed, cwd=Path("/"), env=env)
 
     @contextlib.asynccontextmanager
     async def _opened(self, path: Path, scratch: Path) -> AsyncIterator[int]:
