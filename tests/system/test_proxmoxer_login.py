@@ -108,3 +108,11 @@ def test_dryrun_changes_nothing(daemon: TestDaemon) -> None:
     plan = daemon.post("/access/groups", groupid="never", dryrun=1)
     assert plan["steps"][0]["step"] == "POST /access/groups"
     assert daemon.get("/access/groups") == []
+
+
+def test_long_lists_have_numbers_for_booleans(daemon: TestDaemon) -> None:
+    daemon.task("POST", daemon.qemu, vmid=702, tags="x")
+    for path in ("/cluster/resources", daemon.qemu):
+        rows = daemon.get(path)
+        assert rows
+        assert not [value for row in rows for value in row.values() if isinstance(value, bool)]

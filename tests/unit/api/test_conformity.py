@@ -9,8 +9,8 @@ import json
 from typing import Any
 
 import pytest
-from support.proxmox_facts import FILE
 
+from support.proxmox_facts import FILE
 from tarmac.faces.api.declare import Endpoint
 from tarmac.faces.api.endpoints.table import endpoints
 from tarmac.faces.api.index import index_endpoints
