@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,7 @@ from tarmac.version import VERSION
 
 log = logging.getLogger(__name__)
 STORAGE_SECONDS = 10.0
+THREADS = 32
 CERTIFICATE_SECONDS = 24 * 3600.0
 CRASH_AT = "TARMAC_CRASH_AT"
 
@@ -113,6 +115,8 @@ def main(options: Options) -> int:
 async def _serve(options: Options) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    # Two cores give asyncio six threads: a few calls into a hanging storage would hold up everybody's.
+    loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="work"))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with daemon(options):

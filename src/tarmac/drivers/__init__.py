@@ -1,1 +1,1 @@
-"""How the host is touched: QEMU, storage, network, the state store, image recipes. A driver knows the model, no service."""
+"""How the host is touched: QEMU, storage, network, store, image recipes. A driver knows the model, no service."""

@@ -173,7 +173,6 @@ class JobRun:
         return failures
 
     async def _finish(self, live: LiveJob, context: StepContext, problem: TarmacError | None) -> None:
-        record = live.record
         if problem is not None:
             self._explain(context, problem)
             if not live.committed:

@@ -105,6 +105,7 @@ class Launcher:
             pass_fds=tuple(fds.values()),
             uid=guest.uid,
             gid=guest.uid,
+            groups=self._groups(launch),
             cgroup=cgroup,
             label=f"VM {vmid}",
         )
@@ -116,6 +117,11 @@ class Launcher:
             await process.kill()
             raise
         return process
+
+    def _groups(self, launch: Launch) -> tuple[int, ...]:
+        """The one group of the host that a guest's user may need: that of /dev/kvm."""
+        group = self._probe.kvm_group
+        return (group,) if launch.accelerator == "kvm" and group is not None else ()
 
     async def open_tap(self, need: TapNeed) -> dict[str, int]:
         """A tap's descriptors by the names that `LaunchFacts.fds` uses; they are the caller's."""

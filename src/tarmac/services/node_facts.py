@@ -12,8 +12,7 @@ from pathlib import Path
 
 from tarmac.drivers.qemu.facts import BridgeFacts, KvmFacts, NodeFacts
 from tarmac.drivers.qemu.probe import probe_kvm
-from tarmac.lib.process import run
-from tarmac.model.errors import Fix, HostFailure
+from tarmac.drivers.qemu.version import machines_of, version_of
 
 QEMU = "qemu-system-x86_64"
 _NEEDED_FLAGS = frozenset({"vmx", "svm"})
@@ -27,6 +26,7 @@ class NodeProbe:
         self._instance = instance
         self._cache = cache
         self._known: NodeFacts | None = None
+        self.kvm_group: int | None = None  # the group that a guest's user needs to open /dev/kvm
 
     @property
     def known(self) -> NodeFacts:
@@ -35,15 +35,16 @@ class NodeProbe:
 
     async def start(self) -> NodeFacts:
         """Ask QEMU for its version and try the accelerator. Raises HostFailure when there is no QEMU."""
-        version = await qemu_version()
+        version = str(await version_of(QEMU))
         kvm = await probe_kvm(self._cache, qemu_version=version)
+        self.kvm_group = kvm.group
         vendor, flags = await asyncio.to_thread(_processor)
         self._known = NodeFacts(
             node=self._node,
             arch=platform.machine(),
             qemu=shutil.which(QEMU) or QEMU,
             qemu_version=version,
-            machines=await _machines(),
+            machines=tuple(m for m in await machines_of(QEMU) if m.startswith(("pc-i440fx-", "pc-q35-"))),
             cpus=os.cpu_count() or 1,
             cpu_vendor=vendor,
             cpu_flags=tuple(sorted(_NEEDED_FLAGS & flags)),
@@ -56,27 +57,6 @@ class NodeProbe:
     async def facts(self) -> NodeFacts:
         """The facts now: bridges come and go."""
         return dataclasses.replace(self.known, bridges=await asyncio.to_thread(_bridges))
-
-
-async def qemu_version() -> str:
-    """`7.2.22`. Raises HostFailure (`no-qemu`)."""
-    try:
-        done = await run([QEMU, "--version"])
-    except HostFailure as problem:
-        raise HostFailure(
-            f"{QEMU} cannot be run",
-            code="no-qemu",
-            cause="QEMU is not installed, or not for this processor",
-            evidence=problem.evidence,
-            fixes=[Fix(text="install it: apt-get install qemu-system-x86 qemu-utils")],
-        ) from problem
-    return done.stdout.decode("utf-8", "replace").split("version ", 1)[1].split()[0].split("(")[0]
-
-
-async def _machines() -> tuple[str, ...]:
-    done = await run([QEMU, "-machine", "help"])
-    words = (line.split(maxsplit=1)[0] for line in done.stdout.decode().splitlines()[1:] if line.strip())
-    return tuple(word for word in words if word.startswith(("pc-i440fx-", "pc-q35-")))
 
 
 def _processor() -> tuple[str, frozenset[str]]:
