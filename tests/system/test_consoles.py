@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,8 @@ import aiohttp
 import pytest
 
 from support.daemon import ApiError, TestDaemon
+from tarmac.services.access import Identity
+from tarmac.services.console_sessions import ConsoleSession, ConsoleSessions
 
 VMID = 300
 
@@ -194,6 +197,24 @@ async def test_a_console_ends_with_the_right_to_it(daemon: TestDaemon, guest: st
             await say_hello(socket, offer)
             await asyncio.to_thread(grant, daemon, delete=1)
             await until_closed(socket)
+
+
+async def test_a_console_ends_with_the_login_that_opened_it() -> None:
+    """At the service: two hours are too long to wait for here."""
+
+    class Active:
+        def is_active(self, identity: Identity) -> bool:
+            return True
+
+        def allowed(self, *args: object) -> bool:
+            return True
+
+    sessions = ConsoleSessions.__new__(ConsoleSessions)
+    sessions._tickets = sessions._access = Active()  # type: ignore[assignment]
+    session = ConsoleSession(kind="term", vmid=1, port=5900, identity=Identity("a@pve"), ticket="")
+    assert sessions.still_allowed(session)
+    session.until = time.time() - 1
+    assert not sessions.still_allowed(session)
 
 
 def grant(daemon: TestDaemon, delete: int = 0) -> None:

@@ -1,13 +1,15 @@
 """Consoles over the web: offered with a ticket, opened once within 40 s, ended with the right to them.
 
 A session is a task like any other (`vncproxy`), so it is seen, and ends when it is cancelled. It also ends with the
-guest, and as soon as the user, the token or the grant that allowed it is gone.
+guest, and as soon as the login, the user, the token or the grant that allowed it is gone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -28,7 +30,8 @@ Kind = Literal["vnc", "term"]
 
 @dataclass(slots=True, kw_only=True)
 class ConsoleSession:
-    """One console: offered, then opened by the one who has its ticket."""
+    """One console: offered, then opened by the one who has its ticket. `until` is when the login that opened it ends
+    (seconds since 1970)."""
 
     kind: Kind
     vmid: int
@@ -37,6 +40,7 @@ class ConsoleSession:
     ticket: str
     serial: int = 0
     upid: str = ""
+    until: float = math.inf
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -112,9 +116,13 @@ class ConsoleSessions:
 
     # -- opening ------------------------------------------------------------------------------------------------
 
-    async def open(self, identity: Identity, vmid: int, port: int, ticket: str) -> ConsoleSession:
-        """Take up an offered session, once. Raises Unauthenticated for a ticket that is not this user's for this
-        guest and port, or too old; NotFound when there is no such session (any more)."""
+    async def open(
+        self, identity: Identity, vmid: int, port: int, ticket: str, *, until: float = math.inf
+    ) -> ConsoleSession:
+        """Take up an offered session, once; it ends with the login at `until`.
+
+        Raises Unauthenticated for a ticket that is not this user's for this guest and port, or too old; NotFound when
+        there is no such session (any more)."""
         await self._tickets.verify_vnc(ticket, identity, f"/vms/{vmid}", port)
         session = self._sessions.get(port)
         if session is None or session.vmid != vmid or session.opened.is_set():
@@ -123,6 +131,7 @@ class ConsoleSessions:
             )
         if not same_ticket(session.ticket, ticket):
             raise Unauthenticated("permission denied - invalid PVEVNC ticket", code="bad-ticket")
+        session.until = until
         session.opened.set()
         return session
 
@@ -148,8 +157,10 @@ class ConsoleSessions:
                 self.close(session)
 
     def still_allowed(self, session: ConsoleSession) -> bool:
-        return self._tickets.is_active(session.identity) and self._access.allowed(
-            session.identity, f"/vms/{session.vmid}", RIGHT
+        return (
+            time.time() < session.until
+            and self._tickets.is_active(session.identity)
+            and self._access.allowed(session.identity, f"/vms/{session.vmid}", RIGHT)
         )
 
     def _guest_ended(self, vmid: int) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from tarmac.faces.api.auth import credentials_of
 from tarmac.faces.api.console_bridge import bridge_terminal, bridge_vnc
 from tarmac.faces.api.declare import OBJECT, RAW, Allow, Call, get, post
 from tarmac.faces.api.endpoints.common import Guest
@@ -81,7 +83,9 @@ async def websocket(call: Call, p: Socket) -> web.StreamResponse:
     if not socket.can_prepare(request):
         raise InvalidInput("this is a WebSocket", code="no-websocket", evidence="the request is no WebSocket handshake")
     sessions, consoles = call.services.console_sessions, call.services.consoles
-    session = await sessions.open(call.identity, p.vmid, p.port, p.vncticket)
+    login = credentials_of(request.headers)
+    until = call.services.tickets.expires(login.text) if login.kind == "ticket" else math.inf
+    session = await sessions.open(call.identity, p.vmid, p.port, p.vncticket, until=until)
     try:
         if session.kind == "vnc":
             reader, writer = await consoles.open_vnc(p.vmid)
