@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -58,10 +58,18 @@ class TestDaemon:
         self.process: subprocess.Popen[bytes] | None = None
         self.log = data / "daemon.log"
 
-    def start(self, *, crash_at: str = "", wait: bool = True, env: dict[str, str] | None = None) -> TestDaemon:
+    def start(
+        self,
+        *,
+        crash_at: str = "",
+        wait: bool = True,
+        env: dict[str, str] | None = None,
+        wrapper: Sequence[str] = (),
+    ) -> TestDaemon:
+        """`wrapper` are words before the daemon's own (to run it in a namespace of its own, say)."""
         self.port = _free_port()
         argv = [
-            sys.executable, "-m", "tarmac", "serve", "--data-dir", str(self.data),
+            *wrapper, sys.executable, "-m", "tarmac", "serve", "--data-dir", str(self.data),
             "--listen", f"127.0.0.1:{self.port}", "--node", self.node,
         ]  # fmt: skip
         environment = {**os.environ, **(env or {})}
@@ -103,6 +111,16 @@ class TestDaemon:
         assert self.process is not None
         self.process.kill()
         self.process.wait(20)
+
+    def end(self) -> None:
+        """No daemon runs afterwards; guests go on."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+    def restart(self, **start: Any) -> TestDaemon:
+        """Another daemon in the place of the one that runs, if one does."""
+        self.end()
+        return self.start(**start)
 
     def tail(self) -> str:
         return self.log.read_text("utf-8", "replace")[-6000:] if self.log.exists() else ""
@@ -240,8 +258,7 @@ class TestDaemon:
 
     def remove(self) -> None:
         """End the daemon and every guest of it, and remove all it made."""
-        if self.process is not None and self.process.poll() is None:
-            self.kill()
+        self.end()
         for pid in self.qemu_pids().values():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

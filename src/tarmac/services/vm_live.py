@@ -113,8 +113,10 @@ class VmLive:
                 await qmp.blockdev_add(json.loads(text))
             elif option == "-object" and text.startswith("{"):
                 await qmp.object_add(json.loads(text))
+            elif option == "-netdev" and text.startswith("type=tap"):
+                await qmp.netdev_add(_words(await self._with_taps(guest, qmp, text, config)))
             elif option == "-netdev":
-                await _human(qmp, f"netdev_add {await self._with_taps(guest, qmp, text, config)}")
+                await _human(qmp, f"netdev_add {text}")
             else:
                 await _human(qmp, f"{'object_add' if option == '-object' else 'device_add'} {text}")
 
@@ -157,6 +159,12 @@ async def _take_medium(qmp: Qmp, device: str) -> None:
     await qmp.open_tray(device, force=True)
     with contextlib.suppress(HostFailure):  # an empty drive
         await qmp.remove_medium(device)
+
+
+def _words(text: str) -> dict[str, str | bool]:
+    """A tap's option text as QMP takes it. (The human monitor has a list of descriptors of its own.)"""
+    pairs = (word.partition("=") for word in text.split(","))
+    return {key: {"on": True, "off": False}.get(value, value) for key, _, value in pairs}
 
 
 async def _human(qmp: Qmp, line: str) -> None:

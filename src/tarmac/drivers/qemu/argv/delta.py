@@ -44,7 +44,8 @@ class Delta:
 
 def delta(old: Launch, new: Launch) -> Delta:
     """The difference; `waits` names what cannot be changed in a running guest."""
-    before, after = _parts(old.argv), _parts(new.argv)
+    # How a guest is started (`-S`: wait for the set-up commands) is no part of what it is.
+    before, after = ([part for part in _parts(launch.argv) if part[0] != "-S"] for launch in (old, new))
     found = Delta()
     gone = {part: None for part in before if part not in set(after)}
     come = {part: None for part in after if part not in set(before)}
