@@ -147,3 +147,27 @@ def _eventually(check: object, seconds: float = 20) -> None:
             pass
         assert time.monotonic() < deadline, "it does not come about"
         time.sleep(0.3)
+
+
+def test_a_medium_and_limits_change_in_a_running_guest(daemon: TestDaemon, tiny: str) -> None:
+    iso = daemon.data / "storage/template/iso"
+    iso.mkdir(parents=True, exist_ok=True)
+    (iso / "medium.iso").write_bytes(bytes(4 << 20))
+    daemon.create(250, tiny, ide2="none,media=cdrom")
+    daemon.task("POST", f"{daemon.qemu}/250/status/start")
+    daemon.wait_agent(250)
+    path = f"{daemon.qemu}/250/config"
+    size = ("cat", "/sys/block/sr0/size")
+    daemon.put(path, ide2="local:iso/medium.iso,media=cdrom")
+    assert daemon.get(path, current=1)["ide2"] == "local:iso/medium.iso,media=cdrom,size=4M"
+    _eventually(
+        lambda: (daemon.run(250, "sh", "-c", "head -c1 /dev/sr0 >/dev/null"), daemon.run(250, *size))[1] == "8192\n"
+    )
+    daemon.put(path, ide2="none,media=cdrom")
+    assert daemon.get(path, current=1)["ide2"] == "none,media=cdrom"
+    disk = daemon.get(path)["scsi0"]
+    daemon.put(path, scsi0=f"{disk},iops=50")
+    assert "iops=50" in daemon.get(path, current=1)["scsi0"]
+    daemon.task("POST", f"{daemon.qemu}/250/status/stop")
+    daemon.task("DELETE", f"{daemon.qemu}/250")
+    assert (iso / "medium.iso").exists()
