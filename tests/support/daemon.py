@@ -1,4 +1,4 @@
-"""A real daemon for tests: `tarmac serve` in a process of its own, on a directory of its own, talked to over its API."""
+"""A real daemon for tests: `tarmac serve` as a process, on a directory of its own, talked to over its API."""
 
 from __future__ import annotations
 
@@ -65,11 +65,12 @@ class TestDaemon:
         wait: bool = True,
         env: dict[str, str] | None = None,
         wrapper: Sequence[str] = (),
+        python: str = sys.executable,
     ) -> TestDaemon:
         """`wrapper` are words before the daemon's own (to run it in a namespace of its own, say)."""
         self.port = _free_port()
         argv = [
-            *wrapper, sys.executable, "-m", "tarmac", "serve", "--data-dir", str(self.data),
+            *wrapper, python, "-m", "tarmac", "serve", "--data-dir", str(self.data),
             "--listen", f"127.0.0.1:{self.port}", "--node", self.node,
         ]  # fmt: skip
         environment = {**os.environ, **(env or {})}
