@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 LAUNCH_SECONDS = 60.0
 QMP_SECONDS = 5.0
+AGENT_SECONDS = 3.0
 ADOPT_SECONDS = 3.0
 RECONNECT_SECONDS = 5.0
 _STATES = {
@@ -224,9 +225,10 @@ class Runtime:
         process = guest.process
         if process is None:
             return
-        with contextlib.suppress(TarmacError, TimeoutError):
-            async with asyncio.timeout(min(10.0, timeout)):
-                await process.monitor().quit()
+        if guest.state is not State.UNKNOWN:
+            with contextlib.suppress(TarmacError, TimeoutError):
+                async with asyncio.timeout(min(10.0, timeout)):
+                    await process.monitor().quit()
         for number, seconds in ((None, 5.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, max(5.0, timeout))):
             if number is not None:
                 process.send_signal(number)
@@ -248,10 +250,7 @@ class Runtime:
             return
         deadline = time.monotonic() + timeout
         try:
-            async with asyncio.timeout(QMP_SECONDS):
-                if guest.state is not State.RUNNING:
-                    await process.monitor().cont()
-                await process.monitor().system_powerdown()
+            await self._ask_to_end(guest, process, say)
         except TimeoutError:
             say("QEMU does not answer its monitor")
         except Unavailable:
@@ -274,6 +273,20 @@ class Runtime:
                 Fix(text="cut the power", action="POST .../status/stop"),
             ],
         )
+
+    async def _ask_to_end(self, guest: Guest, process: GuestProcess, say: Callable[[str], None]) -> None:
+        """By the agent where there is one (it works without ACPI, and at once), else by the power button."""
+        async with asyncio.timeout(QMP_SECONDS):
+            if guest.state is not State.RUNNING:
+                await process.monitor().cont()
+        if guest.config.agent.enabled:
+            try:
+                await self._agents.of(guest.vmid).shutdown(within=AGENT_SECONDS)
+                return
+            except TarmacError as problem:
+                say(f"{problem.message}: pressing the power button instead")
+        async with asyncio.timeout(QMP_SECONDS):
+            await process.monitor().system_powerdown()
 
     async def _settled(self, guest: Guest) -> None:
         """The process has ended; wait until its clean-up has, too."""
