@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.daemon import TestDaemon
 
 NOBODY = 65534
