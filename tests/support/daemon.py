@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -268,6 +268,17 @@ class TestDaemon:
             shutil.rmtree(sock.parent, ignore_errors=True)
         _remove_cgroups(places.read_instance(self.data))
         shutil.rmtree(self.data, ignore_errors=True)
+
+
+def eventually(check: Callable[[], object], seconds: float = 40) -> None:
+    """Wait until `check()` is true; what it raises of AssertionErrors and refusals counts as not yet."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(AssertionError, ApiError):
+            if check():
+                return
+        assert time.monotonic() < deadline, "it does not come about"
+        time.sleep(0.2)
 
 
 def _remove_cgroups(instance: str | None) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from support.daemon import ApiError, TestDaemon
+from support.daemon import ApiError, TestDaemon, eventually
 
 
 def test_life(daemon: TestDaemon, tiny: str) -> None:
@@ -123,9 +121,9 @@ def test_disks_come_grow_and_go_in_a_running_guest(daemon: TestDaemon, tiny: str
     path = f"{daemon.qemu}/240/config"
     daemon.put(path, scsi1="local:1,discard=on")
     assert daemon.get(path, current=1)["scsi1"] == "local:240/vm-240-disk-1.qcow2,discard=on,size=1G"
-    _eventually(lambda: daemon.run(240, "cat", "/sys/block/sdb/size").strip() == str(2 * 1024 * 1024))
+    eventually(lambda: daemon.run(240, "cat", "/sys/block/sdb/size").strip() == str(2 * 1024 * 1024))
     daemon.task("PUT", f"{daemon.qemu}/240/resize", disk="scsi1", size="+1G")
-    _eventually(lambda: daemon.run(240, "sh", "-c", "blockdev --getsize64 /dev/sdb").strip() == str(2 << 30))
+    eventually(lambda: daemon.run(240, "sh", "-c", "blockdev --getsize64 /dev/sdb").strip() == str(2 << 30))
     assert daemon.get(path)["scsi1"].endswith("size=2G")
     with pytest.raises(ApiError, match="shrinking disks is not supported"):
         daemon.put(f"{daemon.qemu}/240/resize", disk="scsi1", size="1G")
@@ -135,18 +133,6 @@ def test_disks_come_grow_and_go_in_a_running_guest(daemon: TestDaemon, tiny: str
     assert not (daemon.data / "storage/images/240/vm-240-disk-1.qcow2").exists()
     daemon.task("POST", f"{daemon.qemu}/240/status/stop")
     daemon.task("DELETE", f"{daemon.qemu}/240")
-
-
-def _eventually(check: object, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if check():  # type: ignore[operator]
-                return
-        except AssertionError:
-            pass
-        assert time.monotonic() < deadline, "it does not come about"
-        time.sleep(0.3)
 
 
 def test_a_medium_and_limits_change_in_a_running_guest(daemon: TestDaemon, tiny: str) -> None:
@@ -160,7 +146,7 @@ def test_a_medium_and_limits_change_in_a_running_guest(daemon: TestDaemon, tiny:
     size = ("cat", "/sys/block/sr0/size")
     daemon.put(path, ide2="local:iso/medium.iso,media=cdrom")
     assert daemon.get(path, current=1)["ide2"] == "local:iso/medium.iso,media=cdrom,size=4M"
-    _eventually(
+    eventually(
         lambda: (daemon.run(250, "sh", "-c", "head -c1 /dev/sr0 >/dev/null"), daemon.run(250, *size))[1] == "8192\n"
     )
     daemon.put(path, ide2="none,media=cdrom")

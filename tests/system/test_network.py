@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.daemon import ApiError, TestDaemon, test_daemon
+from support.daemon import ApiError, TestDaemon, eventually, test_daemon
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make taps")
 # /sys shows the interfaces of the namespace in which it was mounted; the control groups are kept beside it.
@@ -34,17 +33,17 @@ def test_a_guest_on_a_bridge_is_reached_and_cards_come_and_go(bridged: TestDaemo
     )
     bridged.task("POST", f"{bridged.qemu}/100/status/start")
     bridged.wait_agent(100)
-    _eventually(lambda: "1 packets received" in bridged.run(100, "ping", "-c", "1", "-W", "2", "10.9.0.1"))
+    eventually(lambda: "1 packets received" in bridged.run(100, "ping", "-c", "1", "-W", "2", "10.9.0.1"))
     assert bridged.run(100, "hostname").strip() == "bridged"
 
     bridged.put(f"{bridged.qemu}/100/config", net1="virtio,bridge=vmbr0")
-    _eventually(lambda: "eth1" in bridged.run(100, "ls", "/sys/class/net"))
+    eventually(lambda: "eth1" in bridged.run(100, "ls", "/sys/class/net"))
     bridged.put(f"{bridged.qemu}/100/config", delete="net1")
-    _eventually(lambda: "eth1" not in bridged.run(100, "ls", "/sys/class/net"))
+    eventually(lambda: "eth1" not in bridged.run(100, "ls", "/sys/class/net"))
 
     mac = bridged.get(f"{bridged.qemu}/100/config")["net0"].split("=", 1)[1].split(",")[0]
     bridged.put(f"{bridged.qemu}/100/config", net0=f"virtio={mac},bridge=vmbr0,link_down=1")
-    _eventually(lambda: bridged.run(100, "sh", "-c", "cat /sys/class/net/eth0/carrier || echo 0").strip() == "0")
+    eventually(lambda: bridged.run(100, "sh", "-c", "cat /sys/class/net/eth0/carrier || echo 0").strip() == "0")
     bridged.task("POST", f"{bridged.qemu}/100/status/stop")
     bridged.task("DELETE", f"{bridged.qemu}/100")
 
@@ -62,15 +61,3 @@ def test_forwarded_ports_reach_a_guest_without_root_or_bridge(daemon: TestDaemon
     with pytest.raises(ApiError) as refused:
         daemon.post(daemon.qemu, vmid=102, net0="virtio,forward=tcp:nonsense")
     assert "net0" in refused.value.errors
-
-
-def _eventually(check: object, seconds: float = 40) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if check():  # type: ignore[operator]
-                return
-        except AssertionError:
-            pass
-        assert time.monotonic() < deadline, "it does not come about"
-        time.sleep(0.3)
