@@ -8,7 +8,48 @@ or the plan.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tarmac.services.access import Access
+    from tarmac.services.acls import Acls
+    from tarmac.services.agents import Agents
+    from tarmac.services.autostart import Autostart
+    from tarmac.services.cloudinit import CloudInit
+    from tarmac.services.cloudinit_schema import Schemas
+    from tarmac.services.cluster import Cluster
+    from tarmac.services.console_sessions import ConsoleSessions
+    from tarmac.services.consoles import Consoles
+    from tarmac.services.downloads import Downloads
+    from tarmac.services.groups import Groups
+    from tarmac.services.guests import Guests
+    from tarmac.services.images import Images
+    from tarmac.services.jobs import Jobs
+    from tarmac.services.launcher import Launcher
+    from tarmac.services.login import Login
+    from tarmac.services.node_facts import NodeProbe
+    from tarmac.services.nodes import Nodes
+    from tarmac.services.roles import Roles
+    from tarmac.services.runtime import Runtime
+    from tarmac.services.storage_views import StorageViews
+    from tarmac.services.storages import Storages
+    from tarmac.services.tasks import Tasks
+    from tarmac.services.tickets import Tickets
+    from tarmac.services.tokens import Tokens
+    from tarmac.services.uids import Uids
+    from tarmac.services.uploads import Uploads
+    from tarmac.services.usage import UsageSampler
+    from tarmac.services.users import Users
+    from tarmac.services.vm_config import VmConfigs
+    from tarmac.services.vm_create import VmCreate
+    from tarmac.services.vm_disks import VmDisks
+    from tarmac.services.vm_status import VmStatus
+    from tarmac.services.vms import Vms
+    from tarmac.services.volumes import Volumes
+
+LATER: Any = None
+"""Stands for a service until the composition root has built it; nothing is served before."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -19,36 +60,39 @@ class Services:
     node: str
     version: str
     web: str = ""
-    jobs: Any = None
-    tasks: Any = None
-    vms: Any = None
-    vm_configs: Any = None
-    vm_create: Any = None
-    vm_disks: Any = None
-    vm_status: Any = None
-    guests: Any = None
-    launcher: Any = None
-    autostart: Any = None
-    agents: Any = None
-    cluster: Any = None
-    nodes: Any = None
-    storages: Any = None
-    storage_views: Any = None
-    volumes: Any = None
-    uploads: Any = None
-    downloads: Any = None
-    images: Any = None
-    cloudinit: Any = None
-    consoles: Any = None
-    console_sessions: Any = None
-    certificate: Any = None
-    access: Any = None
-    users: Any = None
-    groups: Any = None
-    roles: Any = None
-    acls: Any = None
-    tokens: Any = None
-    tickets: Any = None
-    login: Any = None
-    runtime: Any = None
-    usage: Any = None
+    certificate: Path | None = None
+    jobs: Jobs = LATER
+    tasks: Tasks = LATER
+    vms: Vms = LATER
+    vm_configs: VmConfigs = LATER
+    vm_create: VmCreate = LATER
+    vm_disks: VmDisks = LATER
+    vm_status: VmStatus = LATER
+    guests: Guests = LATER
+    launcher: Launcher = LATER
+    runtime: Runtime = LATER
+    usage: UsageSampler = LATER
+    autostart: Autostart = LATER
+    agents: Agents = LATER
+    cluster: Cluster = LATER
+    nodes: Nodes = LATER
+    probe: NodeProbe = LATER
+    uids: Uids = LATER
+    storages: Storages = LATER
+    storage_views: StorageViews = LATER
+    volumes: Volumes = LATER
+    uploads: Uploads = LATER
+    downloads: Downloads = LATER
+    images: Images = LATER
+    cloudinit: CloudInit = LATER
+    schemas: Schemas = LATER
+    consoles: Consoles = LATER
+    console_sessions: ConsoleSessions = LATER
+    access: Access = LATER
+    users: Users = LATER
+    groups: Groups = LATER
+    roles: Roles = LATER
+    acls: Acls = LATER
+    tokens: Tokens = LATER
+    tickets: Tickets = LATER
+    login: Login = LATER

@@ -1,0 +1,253 @@
+"""Every service, built and handed what it needs, from the ground up. `daemon.py` starts and stops what this makes.
+
+Nothing that runs is touched here; files are opened and the host is probed. What must be closed again is on `stack`,
+in the order of building, so that it is closed in the reverse order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tarmac.drivers.auth.pam import Pam
+from tarmac.drivers.network.tap import Taps
+from tarmac.drivers.qemu import cgroups
+from tarmac.drivers.storage.build import build_storage
+from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.store.journal import Journal
+from tarmac.drivers.store.sqlite import SqliteStore
+from tarmac.faces.api import tls
+from tarmac.lib.passwords import Hasher
+from tarmac.lib.signing import Signer
+from tarmac.lib.tasks import Supervisor
+from tarmac.services.access import Access
+from tarmac.services.acls import Acls
+from tarmac.services.agents import Agents
+from tarmac.services.autostart import Autostart
+from tarmac.services.cloudinit import CloudInit
+from tarmac.services.cloudinit_schema import Schemas
+from tarmac.services.cluster import Cluster
+from tarmac.services.console_sessions import ConsoleSessions
+from tarmac.services.consoles import Consoles
+from tarmac.services.directory import Directory as UserDirectory
+from tarmac.services.disk_plans import DiskPlans
+from tarmac.services.downloads import Downloads
+from tarmac.services.groups import Groups
+from tarmac.services.guests import Guests
+from tarmac.services.images import Images
+from tarmac.services.instance import Instance
+from tarmac.services.jobs import Jobs
+from tarmac.services.launcher import Launcher
+from tarmac.services.locks import Queues
+from tarmac.services.login import Login
+from tarmac.services.node_facts import NodeProbe
+from tarmac.services.nodes import Nodes
+from tarmac.services.registry import Services
+from tarmac.services.roles import Roles
+from tarmac.services.runtime import Runtime
+from tarmac.services.steps import Registry
+from tarmac.services.storage_views import StorageViews
+from tarmac.services.storages import Storages
+from tarmac.services.task_log import TaskLogs
+from tarmac.services.tasks import Tasks
+from tarmac.services.tickets import Tickets
+from tarmac.services.tokens import Tokens
+from tarmac.services.uids import Uids
+from tarmac.services.uploads import Uploads
+from tarmac.services.usage import UsageSampler
+from tarmac.services.users import Users
+from tarmac.services.vm_config import VmConfigs
+from tarmac.services.vm_create import VmCreate
+from tarmac.services.vm_disks import VmDisks
+from tarmac.services.vm_live import VmLive
+from tarmac.services.vm_status import VmStatus
+from tarmac.services.vms import Vms
+from tarmac.services.volumes import Volumes
+from tarmac.version import VERSION
+
+log = logging.getLogger(__name__)
+CRASH_AT = "TARMAC_CRASH_AT"
+
+
+@dataclass(slots=True, kw_only=True)
+class Ground:
+    """What everything else stands on."""
+
+    node: str
+    instance: Instance
+    supervisor: Supervisor
+    store: SqliteStore
+    registry: Registry
+    jobs: Jobs
+    users: UserDirectory
+    access: Access
+
+    @property
+    def data(self) -> Path:
+        return self.instance.data
+
+    @property
+    def mark(self) -> str:
+        """What makes names on the host unique; empty for the default instance."""
+        return "" if self.instance.default else self.instance.id
+
+
+async def lay_ground(node: str, instance: Instance, stack: contextlib.AsyncExitStack) -> Ground:
+    """The files, the jobs engine, the users. Raises what opening them raises."""
+    data = instance.data
+    store = await SqliteStore.open(data / "tarmac.db")
+    stack.push_async_callback(store.close)
+    journal = await Journal.open(data / "journal.db")
+    stack.push_async_callback(journal.close)
+    logs = TaskLogs(data / "tasks")
+    stack.callback(logs.close)
+    # Ended before the files: no job may find its journal closed.
+    supervisor = await stack.enter_async_context(Supervisor())
+    registry = Registry()
+    jobs = Jobs(
+        node=node,
+        journal=journal,
+        logs=logs,
+        queues=Queues(),
+        registry=registry,
+        supervisor=supervisor,
+        on_phase=crash_point(os.environ.get(CRASH_AT, "")),
+    )
+    stack.callback(jobs.stop)
+    users = UserDirectory(store)
+    await users.load()
+    return Ground(
+        node=node,
+        instance=instance,
+        supervisor=supervisor,
+        store=store,
+        registry=registry,
+        jobs=jobs,
+        users=users,
+        access=Access(users),
+    )
+
+
+async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
+    """All services. Raises HostFailure where the host lacks what every guest needs (QEMU)."""
+    services = Services(node=ground.node, version=VERSION, jobs=ground.jobs, tasks=Tasks(ground.jobs))
+    await _people(ground, services)
+    await _node(ground, services)
+    await _storage(ground, services)
+    _machines(ground, services, stack)
+    _guests(ground, services)
+    return services
+
+
+async def _people(ground: Ground, s: Services) -> None:
+    users, access, hasher = ground.users, ground.access, Hasher()
+    s.access = access
+    s.acls, s.groups, s.roles = Acls(users, access), Groups(users, access), Roles(users)
+    s.users, s.tokens = Users(users, access, hasher), Tokens(users)
+    s.certificate = tls.Pki(ground.data / "pki").certificate
+    s.tickets = Tickets(users, await Signer.open(ground.data / "pki"))
+    s.login = Login(directory=users, access=access, tickets=s.tickets, hasher=hasher, pam=Pam(), data_dir=ground.data)
+
+
+async def _node(ground: Ground, s: Services) -> None:
+    s.probe = NodeProbe(node=ground.node, instance=ground.mark, cache=ground.data / "cache" / "kvm.json")
+    s.nodes = Nodes(node=ground.node, facts=await s.probe.start(), data_dir=ground.data)
+    await s.nodes.refresh()
+    s.guests = Guests(store=ground.store, node=ground.node, mirror=ground.data / "guests")
+    await s.guests.load()
+
+
+async def _storage(ground: Ground, s: Services) -> None:
+    jobs, registry, store = ground.jobs, ground.registry, ground.store
+    instance = ground.instance
+    s.uids = Uids(store=store, instance=instance.id, default_instance=instance.default)
+    jail = Jail(uid=s.uids.jail, gid=s.uids.jail)
+    build = functools.partial(build_storage, jail=jail)
+    s.storages = Storages(node=ground.node, store=store, build=build, data=ground.data / "storage")
+    await s.storages.start()
+    s.storage_views = StorageViews(s.storages)
+    s.volumes = Volumes(storages=s.storages, jail=jail, jobs=jobs, registry=registry, references=s.guests.references)
+    s.uploads = Uploads(storages=s.storages, jail=jail, jobs=jobs, registry=registry)
+    s.downloads = Downloads(storages=s.storages, jail=jail, jobs=jobs, registry=registry)
+    s.images = Images(storages=s.storages, jobs=jobs, registry=registry, cache=ground.data / "cache" / "images")
+    s.schemas = Schemas(ground.data / "cache" / "cloudinit-schemas")
+    s.cloudinit = CloudInit(store=store, storages=s.storages, schemas=s.schemas, registry=registry, guest=s.guests.get)
+
+
+def _machines(ground: Ground, s: Services, stack: contextlib.AsyncExitStack) -> None:
+    """The running side."""
+    s.agents = Agents(s.guests)
+    s.consoles = Consoles(guests=s.guests)
+    s.launcher = Launcher(
+        runtime_root=ground.instance.runtime,
+        instance=ground.instance.id,
+        cgroups=cgroups.detect(),
+        taps=Taps(ground.mark),
+        volumes=s.volumes,
+        probe=s.probe,
+    )
+    s.runtime = Runtime(
+        guests=s.guests,
+        launcher=s.launcher,
+        consoles=s.consoles,
+        agents=s.agents,
+        supervisor=ground.supervisor,
+    )
+    stack.push_async_callback(s.runtime.let_go)
+    s.console_sessions = ConsoleSessions(
+        consoles=s.consoles,
+        tickets=s.tickets,
+        access=ground.access,
+        directory=ground.users,
+        jobs=ground.jobs,
+        registry=ground.registry,
+    )
+    s.usage = UsageSampler(s.guests)
+
+
+def _guests(ground: Ground, s: Services) -> None:
+    """The verbs."""
+    guests, jobs, registry, access = s.guests, ground.jobs, ground.registry, ground.access
+    disks = DiskPlans(storages=s.storages, plans=s.volumes.plans, cloudinit=s.cloudinit)
+    live = VmLive(runtime=s.runtime, launcher=s.launcher)
+    s.vms = Vms(
+        guests=guests,
+        jobs=jobs,
+        runtime=s.runtime,
+        volumes=s.volumes,
+        cloudinit=s.cloudinit,
+        uids=s.uids,
+        acls=s.acls,
+        registry=registry,
+    )
+    s.vm_configs = VmConfigs(guests=guests, jobs=jobs, access=access, disks=disks, live=live, registry=registry)
+    s.vm_create = VmCreate(
+        guests=guests,
+        jobs=jobs,
+        configs=s.vm_configs,
+        disks=disks,
+        uids=s.uids,
+        registry=registry,
+        qemu_version=s.nodes.facts.qemu_version,
+    )
+    s.vm_disks = VmDisks(guests=guests, jobs=jobs, runtime=s.runtime, storages=s.storages, registry=registry)
+    s.vm_status = VmStatus(guests=guests, jobs=jobs, nodes=s.nodes, access=access)
+    s.autostart = Autostart(node=ground.node, guests=guests, jobs=jobs, registry=registry)
+    s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources)
+
+
+def crash_point(text: str) -> Callable[[str, str], None]:
+    """`step:phase` (the fault tests set it): kill this process there, as a power cut would. Empty: nothing."""
+    wanted = tuple(text.split(":", 1))
+
+    def reached(step: str, phase: str) -> None:
+        if (step, phase) == wanted:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return reached
