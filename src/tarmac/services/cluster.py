@@ -9,6 +9,7 @@ from tarmac.model.lifecycle import State
 from tarmac.model.units import parse_size
 from tarmac.model.vm import VmConfig
 from tarmac.services.access import Access, Identity
+from tarmac.services.encoded_rows import EncodedRows
 from tarmac.services.guests import Guest, Guests
 from tarmac.services.nodes import Nodes
 
@@ -25,14 +26,16 @@ class Cluster:
         self._nodes = nodes
         self._access = access
         self._storages = storages
-        self._fixed: dict[int, tuple[int, dict[str, Any]]] = {}
+        self._rows = EncodedRows("resources", self.guest_row, at_rest=lambda guest: guest.state is State.STOPPED)
 
-    def resources(self, identity: Identity, kind: str | None = None) -> list[dict[str, Any]]:
-        """All rows that the caller may see, optionally of one type (`vm`, `node`, `storage`, `sdn`)."""
+    async def resources(self, identity: Identity, kind: str | None = None) -> bytes:
+        """All rows that the caller may see, as a JSON list, optionally of one type (`vm`, `node`, `storage`,
+        `sdn`)."""
         rows: list[dict[str, Any]] = []
+        guests: list[Guest] = []
         if kind in (None, "vm"):
             allowed = self._access.filter(identity, "/vms/{}", _SEEN_BY)
-            rows += [self.guest_row(guest) for guest in self._guests if allowed(guest.vmid)]
+            guests = [guest for guest in self._guests if allowed(guest.vmid)]
         if kind in (None, "node"):
             rows.append(self._nodes.summary())
         if kind in (None, "storage"):
@@ -47,17 +50,11 @@ class Cluster:
                 for row in self._storages()
                 if may(row["storage"])
             ]
-        return rows
+        return await self._rows.encode(guests, rows)
 
     def guest_row(self, guest: Guest) -> dict[str, Any]:
-        """One guest as a resource: what its configuration fixes (kept until it changes) and what is observed now."""
-        kept = self._fixed.get(guest.vmid)
-        if kept is None or kept[0] != guest.revision:
-            kept = self._fixed[guest.vmid] = (guest.revision, _fixed(guest, self._nodes.node))
-        return {**kept[1], **observed(guest)}
-
-    def forget(self, vmid: int) -> None:
-        self._fixed.pop(vmid, None)
+        """One guest as a resource: what its configuration fixes and what is observed now."""
+        return {**_fixed(guest, self._nodes.node), **observed(guest)}
 
     def status(self) -> list[dict[str, Any]]:
         """A standalone node is one entry; numbers, not booleans, because clients assert them."""

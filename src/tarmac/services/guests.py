@@ -37,7 +37,8 @@ PREFIX, HISTORY = "guests/", "history/guests/"
 
 @dataclasses.dataclass(slots=True)
 class Guest:
-    """One guest. `text` is its whole configuration file; `file`, `config` and `digest` are read from it once."""
+    """One guest. `text` is its whole configuration file; `file`, `config` and `digest` are read from it once.
+    `rows` are those of lists as `services.encoded_rows` keeps them until the text changes."""
 
     vmid: int
     text: str
@@ -49,6 +50,7 @@ class Guest:
     last_exit: str = ""
     usage: dict[str, float] = dataclasses.field(default_factory=dict)
     note: str = ""
+    rows: dict[str, bytes] = dataclasses.field(default_factory=dict)
     _file: GuestFile | None = None
     _config: VmConfig | None = None
     _digest: str | None = None
@@ -83,6 +85,16 @@ class Guest:
     def replace_text(self, text: str, revision: int) -> None:
         self.text, self.revision = text, revision
         self._file = self._config = self._digest = None
+        self.rows.clear()
+
+    @property
+    def parsed(self) -> bool:
+        """Whether the configuration has been read, and is kept so."""
+        return self._file is not None
+
+    def forget_parsed(self) -> None:
+        """Give the read configuration's memory back; it is read again when somebody asks."""
+        self._file = self._config = None
 
 
 class Guests:

@@ -7,6 +7,7 @@ from typing import Any
 from tarmac.model.lifecycle import State, allowed
 from tarmac.services.access import Access, Identity
 from tarmac.services.cluster import boot_disk_bytes, memory_bytes, observed
+from tarmac.services.encoded_rows import EncodedRows
 from tarmac.services.guests import Guest, Guests
 from tarmac.services.jobs import Jobs
 from tarmac.services.nodes import Nodes
@@ -22,11 +23,15 @@ class VmStatus:
         self._jobs = jobs
         self._nodes = nodes
         self._access = access
+        self._rows = EncodedRows("listing", self.row, at_rest=self._at_rest)
 
-    def listing(self, identity: Identity) -> list[dict[str, Any]]:
-        """`GET /nodes/{node}/qemu`: the guests that the caller may see."""
+    async def listing(self, identity: Identity) -> bytes:
+        """`GET /nodes/{node}/qemu`: the guests that the caller may see, as a JSON list."""
         allowed_here = self._access.filter(identity, "/vms/{}", ("VM.Audit",))
-        return [self.row(guest) for guest in self._guests if allowed_here(guest.vmid)]
+        return await self._rows.encode([guest for guest in self._guests if allowed_here(guest.vmid)])
+
+    def _at_rest(self, guest: Guest) -> bool:
+        return guest.state is State.STOPPED and self._jobs.lock_of(f"guest/{guest.vmid}") is None
 
     def row(self, guest: Guest) -> dict[str, Any]:
         """One guest in short. `template` is there only for templates: a client takes any value for yes."""

@@ -34,14 +34,10 @@ _PLAIN = frozenset({str, int, float, type(None)})
 encode = msgspec.json.Encoder().encode
 
 
-def encoded(value: Any) -> Encoded:
-    """For long lists of which the service promises plain texts and numbers: encoded at once, ten times as fast as
-    looking at each value."""
-    return Encoded(encode(value))
-
-
 def envelope(result: Any, extra: Mapping[str, Any] | None = None) -> bytes:
     """A handler's result as `{"data": ...}` with `total` beside it where it has one, and `extra` fields."""
+    if isinstance(result, Encoded) and not extra:
+        return b'{"data":%b}' % result.json  # megabytes: copied once
     body: dict[str, Any] = {}
     if isinstance(result, Paged):
         body["data"], body["total"] = plain(result.items), result.total

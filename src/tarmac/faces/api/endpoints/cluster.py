@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, TEXT, Allow, Call, NoParams, get
-from tarmac.faces.api.replies import encoded
+from tarmac.faces.api.declare import LIST, TEXT, Allow, Call, Encoded, NoParams, get
 from tarmac.model.settings import setting
 
 RECENT_TASKS = 25
@@ -33,7 +32,7 @@ class NextId:
     help="Everything in the cluster that the caller may see: guests, nodes, storages.",
 )
 async def resources(call: Call, p: Resources) -> Any:
-    return encoded(call.services.cluster.resources(call.identity, p.type))
+    return Encoded(await call.services.cluster.resources(call.identity, p.type))
 
 
 @get("/cluster/status", allow=Allow("/", "Sys.Audit"), returns=LIST, help="The cluster's members.")

@@ -6,9 +6,8 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, NULL, OBJECT, UPID, Allow, Call, Started, delete, get, post, put
+from tarmac.faces.api.declare import LIST, NULL, OBJECT, UPID, Allow, Call, Encoded, Started, delete, get, post, put
 from tarmac.faces.api.endpoints.common import DISK_KEYS, Guest, Locked, Node, digest_setting, settle
-from tarmac.faces.api.replies import encoded
 from tarmac.model.errors import Denied
 from tarmac.model.job import Plan
 from tarmac.model.settings import setting
@@ -121,7 +120,7 @@ async def _may_create(call: Call, p: Any) -> None:
     help="The guests of a node that the caller may see.",
 )
 async def guests(call: Call, p: Listing) -> Any:
-    return encoded(call.services.vm_status.listing(call.identity))
+    return Encoded(await call.services.vm_status.listing(call.identity))
 
 
 @post(
