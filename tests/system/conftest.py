@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,3 +22,11 @@ def daemon() -> Iterator[TestDaemon]:
 def tiny(daemon: TestDaemon, tiny_image: Path) -> str:
     """The tiny image as a volume of the module's daemon."""
     return daemon.add_image(tiny_image)
+
+
+@pytest.fixture(scope="session")
+def small_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image of 1 MiB with nothing bootable on it, for tests that never run the guest's processor."""
+    path = tmp_path_factory.mktemp("small") / "small.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), "1M"], check=True)
+    return path

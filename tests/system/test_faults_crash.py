@@ -1,0 +1,187 @@
+"""kill -9 of the daemon at every journaled point of every kind of work: the next daemon finishes it or undoes it.
+
+The steps are read from the plan, so a step that is added later is tested without anybody thinking of it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.daemon import ApiError, TestDaemon, test_daemon
+from support.faults import CPU_STOPPED, ask_and_die, assert_whole, task_rows, wait_idle
+
+PHASES = ("before-intent", "before-effect", "after-effect", "after-result")
+SMALL = "local:0.001"
+_numbers = itertools.count(100)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One kind of work. `ready` makes the guest it is done to; `ask` asks for it; `done` says whether it is done."""
+
+    kind: str
+    ready: Callable[[TestDaemon, int], None]
+    method: str
+    path: str
+    params: dict[str, Any]
+    done: Callable[[TestDaemon, int], bool]
+
+    def ask(self, daemon: TestDaemon, vmid: int, **more: Any) -> Any:
+        return daemon.call(self.method, self.path.format(qemu=daemon.qemu, vmid=vmid), **self._own(vmid), **more)
+
+    def _own(self, vmid: int) -> dict[str, Any]:
+        return {"vmid": vmid, **self.params} if self.kind == "qmcreate" else self.params
+
+
+def nothing(daemon: TestDaemon, vmid: int) -> None:
+    pass
+
+
+def stopped(daemon: TestDaemon, vmid: int) -> None:
+    daemon.task("POST", daemon.qemu, vmid=vmid, scsi0=SMALL, scsi1=SMALL, **CPU_STOPPED)
+
+
+def running(daemon: TestDaemon, vmid: int) -> None:
+    stopped(daemon, vmid)
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/status/start")
+
+
+def with_pending(daemon: TestDaemon, vmid: int) -> None:
+    """Stopped, with a change that waits for the start, and a cloud-init medium to bring up to date."""
+    daemon.task("POST", daemon.qemu, vmid=vmid, scsi0=SMALL, ide2="local:cloudinit", **CPU_STOPPED)
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/status/start")
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/config", cores=2)
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/status/stop")
+
+
+def with_unused(daemon: TestDaemon, vmid: int) -> None:
+    stopped(daemon, vmid)
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/config", delete="scsi1")
+
+
+def exists(daemon: TestDaemon, vmid: int) -> bool:
+    try:
+        return bool(daemon.get(f"{daemon.qemu}/{vmid}/config"))
+    except ApiError:
+        return False
+
+
+def runs(daemon: TestDaemon, vmid: int) -> bool:
+    return bool(daemon.status(vmid)["status"] == "running")
+
+
+def config_has(key: str, text: str) -> Callable[[TestDaemon, int], bool]:
+    return lambda daemon, vmid: text in str(daemon.get(f"{daemon.qemu}/{vmid}/config").get(key, ""))
+
+
+IMPORT = "local:0,import-from=local:import/small.qcow2"
+CREATE = {"scsi0": SMALL, "scsi1": IMPORT, "ide2": "local:cloudinit", **CPU_STOPPED}
+GUEST = "{qemu}/{vmid}"
+WORKS = {
+    "create": Work("qmcreate", nothing, "POST", "{qemu}", CREATE, exists),
+    "create-and-start": Work("qmcreate", nothing, "POST", "{qemu}", {**CPU_STOPPED, "start": 1}, exists),
+    "start": Work("qmstart", with_pending, "POST", GUEST + "/status/start", {}, runs),
+    "stop": Work("qmstop", running, "POST", GUEST + "/status/stop", {}, lambda d, v: not runs(d, v)),
+    "resize": Work("resize", stopped, "PUT", GUEST + "/resize", {"disk": "scsi0", "size": "4M"}, config_has("scsi0", "size=4M")),
+    "resize-running": Work("resize", running, "PUT", GUEST + "/resize", {"disk": "scsi0", "size": "4M"}, config_has("scsi0", "size=4M")),
+    "delete": Work("qmdestroy", stopped, "DELETE", GUEST, {}, lambda d, v: not exists(d, v)),
+    "config": Work("qmconfig", stopped, "POST", GUEST + "/config", {"scsi2": SMALL, "name": "new"}, config_has("name", "new")),
+    "config-running": Work("qmconfig", running, "POST", GUEST + "/config", {"scsi2": SMALL, "name": "new"}, config_has("name", "new")),
+    "config-free": Work("qmconfig", with_unused, "POST", GUEST + "/config", {"delete": "unused0", "name": "new"}, config_has("name", "new")),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def directory(small_image: Path) -> Iterator[TestDaemon]:
+    """One data directory for all cases; its daemon is ended between them."""
+    with test_daemon() as daemon:
+        daemon.add_image(small_image, "small.qcow2")
+        yield daemon
+
+
+@pytest.fixture
+def site(directory: TestDaemon) -> Iterator[TestDaemon]:
+    """The directory with a running daemon."""
+    directory.restart()
+    yield directory
+    directory.end()
+
+
+def _crash(daemon: TestDaemon, work: Work, vmid: int, point: str) -> None:
+    """In the daemon's place comes one that dies at `point` of this work, and dies."""
+    daemon.restart(crash_at=point)
+    ask_and_die(daemon, lambda: work.ask(daemon, vmid))
+
+
+def _plan(daemon: TestDaemon, work: Work) -> list[str]:
+    """The steps' names, asked of a guest that is removed again."""
+    vmid = next(_numbers)
+    work.ready(daemon, vmid)
+    steps = list(dict.fromkeys(step["step"] for step in work.ask(daemon, vmid, dryrun=1)["steps"]))
+    _remove(daemon, vmid)
+    return steps
+
+
+def _remove(daemon: TestDaemon, vmid: int) -> None:
+    """The next work on the guest goes on at once; nothing of it is left afterwards."""
+    if exists(daemon, vmid):
+        if runs(daemon, vmid):
+            daemon.task("POST", f"{daemon.qemu}/{vmid}/status/stop")
+        daemon.task("DELETE", f"{daemon.qemu}/{vmid}")
+
+
+def _check_outcome(daemon: TestDaemon, work: Work, vmid: int, where: str) -> None:
+    """The task ended, and what it says is what is the case."""
+    wait_idle(daemon)
+    assert_whole(daemon)
+    tasks = task_rows(daemon, work.kind, str(vmid))
+    done = work.done(daemon, vmid)
+    if not tasks:  # killed before the task was durable, so before it was answered
+        assert not done, where
+        return
+    assert (tasks[0]["status"] == "OK") == done, f"{where}: the task says {tasks[0]['status']}, done: {done}"
+    if not done:
+        assert tasks[0]["status"] == "interrupted by a restart of the daemon", where
+
+
+@pytest.mark.parametrize("name", WORKS)
+def test_a_crash_anywhere_leaves_all_or_nothing(site: TestDaemon, name: str) -> None:
+    work = WORKS[name]
+    for step, phase in itertools.product(_plan(site, work), PHASES):
+        vmid, point = next(_numbers), f"{step}:{phase}"
+        work.ready(site, vmid)
+        _crash(site, work, vmid, point)
+        site.start()
+        _check_outcome(site, work, vmid, f"{name} killed at {point}")
+        if work.kind == "qmcreate" and not exists(site, vmid):
+            site.task("POST", site.qemu, vmid=vmid, **work.params)
+        _remove(site, vmid)
+        assert_whole(site)
+
+
+UNDOING = [
+    ("create", "guest-write:before-intent", ["volume-import", "volume-allocate", "guest-reserve"]),
+    ("config", "config-put:before-intent", ["volume-allocate"]),
+    ("config-running", "config-put:before-intent", ["guest-live", "volume-allocate"]),
+]
+
+
+@pytest.mark.parametrize(("name", "first", "undone"), UNDOING)
+def test_a_crash_while_undoing_is_survived(site: TestDaemon, name: str, first: str, undone: list[str]) -> None:
+    work, vmid = WORKS[name], next(_numbers)
+    work.ready(site, vmid)
+    _crash(site, work, vmid, first)
+    for step in undone:
+        site.start(crash_at=f"{step}:before-undo", wait=False)
+        assert site.wait_dead(30) == -9, site.tail()
+    site.start()
+    _check_outcome(site, work, vmid, f"{name} killed while undoing")
+    assert not work.done(site, vmid)
+    _remove(site, vmid)
+    assert_whole(site)
