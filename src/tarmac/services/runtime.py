@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import signal
 import time
@@ -35,6 +36,8 @@ QMP_SECONDS = 5.0
 AGENT_SECONDS = 3.0
 ADOPT_SECONDS = 3.0
 RECONNECT_SECONDS = 5.0
+ASK_SECONDS = 5.0
+TRIM_ROUNDS = 12
 _STATES = {
     "running": State.RUNNING,
     "paused": State.PAUSED,
@@ -173,40 +176,49 @@ class Runtime:
             follower = group.create_task(self._follow(guest, process))
             connector = group.create_task(self._keep_connected(guest, process))
             await process.exited.wait()
-            follower.cancel()
-            connector.cancel()
-        await self._ended(guest, process)
+            connector.cancel()  # the follower hears the last events and ends with them
+        await self._ended(guest, process, orderly=follower.result())
 
-    async def _follow(self, guest: Guest, process: GuestProcess) -> None:
-        with process.events(*_BY_EVENT) as events:
+    async def _follow(self, guest: Guest, process: GuestProcess) -> bool:
+        """Whether QEMU said that it would end, once it has."""
+        orderly = False
+        with process.events(*_BY_EVENT, "SHUTDOWN") as events:
             async for event in events:
+                if event.name == "SHUTDOWN":
+                    orderly = True
+                    continue
                 if event.name == "GUEST_PANICKED":
                     guest.note = "the guest's kernel panicked"
                 await self.observe(guest)
+        return orderly
 
     async def _keep_connected(self, guest: Guest, process: GuestProcess) -> None:
-        """A QEMU that fell silent is asked again now and then; its log is kept short on the same rounds."""
-        while True:
+        """QEMU is asked now and then, because one that hangs says so to nobody; the connection is made anew when it
+        is lost; the log is kept short on the same rounds."""
+        for round_ in itertools.count(1):
             qmp = process.qmp
             if qmp is not None and qmp.connected:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(60):
+                    async with asyncio.timeout(ASK_SECONDS):
                         await qmp.closed.wait()
-                await asyncio.to_thread(process.trim_log)
-                continue
-            with contextlib.suppress(TarmacError):
-                await process.reconnect(patience=QMP_SECONDS)
+                    continue
+            else:
+                with contextlib.suppress(TarmacError):
+                    await process.reconnect(patience=QMP_SECONDS)
             await self.observe(guest)
-            await asyncio.sleep(RECONNECT_SECONDS if process.qmp is None else 0)
+            if round_ % TRIM_ROUNDS == 0:
+                await asyncio.to_thread(process.trim_log)
+            if process.qmp is None:
+                await asyncio.sleep(RECONNECT_SECONDS)
 
-    async def _ended(self, guest: Guest, process: GuestProcess) -> None:
+    async def _ended(self, guest: Guest, process: GuestProcess, *, orderly: bool) -> None:
         async with self._locks[guest.vmid]:
             if guest.process is not process:
                 return
-            code = process.exit_code
-            guest.last_exit = "" if code in (0, None) else (await asyncio.to_thread(process.last_words))[-500:]
-            if code not in (0, None):
-                log.warning("guest ended by itself", extra={"vmid": guest.vmid, "code": code, "said": guest.last_exit})
+            words = (await asyncio.to_thread(process.last_words))[-500:]
+            guest.last_exit = how_it_ended(process.exit_code, words, orderly=orderly)
+            if guest.last_exit:
+                log.warning("guest ended by itself", extra={"vmid": guest.vmid, "how": guest.last_exit})
             await self._drop_connections(guest)
             await process.close()
             await self._launcher.clean(guest.vmid)
@@ -313,3 +325,17 @@ async def _ends(process: GuestProcess, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def how_it_ended(code: int | None, words: str, *, orderly: bool) -> str:
+    """In words, "" for an end that was asked for. `code` as of `GuestProcess.exit_code`: None for a process that an
+    earlier daemon started; then only its farewell (`orderly`) tells a shutdown from a kill."""
+    if code == 0 or (code is None and orderly):
+        return ""
+    if code is None:
+        how = "QEMU ended without a word: it was killed, or it crashed"
+    elif code < 0:
+        how = f"QEMU was killed by signal {-code} ({signal.strsignal(-code)})"
+    else:
+        how = f"QEMU ended with code {code}"
+    return f"{how}: {words.strip()}" if words.strip() else how
