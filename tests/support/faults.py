@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import socket
 import sqlite3
 import subprocess
@@ -15,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from support.daemon import ApiError, TestDaemon
+from tarmac.drivers.qemu.record import start_time_of
 from tarmac.lib import places
 
-MIB_IN_GIB = 1 / 1024
+PHASES = ("before-intent", "before-effect", "after-effect", "after-result")
 CPU_STOPPED = {"memory": 64, "freeze": 1, "vga": "none"}
 """A guest that costs next to nothing: QEMU runs, its processor does not."""
 
@@ -50,8 +50,17 @@ def ask_and_die(daemon: TestDaemon, ask: Callable[[], object]) -> None:
     assert code == -9, f"the daemon ended with {code}, not at the crash point:\n{daemon.tail()}"
 
 
-def upload(daemon: TestDaemon, name: str, body: bytes, *, storage: str = "local", send: int | None = None) -> Any:
-    """POST an ISO image; with `send`, only so many bytes of the request go out before the connection breaks."""
+def upload(
+    daemon: TestDaemon,
+    name: str,
+    body: bytes,
+    *,
+    storage: str = "local",
+    send: int | None = None,
+    then: Callable[[], object] = lambda: None,
+) -> Any:
+    """POST an ISO image; with `send`, only so many bytes of the request go out, then `then` is called and the
+    connection breaks."""
     sock = places.api_socket(daemon.data)
     assert sock is not None
     head = (
@@ -70,6 +79,9 @@ def upload(daemon: TestDaemon, name: str, body: bytes, *, storage: str = "local"
         with contextlib.suppress(BrokenPipeError):  # refused before all of it was sent: the answer is there
             client.sendall(request[:send])
         if send is not None:
+            parts = daemon.data / "storage"
+            eventually(lambda: any(parts.rglob(".*.part")), "the daemon writes what comes in")
+            then()
             return None
         reply = http.client.HTTPResponse(client)
         reply.begin()
@@ -141,8 +153,5 @@ def _temporaries(data: Path) -> list[str]:
 
 
 def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    """Whether a process runs; one that only waits to be reaped does not."""
+    return start_time_of(pid) is not None

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from support.daemon import ApiError, TestDaemon, test_daemon
-from support.faults import CPU_STOPPED, ask_and_die, assert_whole, task_rows, wait_idle
+from support.faults import CPU_STOPPED, PHASES, ask_and_die, assert_whole, task_rows, wait_idle
 
-PHASES = ("before-intent", "before-effect", "after-effect", "after-result")
 SMALL = "local:0.001"
 _numbers = itertools.count(100)
 
