@@ -73,7 +73,7 @@ class TestDaemon:
             *wrapper, python, "-m", "tarmac", "serve", "--data-dir", str(self.data),
             "--listen", f"127.0.0.1:{self.port}", "--node", self.node,
         ]  # fmt: skip
-        environment = {**os.environ, **(env or {})}
+        environment = {**os.environ, "TARMAC_OFFLINE": "1", **(env or {})}
         if crash_at:
             environment["TARMAC_CRASH_AT"] = crash_at
         with self.log.open("ab") as log:
@@ -128,12 +128,12 @@ class TestDaemon:
 
     # -- API ----------------------------------------------------------------------------------------------------
 
-    def call(self, method: str, path: str, *, _timeout: float = 120, **params: Any) -> Any:
+    def call(self, method: str, path: str, /, *, _timeout: float = 120, **params: Any) -> Any:
         """One call over the unix socket; returns `data`. Parameter names may use `_` for `-` at will with a dict:
         `call("POST", path, **{"import-from": ...})`."""
         return self.reply(method, path, _timeout=_timeout, **params).get("data")
 
-    def reply(self, method: str, path: str, *, _timeout: float = 120, **params: Any) -> dict[str, Any]:
+    def reply(self, method: str, path: str, /, *, _timeout: float = 120, **params: Any) -> dict[str, Any]:
         """The whole reply, which may have more than `data`."""
         sock = places.api_socket(self.data)
         if sock is None:
@@ -156,19 +156,19 @@ class TestDaemon:
         finally:
             connection.close()
 
-    def get(self, path: str, **params: Any) -> Any:
+    def get(self, path: str, /, **params: Any) -> Any:
         return self.call("GET", path, **params)
 
-    def post(self, path: str, **params: Any) -> Any:
+    def post(self, path: str, /, **params: Any) -> Any:
         return self.call("POST", path, **params)
 
-    def put(self, path: str, **params: Any) -> Any:
+    def put(self, path: str, /, **params: Any) -> Any:
         return self.call("PUT", path, **params)
 
-    def delete(self, path: str, **params: Any) -> Any:
+    def delete(self, path: str, /, **params: Any) -> Any:
         return self.call("DELETE", path, **params)
 
-    def task(self, method: str, path: str, **params: Any) -> dict[str, Any]:
+    def task(self, method: str, path: str, /, **params: Any) -> dict[str, Any]:
         """A call that starts a task, waited for; returns the task's status. Fails the test unless it ends with OK."""
         upid = self.call(method, path, **params)
         status = self.wait_task(upid)
