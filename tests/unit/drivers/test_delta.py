@@ -48,3 +48,12 @@ def test_a_link_is_set_and_nothing_else() -> None:
 def test_what_only_a_cold_boot_can_change_waits() -> None:
     for old, new in (("cores: 1\n", "cores: 2\n"), ("", "sata0: local:100/vm-100-disk-2.raw,size=1G\n")):
         assert not between(old, new).live
+
+
+def test_another_disk_in_the_same_place_takes_the_device_along() -> None:
+    """The device reads the same, but it holds the node that must go."""
+    disk = "scsi1: local:100/vm-100-disk-{}.qcow2,size=1G\n"
+    swapped = between(disk.format(1), disk.format(2))
+    assert swapped.live
+    assert swapped.devices(swapped.removed) == swapped.devices(swapped.added) == ["scsi1"]
+    assert swapped.removed[0][0] == swapped.added[-1][0] == "-device"

@@ -8,7 +8,7 @@ PCI tree) means that the change has to wait.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +54,9 @@ def delta(old: Launch, new: Launch) -> Delta:
         previous = by_id.get((option, identity(option, text)))
         if previous is not None and _changes_in_place(found, option, previous[1], text):
             del gone[previous], come[option, text]
+    exchanged = _exchanged(found, gone, after)
+    gone = {part: None for part in before if part in gone or part in exchanged}
+    come = {part: None for part in after if part in come or part in exchanged}
     for option, text in [*gone, *come]:
         if option == "-device" and text.split(",", 1)[0] not in _PLUGGABLE:
             found.waits.append(text.split(",", 1)[0])
@@ -87,9 +90,37 @@ def _changes_in_place(found: Delta, option: str, old: str, new: str) -> bool:
         found.limits[identity(option, new)] = json.loads(new)["limits"]
         return True
     if option == "-device" and new.split(",", 1)[0] in _CDROMS and _without_drive(old) == _without_drive(new):
-        found.media[identity(option, new)] = next((w[6:] for w in new.split(",") if w.startswith("drive=")), "")
+        found.media[identity(option, new)] = _option(new, "drive")
         return True
     return False
+
+
+def _exchanged(found: Delta, gone: Collection[tuple[str, str]], after: list[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The parts that read the same as before but stand on something that goes: another disk in the same place."""
+    leaving = {identity(o, t) for o, t in gone} - {""}
+    parts: set[tuple[str, str]] = set()
+    for option, text in after:
+        if (option, text) in gone or option not in _PAIRS or not leaving & _uses(text):
+            continue
+        if option == "-device" and text.split(",", 1)[0] in _CDROMS:
+            found.media.setdefault(identity(option, text), _option(text, "drive"))
+            continue
+        if identity(option, text) not in leaving:
+            leaving.add(identity(option, text))
+            parts.add((option, text))
+    return parts
+
+
+def _uses(text: str) -> set[str]:
+    """The ids of the nodes, groups and back ends that a part is put on."""
+    if text.startswith("{"):
+        record = json.loads(text)
+        return {value for key in ("file", "backing", "throttle-group") if isinstance(value := record.get(key), str)}
+    return {_option(text, "drive"), _option(text, "netdev")} - {""}
+
+
+def _option(text: str, name: str) -> str:
+    return next((word.partition("=")[2] for word in text.split(",") if word.startswith(f"{name}=")), "")
 
 
 def _without_drive(text: str) -> list[str]:
