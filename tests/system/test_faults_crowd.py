@@ -61,7 +61,7 @@ def test_one_number_is_given_once(house: TestDaemon) -> None:
         try:
             upid = house.post(house.qemu, vmid=300, scsi0="local:0.001", **CPU_STOPPED)
         except ApiError as refused:
-            return refused.errors["vmid"]
+            return str(refused.errors["vmid"])
         return str(house.wait_task(upid)["exitstatus"])
 
     outcomes = _at_once(create, list(range(10)))
@@ -111,7 +111,7 @@ def test_a_crowd_on_one_guest_ends_in_a_consistent_state(house: TestDaemon, roun
         try:
             upid = calls[index]()
         except ApiError as refused:
-            return refused.reason
+            return str(refused.reason)
         return str(house.wait_task(upid)["exitstatus"])
 
     outcomes = _at_once(ask, [i % len(calls) for i in range(2 * len(calls))])
