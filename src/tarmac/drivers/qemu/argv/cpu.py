@@ -49,6 +49,10 @@ def cpu_text(draft: Draft) -> str:
     if VENDORS[model] != "default":
         flags["vendor"] = f"={VENDORS[model]}"
     if not draft.kvm:
+        if flags.get("aes") == "+":
+            # Linux's aesni_intel takes it for granted. KVM lets the instruction through, emulation refuses what CPUID
+            # does not name, and the guest's kernel oopses.
+            flags.setdefault("pclmulqdq", "+")
         _leave_out(draft, asked, flags)
     return model + _level(draft) + "".join(_print_flag(name, flags[name]) for name in sorted(flags)) + _bits(draft)
 
