@@ -37,18 +37,21 @@ from tarmac.services.usage import SECONDS as USAGE_SECONDS
 log = logging.getLogger(__name__)
 STORAGE_SECONDS = 10.0
 THREADS = 32
+OFFLINE = "TARMAC_OFFLINE"  # set: the daemon fetches nothing of its own accord
 CERTIFICATE_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What `tarmac serve` was told. `node` is the host's short name unless given."""
+    """What `tarmac serve` was told. `node` is the host's short name unless given; the first line of `password_file`
+    becomes the password of root@pam."""
 
     data_dir: Path
     host: str = ""
     port: int = 8006
     node: str = ""
     log_level: str = "INFO"
+    password_file: Path | None = None
 
     @property
     def node_name(self) -> str:
@@ -86,6 +89,8 @@ async def daemon(options: Options) -> AsyncIterator[Services]:
         ground = await lay_ground(options.node_name, instance, stack)
         house = House(instance, await compose(ground, stack), ground.supervisor)
         await house.begin()
+        if options.password_file is not None:
+            await house.services.login.use_password_file(options.password_file)
         gc.collect()
         gc.freeze()
         await house.listen(options, stack)
@@ -114,6 +119,8 @@ class House:
         )
         for work, seconds, name in watchers:
             self._supervisor.repeat(work, every=seconds, name=name)
+        if not os.environ.get(OFFLINE):
+            self._supervisor.start(services.cloudinit.fetch_schemas(), name="cloud-init schemas")
         if await asyncio.to_thread(_host_was_restarted, self.instance.data):
             await services.autostart.start_all(Identity(ROOT))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from tarmac.drivers.storage.volume_names import Content, cloudinit_name, image_n
 from tarmac.drivers.store.base import Store
 from tarmac.lib.files import read_bounded
 from tarmac.lib.process import run
-from tarmac.model.errors import HostFailure, InvalidInput, NotBuilt, NotFound
+from tarmac.model.errors import HostFailure, InvalidInput, NotBuilt, NotFound, TarmacError
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import PlannedStep
 from tarmac.model.units import MIB
@@ -30,6 +31,8 @@ from tarmac.services.cloudinit_schema import DOCUMENT_MAX, Checked, Schemas
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.storages import Storages
 from tarmac.services.volumes import NewVolume
+
+log = logging.getLogger(__name__)
 
 PREFIX = "cloudinit/"
 KINDS = ("user", "network", "meta", "vendor")
@@ -66,6 +69,13 @@ class CloudInit:
         self._guest = guest
         self._resolv_conf = resolv_conf
         registry.step("cloudinit-write", self._do_write)
+
+    async def fetch_schemas(self) -> None:
+        """Have cloud-init's schemas at hand, once; where they cannot be had, documents are checked without them."""
+        try:
+            await self._schemas.fetch()
+        except TarmacError as problem:
+            log.info("no cloud-init schemas: %s", problem.message, extra={"evidence": problem.evidence[-300:]})
 
     # -- documents ----------------------------------------------------------------------------------------------
 

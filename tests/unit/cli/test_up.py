@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -78,6 +79,7 @@ class Host:
 @pytest.fixture
 def host(daemon, monkeypatch):
     monkeypatch.setenv("HOME", str(daemon.data_dir / "home"))
+    monkeypatch.setattr(up, "_LOGIN_SECONDS", 0.0)
     return Host(daemon)
 
 
@@ -93,6 +95,8 @@ def test_from_nothing_to_a_guest(host, tarmac):
     assert host.config["name"] == "first"
     assert host.config["scsi0"].startswith("local:0,import-from=local:import/debian-12.qcow2")
     assert host.config["ciuser"] == "debian"
+    assert host.config["ciupgrade"] == "0", "package lists would keep it busy"
+    assert "no ssh server answers in it" in ran.err
     port = int(host.config["net0"].split(":")[2])
     key = host.daemon.data_dir / "keys/id_ed25519"
     assert key.stat().st_mode & 0o777 == 0o600
@@ -138,6 +142,21 @@ def test_a_guest_that_stays_silent_is_told(host, tarmac, monkeypatch):
     ran = tarmac("up")
     assert ran.code == 6
     assert "tarmac vm console 100" in ran.err
+
+
+@pytest.mark.parametrize(("words", "speaks"), [(b"SSH-2.0-x\r\n", True), (b"", False), (b"HTTP", False)])
+def test_only_a_server_that_speaks_counts_as_ssh(words, speaks):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(words)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert up._speaks_ssh(*server.getsockname()) is speaks
+        thread.join()
 
 
 def test_for_programs(host, tarmac):

@@ -16,6 +16,8 @@ NOUNS: dict[str, str] = {
     "task": "long work: follow it, end it",
     "user": "users",
     "token": "API tokens",
+    "group": "groups of users",
+    "role": "what users may do, by name",
 }
 
 

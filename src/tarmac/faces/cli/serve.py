@@ -23,6 +23,7 @@ _LISTEN = re.compile(r"(?:(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:\[\]]*):)?(?P<port>\d
 def serve_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument("--listen", metavar="HOST:PORT", help="where the API answers (default: all addresses, 8006)")
     parser.add_argument("--node", metavar="NAME", help="this node's name (default: the host's)")
+    parser.add_argument("--password-file", metavar="FILE", help="its first line becomes the password of root@pam")
     parser.add_argument("--log-level", choices=("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO", type=str.upper)
 
 
@@ -31,7 +32,14 @@ def serve(session: Session) -> int:
     o = session.options
     host, port = listen_address(o.listen)
     daemon = import_module("tarmac.daemon")
-    options = daemon.Options(data_dir=data_dir(session), host=host, port=port, node=o.node or "", log_level=o.log_level)
+    options = daemon.Options(
+        data_dir=data_dir(session),
+        host=host,
+        port=port,
+        node=o.node or "",
+        log_level=o.log_level,
+        password_file=Path(o.password_file) if o.password_file else None,
+    )
     return int(daemon.main(options))
 
 
@@ -54,6 +62,8 @@ def daemon_command(session: Session) -> list[str]:
     for flag in ("listen", "node"):
         if value := getattr(o, flag, None):
             words += [f"--{flag}", str(value)]
+    if value := getattr(o, "password_file", None):
+        words += ["--password-file", str(Path(value).absolute())]
     return words
 
 

@@ -25,6 +25,7 @@ _END_SECONDS = 15.0
 def install_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument("--listen", metavar="HOST:PORT", help="where the API answers")
     parser.add_argument("--node", metavar="NAME", help="this node's name")
+    parser.add_argument("--password-file", metavar="FILE", help="its first line becomes the password of root@pam")
     parser.add_argument("--print", action="store_true", dest="show", help="print the units, and do nothing")
     parser.add_argument("--unit-dir", metavar="DIR", help="only write the units there, and start nothing")
     parser.add_argument("--no-start", action="store_true", help="enable the units, and do not start them now")

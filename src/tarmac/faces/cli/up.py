@@ -23,6 +23,7 @@ from tarmac.faces.cli.up_report import report
 
 FIRST_PORT, LAST_PORT = 2222, 2321
 _ANSWER_SECONDS = 600.0
+_LOGIN_SECONDS = 60.0
 _OWN_KEYS = ("id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub")
 
 
@@ -30,6 +31,9 @@ def up_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument("--setup-only", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--listen", metavar="HOST:PORT", help="where the API answers, if the daemon is to be started")
     parser.add_argument("--node", metavar="NAME", help="this node's name, if the daemon is to be started")
+    parser.add_argument(
+        "--password-file", metavar="FILE", help="a password for root@pam, if the daemon is to be started"
+    )
     parser.add_argument("--name", default="first", help="the guest's name (default: first)")
     parser.add_argument(
         "--image", default="debian-12", metavar="I", help="the image to make it from (default: debian-12)"
@@ -53,6 +57,7 @@ def up(session: Session) -> int:
     node, vmid = ensure_guest(session, public)
     ensure_running(session, node, vmid)
     wait_for_answer(session, node, vmid)
+    wait_for_login(session, node, vmid)
     report(session, node, vmid)
     return 0
 
@@ -123,6 +128,7 @@ def ensure_guest(session: Session, public: str) -> tuple[str, int]:
         "cores": min(2, os.cpu_count() or 1),
         "net0": f"virtio,forward=tcp:127.0.0.1:{free_port(session)}:22",
         "ciuser": o.user,
+        "ciupgrade": 0,  # fetching package lists would keep a guest busy for its first minute
         "sshkeys": vm_create.encode(public),
         "description": "Made by `tarmac up`.",
     }
@@ -201,3 +207,27 @@ def wait_for_answer(session: Session, node: str, vmid: int) -> None:
         time.sleep(min(0.5, 0.05 + elapsed / 20))
     shown.end()
     session.say(f"==> guest {vmid}: answers")
+
+
+def wait_for_login(session: Session, node: str, vmid: int) -> None:
+    """Wait until ssh answers behind the forwarded port. An image without ssh is no failure: it is said, no more."""
+    if (forward := ssh.forward_of(session.client.get(f"/nodes/{node}/qemu/{vmid}/config"))) is None:
+        return
+    shown = session.progress(f"waiting for ssh on port {forward[1]}")
+    started = time.monotonic()
+    while not (answers := _speaks_ssh(*forward)) and time.monotonic() - started < _LOGIN_SECONDS:
+        shown.update()
+        time.sleep(0.3)
+    shown.end()
+    session.say(f"==> guest {vmid}: {'ssh answers' if answers else 'no ssh server answers in it'}")
+
+
+def _speaks_ssh(address: str, port: int) -> bool:
+    """QEMU takes the connection whether or not the guest listens; only the server's first words count."""
+    import socket
+
+    try:
+        with socket.create_connection((address, port), timeout=5) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False

@@ -17,6 +17,7 @@ from tarmac.faces.cli.session import Session
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _POLL_AT_MOST = 0.5
+_INPUT_MAX = 65536
 
 
 class Ran(NamedTuple):
@@ -39,7 +40,7 @@ def execute_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> Non
     parser.add_argument(
         "--timeout", type=float, default=0, metavar="S", help="wait at most so long (default: for ever)"
     )
-    parser.add_argument("--stdin", action="store_true", help="hand on standard input (up to 1 MiB)")
+    parser.add_argument("--stdin", action="store_true", help="hand on standard input (a text of up to 64 KiB)")
     parser.add_argument("--node", help="the guest's node")
 
 
@@ -48,7 +49,11 @@ def execute(session: Session) -> int:
     o = session.options
     if not o.command:
         raise usage("which command?", f"tarmac vm exec {o.guest} -- uname -a")
-    given = sys.stdin.buffer.read((1 << 20) + 1).decode(errors="replace") if o.stdin else ""
+    given = sys.stdin.buffer.read(_INPUT_MAX + 1).decode(errors="replace") if o.stdin else ""
+    if len(given) > _INPUT_MAX:
+        raise usage(
+            f"standard input is longer than {_INPUT_MAX} bytes", f"copy it first: tarmac vm cp FILE {o.guest}:/tmp/"
+        )
     ran = run_in_guest(session, guest_path(session, o.guest), o.command, given, o.timeout)
     if session.output != "table":
         session.show({"exitcode": ran.code, "out-data": ran.out, "err-data": ran.err, "out-truncated": ran.truncated})

@@ -19,6 +19,7 @@ from tarmac.faces.cli.session import Session
 from tarmac.faces.cli.vm import Ran, guest_path, run_in_guest
 
 _PIECE = 384 * 1024
+_GIVEN = 48 * 1024  # as base64 exactly what the API takes as a command's input
 
 
 def copy_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -59,7 +60,7 @@ def _push(session: Session, guest: str, source: Path, path: str) -> None:
     try:
         with source.open("rb") as file:
             _shell(session, guest, ': > "$1"', part)
-            while piece := file.read(_PIECE):
+            while piece := file.read(_GIVEN):
                 _shell(session, guest, 'base64 -d >> "$1"', part, given=base64.b64encode(piece).decode())
                 done += len(piece)
                 shown.update(done, size, "bytes")
