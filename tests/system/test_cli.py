@@ -113,7 +113,7 @@ class Terminal:
 
 
 def test_console_on_a_terminal(daemon: TestDaemon, guest: str) -> None:
-    """Keys reach the guest's shell, Ctrl-C too; a new window size does not disturb; Ctrl-] leaves, the guest goes on."""
+    """Keys reach the guest's shell, Ctrl-C too; a new window size does no harm; Ctrl-] leaves, the guest goes on."""
     terminal = Terminal(_words(daemon, "vm", "console", "typed"))
     terminal.resize(30, 100)
     terminal.until(b"Ctrl-] leaves")
