@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from proxmoxer import ProxmoxAPI, ResourceException
 from proxmoxer.tools import Tasks
+
 from support.daemon import TestDaemon
 
 PASSWORD = "correct horse battery"
