@@ -119,7 +119,7 @@ class Setting:
     @property
     def choices(self) -> tuple[str, ...]:
         if self.kind == "enum":
-            return tuple(str(member.value) for member in self.python)
+            return _values_of(self.python)
         return self.limits.choices
 
 
@@ -127,6 +127,11 @@ def per_class(compute: Callable[[Any], R]) -> Callable[[Any], R]:
     """Computed once for each declared class. `functools.cache` with a type of its own, because mypy does not take a
     `type[T]` for hashable."""
     return functools.cache(compute)
+
+
+@per_class
+def _values_of(choices: Any) -> tuple[str, ...]:
+    return tuple(str(member.value) for member in choices)
 
 
 @per_class
