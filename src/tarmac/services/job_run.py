@@ -95,11 +95,13 @@ class JobRun:
         await self._finish(live, context, problem)
 
     def _goes_on(self, record: JobRecord) -> bool:
-        """Whether a job that a crash cut off is finished; else it is undone."""
+        """Whether a job that a crash cut off is finished; else it is undone. One that only lacked its last word is
+        done: a guest that was started is not stopped again."""
         kind = self._registry.kinds.get(record.kind)
         if kind is None or not record.steps or record.state is JobState.UNDOING:
             return False
-        return kind.recover == "resume" or self._committed(record)
+        complete = all(step.state is StepState.DONE for step in record.steps)
+        return complete or kind.recover == "resume" or self._committed(record)
 
     def _committed(self, record: JobRecord) -> bool:
         """Whether a step after which there is no way back has begun."""
