@@ -17,6 +17,7 @@ from pathlib import Path
 
 from common import TestDaemon
 
+CONNECT_SECONDS = 30.0
 SERIAL = "serial0.sock"
 SYSTEM = b"tarmac tiny starts"
 _INHERITED = re.compile(r"socket,(.*?)fd=\d+(.*)")
@@ -50,13 +51,15 @@ def started(argv: Sequence[str], directory: Path) -> Iterator[subprocess.Popen[b
 
 
 def connect(path: Path, process: subprocess.Popen[bytes]) -> socket.socket:
-    """The socket that QEMU makes, as soon as it is there. Raises AssertionError when QEMU ends before."""
+    """The socket that QEMU makes, as soon as it is there. Raises AssertionError when it does not come."""
+    end = time.monotonic() + CONNECT_SECONDS
     while True:
         sock = socket.socket(socket.AF_UNIX)
         with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
             sock.connect(str(path))
             return sock
         sock.close()
+        assert time.monotonic() < end, f"QEMU makes no socket {path.name}"
         assert process.poll() is None, f"QEMU ended: {(path.parent / 'log').read_text()}"
         time.sleep(0.005)
 
@@ -93,12 +96,13 @@ def agent_answers(daemon: TestDaemon, vmid: int) -> float:
     with directory() as place:
         argv = words_of(daemon, vmid, place)
         begun = time.perf_counter()
-        with started(argv, place) as process, connect(place / "qga0.sock", process) as agent:
+        with started(argv, place) as process, connect(place / "qga.sock", process) as agent:
             agent.settimeout(0.2)
             got = b""
             while b"return" not in got:
-                agent.sendall(b'{"execute":"guest-ping"}\n')
+                # Questions wait in the socket until the agent is there; a full one holds enough of them.
                 with contextlib.suppress(TimeoutError):
+                    agent.sendall(b'{"execute":"guest-ping"}\n')
                     got = agent.recv(4096)
             return time.perf_counter() - begun
 
