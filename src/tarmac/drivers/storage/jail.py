@@ -29,7 +29,7 @@ from tarmac.drivers.storage.jail_rules import check_facts, check_result, check_s
 from tarmac.lib.files import failure_of
 from tarmac.lib.hostcalls import HostCalls
 from tarmac.lib.process import Finished, run, tool_missing
-from tarmac.model.errors import DataCorrupt, Fix, HostFailure, InvalidInput, NoSpace
+from tarmac.model.errors import DataCorrupt, Fix, InvalidInput, NoSpace
 from tarmac.model.units import GIB, MIB, TIB, human_size
 
 FORMATS = ("raw", "qcow2", "vmdk", "vpc", "vhdx", "vdi")
@@ -240,10 +240,10 @@ class Jail:
                 watcher = group.create_task(self._watch(target))
                 yield
                 watcher.cancel()
-        except* NoSpace as several:
-            raise several.exceptions[0] from None
-        except* HostFailure as several:
-            raise several.exceptions[0] from None
+        except BaseExceptionGroup as several:
+            # `except*` would wrap what it raises into a group again. A full disk explains whatever else failed.
+            full = several.subgroup(NoSpace)
+            raise (full or several).exceptions[0] from None
 
     async def _watch(self, target: Path) -> None:
         while True:
