@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import struct
@@ -334,3 +335,13 @@ async def test_the_jail_works_without_root(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "'seccomp': True" in done.stdout
     assert (work / "y.raw").stat().st_size == MIB
+
+
+async def test_a_full_disk_comes_out_as_itself_whatever_fails_beside_it(folder: Path) -> None:
+    jail = Jail(limits=JailLimits(reserve=1 << 60, reserve_share=1.0))
+    with pytest.raises(NoSpace):
+        async with jail._space_watched(folder / "target"):
+            try:
+                await asyncio.sleep(10)
+            except asyncio.CancelledError:
+                raise HostFailure("the tool failed, too") from None
