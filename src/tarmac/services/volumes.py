@@ -172,7 +172,7 @@ class Volumes:
                 found[volid] = VolumeFacts(path=str(driver.path(parsed)), format=name.format)
                 continue
             read_only = name.content is not Content.IMAGES
-            found[volid] = _facts(await driver.layers(parsed), read_only)
+            found[volid] = chain_facts(await driver.layers(parsed), read_only=read_only)
         return found
 
     async def own(self, config: VmConfig, uid: int | None) -> None:
@@ -275,7 +275,8 @@ def _token(ctx: StepContext, volid: str) -> str:
     return f"{ctx.upid} {volid}"
 
 
-def _facts(layers: Sequence[Layer], read_only: bool) -> VolumeFacts:
+def chain_facts(layers: Sequence[Layer], *, read_only: bool = False) -> VolumeFacts:
+    """A chain as a launch needs to know it: only its top may be written, unless `read_only`."""
     below = None
     for layer in reversed(layers):
         top = layer is layers[0]
@@ -285,6 +286,8 @@ def _facts(layers: Sequence[Layer], read_only: bool) -> VolumeFacts:
             read_only=read_only or not top,
             direct=layer.direct,
             backing=below,
+            identity=layer.identity,
+            protocol=layer.protocol,
         )
     assert below is not None
     return below

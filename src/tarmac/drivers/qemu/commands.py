@@ -110,6 +110,13 @@ class Commands:
         """`size` in bytes; the guest sees it at once."""
         await self.execute("block_resize", {"node-name": node, "size": size})
 
+    async def query_jobs(self) -> list[dict[str, Any]]:
+        return list(await self.execute("query-jobs"))
+
+    async def transaction(self, actions: Sequence[Arguments]) -> None:
+        """All or none of the actions, at one moment."""
+        await self.execute("transaction", {"actions": list(actions)})
+
     async def query_block(self) -> list[dict[str, Any]]:
         return list(await self.execute("query-block"))
 

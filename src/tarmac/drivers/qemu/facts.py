@@ -96,13 +96,17 @@ class NodeFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class VolumeFacts:
-    """Where a volume is. `backing` is the layer below, down to the bottom; `direct` whether O_DIRECT works there."""
+    """Where a volume is. `backing` is the layer below, down to the bottom; `direct` whether O_DIRECT works there;
+    `identity` what its node names are made of (empty: the path); `protocol` the options of the protocol node of a
+    volume that is no file."""
 
     path: str
     format: str
     read_only: bool = False
     direct: bool = True
     backing: VolumeFacts | None = None
+    identity: str = ""
+    protocol: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,11 @@ hangs blocks nobody but its own callers. The contract suite is tests/contract/te
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+import enum
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from tarmac.drivers.storage.volume_names import Content, VolumeName
 from tarmac.model.ids import VolumeId
@@ -27,15 +28,40 @@ class Owner:
     gid: int
 
 
+class SnapshotKind(enum.StrEnum):
+    """How a storage keeps a point in time of an image.
+
+    overlay   the image becomes a frozen layer and an empty one above it takes its name: a running guest's QEMU must be
+              switched to the new layer, and removing a snapshot merges layers (work in proportion to what was written)
+    copy      the storage itself keeps the point in time (shared blocks, its own snapshots): a running guest's writes
+              must be held meanwhile, and removing one costs nothing"""
+
+    OVERLAY = "overlay"
+    COPY = "copy"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a driver can do; a service asks this instead of the driver's name."""
+    """What a driver can do; a service asks this instead of the driver's name. Known once the storage is active, since
+    some of it depends on the file system below.
+
+    files            volumes are files: uploads, ISO images and snippets are possible
+    linked_clones    a new image can stand on a base image, storing only what differs
+    snapshots        how images of each format keep points in time; a format that is not in it cannot
+    shares_blocks    a full copy within the storage shares blocks until they are written: it takes no time
+    resize_online    an image can grow while a guest runs on it
+    thin             space is taken when it is written, not when an image is made
+    shared           all nodes see the same volumes"""
 
     formats: tuple[str, ...]
     default_format: str
     files: bool
-    """Volumes are files: uploads, ISO images and snippets are possible."""
     linked_clones: bool
+    snapshots: Mapping[str, SnapshotKind] = field(default_factory=dict)
+    shares_blocks: bool = False
+    resize_online: bool = True
+    thin: bool = True
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +81,34 @@ class VolumeInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One file of a volume's chain. `direct`: O_DIRECT works there."""
+    """One image of a volume's chain.
+
+    direct      O_DIRECT works there
+    identity    names the image as long as it lives, whatever file name it has at the moment: QEMU's node names are made
+                of it. "": the path does
+    protocol    how QEMU opens it when it is no file: the options of its protocol node (`{"driver": "rbd", ...}`)
+    snapshot    the volume's snapshot whose contents it holds, None for the active layer and for what lies below all
+                snapshots (a base image)"""
 
     path: Path
     format: str
     direct: bool
+    identity: str = ""
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    snapshot: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotInfo:
+    """One point in time that a storage keeps of a volume.
+
+    parent   the snapshot on which it stands, None for the first;  used: bytes it takes by itself (None: not known)
+    merges   bytes that must be copied to remove it; 0 where removing costs nothing"""
+
+    name: str
+    parent: str | None
+    used: int | None
+    merges: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +156,11 @@ class Storage(Protocol):
     async def info(self, volid: VolumeId) -> VolumeInfo:
         """One volume, read now."""
 
-    async def layers(self, volid: VolumeId) -> Sequence[Layer]:
-        """The volume's file and, for an image, what lies below it, top first.
+    async def layers(self, volid: VolumeId, snapshot: str | None = None) -> Sequence[Layer]:
+        """The volume's image and, for one with layers, what lies below it, top first; with `snapshot` the chain that
+        holds that point in time.
 
-        Raises DataCorrupt when an image points at anything but an image of this storage."""
+        Raises DataCorrupt when an image points at anything but an image of this storage, NotFound."""
 
     async def give(self, volid: VolumeId, owner: Owner) -> None:
         """Let a guest's user open the volume: an image of its own becomes its file, everything below it, base images
@@ -152,6 +202,69 @@ class Storage(Protocol):
     ) -> VolumeId:
         """A new image with the contents of `source`, which stays untouched. `foreign`: the source came from outside
         and is opened only inside the jail; else it is an image of a storage here. `token` as in `allocate`."""
+
+    async def copy(
+        self,
+        source: Layer,
+        vmid: int,
+        *,
+        format: str,
+        name: str | None = None,
+        owner: Owner | None = None,
+        token: str = "",
+        advance: Advance | None = None,
+    ) -> VolumeId:
+        """A new image with the contents of a chain of this node's storages, given by its top layer, that nobody writes
+        to meanwhile. It stands on nothing; where `shares_blocks` holds and the source is a whole image of this storage
+        in the same format, it shares blocks and takes no time. `token` as in `allocate`."""
+
+    # Base images and linked clones
+
+    async def make_base(self, volid: VolumeId) -> VolumeId:
+        """Turn an image into a base image (`vm-9000-disk-0` becomes `base-9000-disk-0`), which nothing may change from
+        then on; returns its new id. Repeatable: a base image comes back as it is, and the old name finds the new one.
+
+        Raises InvalidInput for a volume that is no image, HostFailure where the storage has no linked clones,
+        WrongState for one with snapshots."""
+
+    async def unmake_base(self, volid: VolumeId) -> VolumeId:
+        """The reverse, for a base image without clones. Repeatable."""
+
+    async def clone(
+        self, base: VolumeId, vmid: int, *, name: str | None = None, owner: Owner | None = None, token: str = ""
+    ) -> VolumeId:
+        """A linked clone of a base image: a new image that stores only what differs. Its id names the base
+        (`local:9000/base-9000-disk-0.qcow2/100/vm-100-disk-0.qcow2`). `token` as in `allocate`."""
+
+    # Points in time. `capabilities.snapshots` says of which kind a format's are.
+
+    async def snapshots(self, volid: VolumeId) -> Sequence[SnapshotInfo]:
+        """What the storage keeps of a volume, parents before children."""
+
+    async def snapshot(self, volid: VolumeId, name: str, *, owner: Owner | None = None) -> None:
+        """Keep the volume's present contents as `name`, durably.
+
+        COPY: the caller holds the writes of a running guest until this returns. OVERLAY: when this returns, the frozen
+        layer has a hidden name and the volume is an empty overlay on it; a QEMU that had the image open still writes to
+        the frozen layer and must be switched. At no moment does the volume's name lead nowhere. Repeatable.
+        Raises Conflict when `name` is kept already and the volume has been written since."""
+
+    async def unsnapshot(self, volid: VolumeId, name: str) -> None:
+        """Take back a `snapshot` that no guest has written after (OVERLAY: the overlay goes, the layer gets its name
+        back). Repeatable; fine when it never happened."""
+
+    async def rollback(self, volid: VolumeId, name: str, *, owner: Owner | None = None) -> None:
+        """The volume's contents become those of `name`; what was written since is lost. No guest runs on it. The
+        snapshot stays, and so do those made after it. Repeatable. Raises NotFound."""
+
+    async def delete_snapshot(self, volid: VolumeId, name: str, *, advance: Advance | None = None) -> None:
+        """Forget a point in time of a volume that no guest runs on; the volume and its other snapshots stay as they
+        are. OVERLAY: merges the layer with the one above it. Repeatable; fine when it is gone. A crash in the midst of
+        it damages no other point in time."""
+
+    async def merged(self, volid: VolumeId, name: str) -> None:
+        """OVERLAY, after a running guest's QEMU has merged the layer above `name` into it: that layer's file takes the
+        name of the one that it has absorbed. Repeatable."""
 
 
 class FileStorage(Storage, Protocol):

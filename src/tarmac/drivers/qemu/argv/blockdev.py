@@ -8,6 +8,7 @@ Source: qapi/block-core.json, PVE::QemuServer::Blockdev.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,10 +40,18 @@ def throttle_group(key: str) -> str:
     return f"throttle-drive-{key}"
 
 
-def node_name(kind: str, key: str, path: str) -> str:
-    """The name of a layer's format (`f`) or protocol (`e`) node: the same for the same disk and file, whatever layers
-    came and went; at most 31 characters, which is QEMU's limit."""
-    return f"{kind}-{key}-{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
+def node_name(kind: str, key: str, volume: VolumeFacts) -> str:
+    """The name of a layer's format (`f`) or protocol (`e`) node: the same for the same disk and image, whatever layers
+    came and went and whatever its file is called by now; at most 31 characters, which is QEMU's limit."""
+    identity = (volume.identity or volume.path).encode("utf-8", "surrogateescape")
+    return f"{kind}-{key}-{hashlib.sha256(identity).hexdigest()[:12]}"
+
+
+def layer_nodes(key: str, disk: Disk, volume: VolumeFacts, *, io_uring: bool) -> tuple[Mapping[str, Any], ...]:
+    """The protocol and format node of one writable layer, to be put on top of a running guest's chain or to be copied
+    to: like those of `disk_chain`, and without what lies below (QEMU links that itself)."""
+    alone = dataclasses.replace(volume, backing=None)
+    return disk_chain(key, disk, alone, io_uring=io_uring).nodes[-3:-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,16 +114,11 @@ def _layers(key: str, volume: VolumeFacts, manner: _Manner, read_only: bool, nod
     common: Node = {"read-only": read_only, "cache": cache}
     if manner.discard is not None:
         common["discard"] = manner.discard
-    file: Node = {
-        "driver": "file",
-        "node-name": node_name("e", key, volume.path),
-        "filename": volume.path,
-        "aio": manner.aio,
-        **common,
-    }
+    how = volume.protocol or {"driver": "file", "filename": volume.path, "aio": manner.aio}
+    file: Node = {**how, "node-name": node_name("e", key, volume), **common}
     format_: Node = {
         "driver": volume.format,
-        "node-name": node_name("f", key, volume.path),
+        "node-name": node_name("f", key, volume),
         "file": file["node-name"],
         **common,
     }
