@@ -94,8 +94,8 @@ async def until_ended(process: GuestProcess, job: str, advance: Advance | None =
 
 
 async def finish(process: GuestProcess, job: str, *, pivot: bool) -> None:
-    """End a job that is ready: with `pivot` the guest goes on on the target, without it on the source, and the target is
-    a copy of this moment. Returns when it is done."""
+    """End a job that is ready: with `pivot` the guest goes on on the target; without it, it stays on the source, and the
+    target is a copy of this moment. Returns when it is done."""
     qmp = process.monitor()
     if pivot:
         await qmp.execute("job-complete", {"id": job})
@@ -105,7 +105,7 @@ async def finish(process: GuestProcess, job: str, *, pivot: bool) -> None:
 
 
 async def abandon(process: GuestProcess, job: str) -> None:
-    """End a job in whatever state it is, without its effect; fine when there is none. The guest goes on on the source."""
+    """End a job in whatever state it is, without its effect; fine when there is none. The guest stays on the source."""
     qmp = process.monitor()
     found = await find(qmp, job)
     if found is None:
