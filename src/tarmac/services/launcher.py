@@ -82,7 +82,7 @@ class Launcher:
         """Spawn QEMU for the guest's active configuration. Raises HostFailure and others; the caller cleans up."""
         config, vmid = guest.config, guest.vmid
         directory = self.directory(vmid)
-        await self.own(guest, config)
+        groups = await self.own(guest, config)
         await asyncio.to_thread(prepare_runtime_dir, directory, uid=guest.uid, gid=guest.uid)
         ours, theirs = qmp_pair()
         fds = {"qmp": theirs}
@@ -105,7 +105,7 @@ class Launcher:
             pass_fds=tuple(fds.values()),
             uid=guest.uid,
             gid=guest.uid,
-            groups=self._groups(launch),
+            groups=(*groups, *self._groups(launch)),
             cgroup=cgroup,
             label=f"VM {vmid}",
         )
@@ -128,9 +128,9 @@ class Launcher:
         opened = await self._taps.open(need.name, bridge=need.bridge, mac=need.mac, mtu=need.mtu, queues=need.queues)
         return {need.key + (f"-{queue}" if queue else ""): fd for queue, fd in enumerate(opened)}
 
-    async def own(self, guest: Guest, config: VmConfig) -> None:
-        """Let the guest's user open the volumes of a configuration."""
-        await self._volumes.own(config, guest.uid)
+    async def own(self, guest: Guest, config: VmConfig) -> frozenset[int]:
+        """Let the guest's user open the volumes of a configuration; returns the groups that takes."""
+        return await self._volumes.own(config, guest.uid)
 
     def _limit(self, config: VmConfig, cgroup: Cgroup, say: Say) -> None:
         for problem in cgroup.set_cpu(weight=config.cpuunits or 100, limit=config.cpulimit):

@@ -175,13 +175,16 @@ class Volumes:
             found[volid] = chain_facts(await driver.layers(parsed), read_only=read_only)
         return found
 
-    async def own(self, config: VmConfig, uid: int | None) -> None:
-        """Let a guest's user open its volumes, before each start. Nothing to do without a user of its own."""
+    async def own(self, config: VmConfig, uid: int | None) -> frozenset[int]:
+        """Let a guest's user open its volumes, before each start; returns the groups that its process must be in to
+        read its templates' disks. Nothing to do without a user of its own."""
+        groups: set[int] = set()
         if uid is None:
-            return
+            return frozenset()
         for volid in dict.fromkeys(config.volumes.values()):
             driver, parsed = self._storages.of(volid)
-            await driver.give(parsed, Owner(uid=uid, gid=uid))
+            groups |= await driver.give(parsed, Owner(uid=uid, gid=uid))
+        return frozenset(groups)
 
     # -- steps --------------------------------------------------------------------------------------------------
 

@@ -112,7 +112,10 @@ def test_backing_chain_is_explicit_and_read_only_below() -> None:
     )
     chain = disk_chain("scsi0", ScsiDisk(file="local:100/vm-100-disk-0.qcow2"), volume, io_uring=False)
     names = [n["node-name"] for n in chain.nodes]
-    assert names[1::2][:3] == [node_name("f", "scsi0", p) for p in ("/t/base.raw", "/t/mid.qcow2", "/t/top.qcow2")]
+    assert names[1::2][:3] == [
+        node_name("f", "scsi0", VolumeFacts(path=p, format="raw"))
+        for p in ("/t/base.raw", "/t/mid.qcow2", "/t/top.qcow2")
+    ]
     formats = [n for n in chain.nodes if n["driver"] in ("raw", "qcow2")]
     assert [n.get("backing") for n in formats] == [None, names[1], names[3]]
     assert "backing" not in formats[0]
@@ -128,7 +131,13 @@ def test_an_image_without_known_backing_gets_none() -> None:
 
 
 def test_node_names_fit_qemu() -> None:
-    assert len(node_name("f", "virtio15", "/x" * 500)) < 32
+    assert len(node_name("f", "virtio15", VolumeFacts(path="/x" * 500, format="raw"))) < 32
+
+
+def test_a_renamed_image_keeps_its_node_name() -> None:
+    before, after = (VolumeFacts(path=p, format="qcow2", identity="fe00:1") for p in ("/t/a", "/t/b"))
+    assert node_name("f", "scsi0", before) == node_name("f", "scsi0", after)
+    assert node_name("f", "scsi0", before) != node_name("f", "scsi0", VolumeFacts(path="/t/a", format="qcow2"))
     assert len(node_name("f", "efidisk0", "/x")) < 32
 
 

@@ -94,7 +94,7 @@ async def until_ended(process: GuestProcess, job: str, advance: Advance | None =
 
 
 async def finish(process: GuestProcess, job: str, *, pivot: bool) -> None:
-    """End a job that is ready: with `pivot` the guest goes on on the target; without it, it stays on the source, and the
+    """End a job that is ready: with `pivot` the guest goes on on the target; without it, it stays on the source and the
     target is a copy of this moment. Returns when it is done."""
     qmp = process.monitor()
     if pivot:

@@ -162,9 +162,10 @@ class Storage(Protocol):
 
         Raises DataCorrupt when an image points at anything but an image of this storage, NotFound."""
 
-    async def give(self, volid: VolumeId, owner: Owner) -> None:
-        """Let a guest's user open the volume: an image of its own becomes its file, everything below it, base images
-        and ISO images it may read. Repeatable. Only root can."""
+    async def give(self, volid: VolumeId, owner: Owner) -> frozenset[int]:
+        """Let a guest's user open the volume: an image of its own, with its layers, becomes its file; base images and
+        ISO images it may read. Returns the groups that its process must be in for that (those of templates).
+        Repeatable. Only root can."""
 
     async def allocate(
         self, vmid: int, *, size: int, format: str, name: str | None = None, owner: Owner | None = None, token: str = ""
@@ -220,9 +221,10 @@ class Storage(Protocol):
 
     # Base images and linked clones
 
-    async def make_base(self, volid: VolumeId) -> VolumeId:
+    async def make_base(self, volid: VolumeId, *, gid: int | None = None) -> VolumeId:
         """Turn an image into a base image (`vm-9000-disk-0` becomes `base-9000-disk-0`), which nothing may change from
-        then on; returns its new id. Repeatable: a base image comes back as it is, and the old name finds the new one.
+        then on; returns its new id. `gid`: the group whose members may read it (`give` tells clones' processes).
+        Repeatable: a base image comes back as it is, and the old name finds the new one.
 
         Raises InvalidInput for a volume that is no image, HostFailure where the storage has no linked clones,
         WrongState for one with snapshots."""
@@ -246,8 +248,8 @@ class Storage(Protocol):
 
         COPY: the caller holds the writes of a running guest until this returns. OVERLAY: when this returns, the frozen
         layer has a hidden name and the volume is an empty overlay on it; a QEMU that had the image open still writes to
-        the frozen layer and must be switched. At no moment does the volume's name lead nowhere. Repeatable.
-        Raises Conflict when `name` is kept already and the volume has been written since."""
+        the frozen layer and must be switched. At no moment does the volume's name lead nowhere. Repeatable: the newest
+        point in time is not taken again. Raises Conflict when `name` belongs to an older one."""
 
     async def unsnapshot(self, volid: VolumeId, name: str) -> None:
         """Take back a `snapshot` that no guest has written after (OVERLAY: the overlay goes, the layer gets its name

@@ -9,92 +9,27 @@ never one that was there before.
 from __future__ import annotations
 
 import os
-import secrets
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from tarmac.drivers.storage import directory_files as files
+from tarmac.drivers.storage import directory_layers as layering
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.base import Advance, Capabilities, Layer, Owner, StorageStatus, VolumeInfo
-from tarmac.drivers.storage.directory_list import list_volumes, volume_info
-from tarmac.drivers.storage.jail import Jail
-from tarmac.drivers.storage.volume_names import (
-    LAYOUT,
-    Content,
-    VolumeName,
-    free_disk_name,
-    image_name,
-    parse_volume_name,
-)
-from tarmac.lib.files import failure_of
-from tarmac.lib.hostcalls import HostCalls
-from tarmac.model.errors import Conflict, HostFailure, InvalidInput, NotFound
+from tarmac.drivers.storage.base import Advance, Layer, Owner, StorageStatus, VolumeInfo
+from tarmac.drivers.storage.directory_bases import DirectoryBases
+from tarmac.drivers.storage.directory_ground import capabilities_of
+from tarmac.drivers.storage.directory_list import list_volumes
+from tarmac.drivers.storage.directory_points import DirectoryPoints
+from tarmac.drivers.storage.volume_names import Content, VolumeName, is_base
+from tarmac.model.errors import Conflict, InvalidInput
 from tarmac.model.ids import VolumeId
 
-T = TypeVar("T")
-_FORMATS = ("qcow2", "raw")
 
-
-class DirectoryStorage:
+class DirectoryStorage(DirectoryBases, DirectoryPoints):
     """Implements `FileStorage`; see `base.py` for the contract.
 
     `preallocation` is Proxmox's setting; `is_mountpoint` a path that must be a mount point for the storage to count
     as there; `create` whether missing directories are made; `layout` other places for some contents."""
-
-    def __init__(
-        self,
-        id: str,
-        path: Path,
-        *,
-        jail: Jail,
-        content: Collection[Content] = tuple(Content),
-        default_format: str = "qcow2",
-        preallocation: str = "metadata",
-        is_mountpoint: Path | None = None,
-        create: bool = True,
-        layout: Mapping[Content, str] | None = None,
-    ) -> None:
-        self._id = id
-        self.root = path
-        self._content = frozenset(content)
-        self._preallocation = preallocation
-        self._mountpoint = is_mountpoint
-        self._create = create
-        self._jail = jail
-        self.layout = {**LAYOUT, **(layout or {})}
-        self._calls = HostCalls(f"storage-{id}")
-        self._making: Counter[int] = Counter()  # guests whose directory must not be removed just now
-        self._capabilities = Capabilities(
-            formats=_FORMATS, default_format=default_format, files=True, linked_clones=True
-        )
-
-    @property
-    def id(self) -> str:
-        return self._id
-
-    @property
-    def content(self) -> frozenset[Content]:
-        return self._content
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._capabilities
-
-    def parse(self, volid: VolumeId) -> VolumeName:
-        if volid.storage != self._id:
-            raise InvalidInput(f"volume '{volid}' is none of storage '{self._id}'")
-        try:
-            return parse_volume_name(volid.name)
-        except ValueError as problem:
-            raise InvalidInput(str(problem), code="volume-name") from None
-
-    def path(self, volid: VolumeId) -> Path:
-        return self._place(self.parse(volid))
-
-    def _place(self, name: VolumeName) -> Path:
-        return self.root / name.path(self.layout)
 
     async def activate(self) -> None:
         def prepare() -> None:
@@ -102,6 +37,8 @@ class DirectoryStorage:
             if self._create:
                 for content in sorted(self._content):
                     files.make_directory(self.root / self.layout[content], below=self.root)
+            default = self._capabilities.default_format
+            self._capabilities = capabilities_of(default, shares_blocks=layering.shares_blocks(self.root))
 
         await self._run(prepare, f"cannot prepare storage '{self._id}'")
 
@@ -118,30 +55,11 @@ class DirectoryStorage:
 
         return await self._run(read, f"cannot read the size of storage '{self._id}'")
 
-    def _check_there(self) -> None:
-        if self._mountpoint is not None and not os.path.ismount(self._mountpoint):
-            raise HostFailure(
-                f"unable to activate storage '{self._id}' - directory is expected to be a mount point but is not "
-                f"mounted: '{self._mountpoint}'",
-                code="storage-not-mounted",
-                cause="nothing is mounted there",
-            )
-        if not self._create and not self.root.is_dir():
-            raise HostFailure(
-                f"unable to activate storage '{self._id}' - directory '{self.root}' does not exist",
-                code="storage-missing",
-                cause="the directory is not there and the storage may not create it",
-            )
-
     async def list(self, content: Content | None = None, vmid: int | None = None) -> list[VolumeInfo]:
         wanted = self._content if content is None else self._content & {content}
         return await self._run(
             lambda: list_volumes(self._id, self.root, self.layout, wanted, vmid), f"cannot list storage '{self._id}'"
         )
-
-    async def info(self, volid: VolumeId) -> VolumeInfo:
-        name = self.parse(volid)
-        return await self._volume(volid, lambda: volume_info(self._id, self._place(name), name))
 
     async def allocate(
         self, vmid: int, *, size: int, format: str, name: str | None = None, owner: Owner | None = None, token: str = ""
@@ -173,58 +91,6 @@ class DirectoryStorage:
 
         return await self._new_image(vmid, format, name, owner, token, fill)
 
-    async def _new_image(
-        self, vmid: int, format: str, file: str | None, owner: Owner | None, token: str, fill: files.Fill
-    ) -> VolumeId:
-        if format not in self._capabilities.formats:
-            raise InvalidInput.of("format", f"storage '{self._id}' has no image format '{format}'")
-        token = token or secrets.token_hex(8)
-        what = f"cannot create a volume for VM {vmid} on storage '{self._id}'"
-        self._making[vmid] += 1
-        try:
-            await self._run(lambda: self._image_directory(vmid), what)
-            if file is not None:
-                return await self._make(self._named(vmid, file, format), owner, token, fill, what)
-            while True:
-                taken = await self._run(lambda: files.names_in(self._directory_of(vmid)), what)
-                name = self._named(vmid, free_disk_name(vmid, taken, format), format)
-                try:
-                    return await self._make(name, owner, token, fill, what)
-                except Conflict:  # somebody was faster: the next number
-                    continue
-        finally:
-            self._making[vmid] -= 1
-            await self._tidy(vmid)
-
-    def _named(self, vmid: int, file: str, format: str) -> VolumeName:
-        try:
-            name = image_name(vmid, file)
-        except ValueError as problem:
-            raise InvalidInput(str(problem), code="volume-name", parameters={"filename": str(problem)}) from None
-        if name.format != format:
-            text = f"illegal name '{file}' - wrong extension for format ('{name.format} != '{format}')"
-            raise InvalidInput(text, code="volume-name", parameters={"filename": text})
-        return name
-
-    async def _make(self, name: VolumeName, owner: Owner | None, token: str, fill: files.Fill, what: str) -> VolumeId:
-        place = self._place(name)
-        volid = VolumeId(self._id, str(name))
-        found = await self._run(lambda: files.made_by(place, token), what)
-        if found is not None:
-            if found:
-                return volid
-            raise Conflict(f"disk image '{place}' already exists", code="volume-exists", evidence=str(volid))
-        part = files.part_of(place, token)
-        await self._run(lambda: part.unlink(missing_ok=True), what)
-        try:
-            await fill(part)
-            await self._run(lambda: files.publish(part, place, token, owner), what)
-        except FileExistsError:
-            raise Conflict(f"disk image '{place}' already exists", code="volume-exists", evidence=str(volid)) from None
-        finally:
-            await self._run(lambda: files.drop(part), what)
-        return volid
-
     async def free(self, volid: VolumeId, *, token: str = "") -> bool:
         name = self.parse(volid)
         place = self._place(name)
@@ -234,7 +100,13 @@ class DirectoryStorage:
                 files.drop(files.part_of(place, token))
                 if not files.made_by(place, token):
                     return False
-            return files.remove(place)
+            if name.is_base:
+                layering.set_immutable(place, False)
+            removed = files.remove(place)
+            if name.content is Content.IMAGES:
+                for layer in reversed(layering.frozen_layers(place)):
+                    files.remove(layer.place)
+            return removed
 
         removed = await self._run(remove, f"cannot remove volume '{volid}'")
         if name.content is Content.IMAGES and name.vmid is not None:
@@ -267,42 +139,34 @@ class DirectoryStorage:
         finally:
             await self._run(lambda: files.drop(raw, part), "cannot remove temporary files")
 
-    def _check_chain(self, path: Path, format: str) -> None:
-        image.chain(path, format, self._is_image)
-
-    def _checked_size(self, path: Path, format: str) -> int:
-        self._check_chain(path, format)
-        return image.virtual_size(path, format)
-
-    def _is_image(self, reference: PurePosixPath) -> bool:
-        try:
-            return parse_volume_name(str(reference)).content is Content.IMAGES
-        except ValueError:
-            return False
-
-    async def layers(self, volid: VolumeId) -> Sequence[Layer]:
+    async def layers(self, volid: VolumeId, snapshot: str | None = None) -> Sequence[Layer]:
         name, place = self.parse(volid), self.path(volid)
 
         def find() -> Sequence[Layer]:
             if name.content is not Content.IMAGES:
                 return (Layer(path=place, format="raw", direct=files.takes_direct(place)),)
-            found = image.chain(place, name.format, self._is_image)
-            return tuple(Layer(path=p, format=f, direct=files.takes_direct(p)) for p, f in found)
+            top = place if snapshot is None else layering.frozen_place(place, snapshot)
+            return tuple(_layer(path, format) for path, format in image.chain(top, name.format, self._is_image))
 
         return await self._volume(volid, find)
 
-    async def give(self, volid: VolumeId, owner: Owner) -> None:
+    async def give(self, volid: VolumeId, owner: Owner) -> frozenset[int]:
         name = self.parse(volid)
         layers = await self.layers(volid)
-        own = name.content is Content.IMAGES and not name.is_base
+        own = [layer for layer in layers if name.content is Content.IMAGES and not is_base(layer.path.name)]
 
-        def hand_over() -> None:
-            for layer in layers[1 if own else 0 :]:
-                files.let_read(layer.path, owner.uid)
-            if own:
-                files.hand_over(layers[0].path, owner)
+        def hand_over() -> frozenset[int]:
+            groups = set()
+            for layer in layers:
+                if layer in own:
+                    files.hand_over(layer.path, owner)
+                elif (group := files.readers_group(layer.path)) is not None:
+                    groups.add(group)
+                else:
+                    files.let_read(layer.path, owner.uid)
+            return frozenset(groups)
 
-        await self._volume(volid, hand_over)
+        return await self._volume(volid, hand_over)
 
     async def stage(self, name: VolumeName, token: str) -> Path:
         place = self._place(name)
@@ -335,39 +199,15 @@ class DirectoryStorage:
         folders = [self.root / place for place in sorted(set(self.layout.values()))]
         return await self._run(lambda: files.sweep(folders, marks), f"cannot clean up storage '{self._id}'")
 
-    def _directory_of(self, vmid: int) -> Path:
-        return self.root / self.layout[Content.IMAGES] / str(vmid)
 
-    def _image_directory(self, vmid: int) -> None:
-        self._check_there()
-        files.make_directory(self._directory_of(vmid), below=self.root)
-
-    async def _tidy(self, vmid: int) -> None:
-        """No empty directories of guests that have no images."""
-        if self._making[vmid] <= 0:
-            del self._making[vmid]
-            await self._run(lambda: files.remove_empty(self._directory_of(vmid)), "cannot remove an empty directory")
-
-    def _image(self, volid: VolumeId) -> VolumeName:
-        name = self.parse(volid)
-        if name.content is not Content.IMAGES:
-            raise InvalidInput(f"volume '{volid}' is no disk image", code="volume-content")
-        return name
-
-    async def _run(self, work: Callable[[], T], what: str) -> T:
-        """Blocking work in this storage's own threads; the system's refusals as errors of ours."""
-        try:
-            return await self._calls.run(work)
-        except FileExistsError:
-            raise
-        except OSError as problem:
-            raise failure_of(problem, what) from problem
-
-    async def _volume(self, volid: VolumeId, work: Callable[[], T]) -> T:
-        def translated() -> T:
-            try:
-                return work()
-            except (FileNotFoundError, NotADirectoryError):
-                raise NotFound(f"volume '{volid}' does not exist", code="no-such-volume") from None
-
-        return await self._run(translated, f"cannot read volume '{volid}'")
+def _layer(path: Path, format: str) -> Layer:
+    """An image as a layer. A cloud-init medium is replaced under its name, so there the name is what lasts."""
+    status = path.stat()
+    lasting = "" if "-cloudinit." in path.name else f"{status.st_dev:x}:{status.st_ino:x}"
+    return Layer(
+        path=path,
+        format=format,
+        direct=files.takes_direct(path),
+        identity=lasting,
+        snapshot=layering.layer_of(path.name)[0],
+    )

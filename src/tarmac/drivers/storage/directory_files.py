@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from pathlib import Path
 
 from tarmac.drivers.storage.base import Owner
+from tarmac.drivers.storage.volume_names import is_base
 from tarmac.lib.acl import grant_read
 from tarmac.lib.files import fsync_directory, fsync_file
 
@@ -114,6 +115,15 @@ def _link(part: Path, place: Path) -> None:
         part.rename(place)
 
 
+def rename_new(old: Path, new: Path) -> None:
+    """Give a file another name that must be free, durably; one that has both names by now only loses the old one.
+    Raises FileExistsError, FileNotFoundError."""
+    if not (new.exists() and old.exists() and old.samefile(new)):
+        _link(old, new)
+    old.unlink(missing_ok=True)
+    fsync_directory(new.parent)
+
+
 def create_part(place: Path, token: str) -> Path:
     """A new, empty part, 0600; one that was there is replaced."""
     part = part_of(place, token)
@@ -148,9 +158,10 @@ def write_part(part: Path, contents: bytes) -> None:
         file.write(contents)
 
 
-def take_place(part: Path, place: Path) -> None:
-    """`part` becomes `place`, durably, with the owner and rights that `place` had. Raises FileNotFoundError."""
-    status = place.stat()
+def take_place(part: Path, place: Path, *, like: Path | None = None) -> None:
+    """`part` becomes `place`, durably, with the owner and rights of `like` or of what is at `place`. Raises
+    FileNotFoundError."""
+    status = (like or place).stat()
     if os.geteuid() == 0:
         os.chown(part, status.st_uid, status.st_gid)
     part.chmod(stat.S_IMODE(status.st_mode))
@@ -204,6 +215,12 @@ def hand_over(place: Path, owner: Owner) -> None:
         os.chown(place, owner.uid, owner.gid)
     if stat.S_IMODE(status.st_mode) != 0o600:
         place.chmod(0o600)
+
+
+def readers_group(place: Path) -> int | None:
+    """The group whose members may read a base image, None where it has none of its own."""
+    status = place.stat()
+    return status.st_gid if status.st_gid and status.st_mode & stat.S_IRGRP and is_base(place.name) else None
 
 
 def let_read(place: Path, uid: int) -> None:

@@ -25,7 +25,8 @@ _CHAIN_MAX = 64
 async def create(
     path: Path, format: str, size: int, *, preallocation: str = "off", backing: tuple[str, str] | None = None
 ) -> None:
-    """A new image at `path`, which must not exist. `backing` is (reference relative to `path`, its format).
+    """A new image at `path`, which must not exist. `backing` is (reference relative to `path`, its format); it is not
+    opened, because a guest may have it open for writing just now.
 
     `preallocation` is Proxmox's word; raw knows no metadata, and a clone on a backing file none at all. Raises
     NoSpace or HostFailure; what was written by then is the caller's to remove."""
@@ -35,7 +36,7 @@ async def create(
         options = ["-o", f"preallocation={word}"]
     argv = ["qemu-img", "create", "-q", "-f", format, *options]
     if backing is not None:
-        argv += ["-b", backing[0], "-F", backing[1]]
+        argv += ["-u", "-b", backing[0], "-F", backing[1]]
     await qemu_img([*argv, str(path), str(size)], f"cannot create {path.name}", path)
 
 
@@ -44,6 +45,13 @@ async def resize(path: Path, format: str, size: int, *, preallocation: str = "of
     word = "off" if preallocation == "metadata" and format == "raw" else preallocation
     argv = ["qemu-img", "resize", "-q", "-f", format, f"--preallocation={word}", str(path), str(size)]
     await qemu_img(argv, f"cannot resize {path.name}", path)
+
+
+async def commit(path: Path, *, size: int, advance: Advance | None = None) -> None:
+    """Write what a qcow2 layer holds (about `size` bytes) into the image that it stands on. The layer stays as it
+    is: its contents are whole at every moment, and a repetition is fine. The caller has checked the chain."""
+    argv = ["qemu-img", "commit", "-p", "-d", "-f", "qcow2", str(path)]
+    await qemu_img(argv, f"cannot merge {path.name} into what it stands on", path, percent_of(size, advance))
 
 
 async def copy(

@@ -56,6 +56,7 @@ IMPORT_FORMATS: Mapping[str, str] = {
 _MAX_NAME = 200  # below the 255 bytes of Linux file systems, so that temporary names fit too
 
 _IMAGE = re.compile(r"(?P<base>base-)?[^/\s]+\.(?P<format>raw|qcow2|vmdk|subvol)")
+_LAYER = re.compile(r"snap-[A-Za-z][A-Za-z0-9_-]*?-(?:vm|base)-\d+-")
 _FILES: Mapping[Content, re.Pattern[str]] = {
     Content.ISO: re.compile(r"[^/]+\.(?:iso|img)", re.IGNORECASE),
     Content.VZTMPL: re.compile(r"[^/]+\.tar\.(?:gz|xz|zst|bz2)", re.IGNORECASE),
@@ -125,7 +126,7 @@ def _is_id(text: str) -> bool:
 
 def _image(vmid: str, file: str, base: tuple[int, str] | None = None) -> VolumeName:
     match = _IMAGE.fullmatch(file)
-    if match is None:
+    if match is None or _LAYER.match(file):  # a snapshot's layer is part of a volume and none itself
         raise ValueError(f"unable to parse volume filename '{file}'")
     return VolumeName(
         content=Content.IMAGES,
@@ -158,6 +159,11 @@ def image_name(vmid: int, file: str) -> VolumeName:
     if not _safe(file):
         raise ValueError(f"unable to parse volume filename '{file}'")
     return _image(str(vmid), file)
+
+
+def is_base(file: str) -> bool:
+    """Whether a file name is that of a template's disk, which nothing changes."""
+    return file.startswith("base-")
 
 
 def free_disk_name(vmid: int, taken: Collection[str], format: str) -> str:

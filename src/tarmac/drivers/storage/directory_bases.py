@@ -1,0 +1,132 @@
+"""Base images of templates, linked clones on them, and copies, in a directory."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from tarmac.drivers.storage import directory_files as files
+from tarmac.drivers.storage import directory_layers as layering
+from tarmac.drivers.storage import image
+from tarmac.drivers.storage.base import Advance, Layer, Owner
+from tarmac.drivers.storage.directory_images import DirectoryImages
+from tarmac.drivers.storage.volume_names import VolumeName
+from tarmac.model.errors import Conflict, InvalidInput, WrongState
+from tarmac.model.ids import VolumeId
+
+_BASE_MODE = 0o440
+
+
+class DirectoryBases(DirectoryImages):
+    """`make_base`, `unmake_base`, `clone` and `copy` of `Storage`; see `base.py` for the contract."""
+
+    async def make_base(self, volid: VolumeId, *, gid: int | None = None) -> VolumeId:
+        name = self._image(volid)
+        if name.is_base:
+            await self.info(volid)
+            return volid
+        renamed = _renamed(name, "vm", "base")
+        old, new = self._place(name), self._place(renamed)
+
+        def turn() -> None:
+            if old.exists() or not new.exists():
+                _refuse_layers(volid, old)
+                if os.geteuid() == 0:
+                    os.chown(old, 0, -1 if gid is None else gid)
+                old.chmod(_BASE_MODE)
+                files.rename_new(old, new)
+            layering.set_immutable(new, True)
+
+        await self._turn(volid, turn)
+        return VolumeId(self._id, str(renamed))
+
+    async def unmake_base(self, volid: VolumeId) -> VolumeId:
+        name = self._image(volid)
+        base, plain = (name, _renamed(name, "base", "vm")) if name.is_base else (_renamed(name, "vm", "base"), name)
+        old, new = self._place(base), self._place(plain)
+
+        def turn_back() -> None:
+            if old.exists() or not new.exists():
+                layering.set_immutable(old, False)
+                old.chmod(0o640)
+                files.rename_new(old, new)
+
+        await self._turn(volid, turn_back)
+        return VolumeId(self._id, str(plain))
+
+    async def _turn(self, volid: VolumeId, work: Callable[[], None]) -> None:
+        try:
+            await self._volume(volid, work)
+        except FileExistsError:
+            raise Conflict(f"volume '{volid}' cannot be renamed: the name is taken", code="volume-exists") from None
+
+    async def clone(
+        self, base: VolumeId, vmid: int, *, name: str | None = None, owner: Owner | None = None, token: str = ""
+    ) -> VolumeId:
+        below = self._image(base)
+        if not below.is_base or below.vmid is None:
+            raise InvalidInput(f"volume '{base}' is no base image: only a template's disk can be cloned by reference")
+        place = self._place(below)
+        size = await self._volume(base, lambda: self._checked_size(place, below.format))
+
+        async def fill(part: Path) -> None:
+            await image.create(part, "qcow2", size, backing=(f"../{below.vmid}/{below.file}", below.format))
+
+        made = await self._new_image(vmid, "qcow2", name, owner, token, fill)
+        return VolumeId(self._id, str(dataclasses.replace(self.parse(made), base=(below.vmid, below.file))))
+
+    async def copy(
+        self,
+        source: Layer,
+        vmid: int,
+        *,
+        format: str,
+        name: str | None = None,
+        owner: Owner | None = None,
+        token: str = "",
+        advance: Advance | None = None,
+    ) -> VolumeId:
+        async def fill(part: Path) -> None:
+            what = f"cannot copy {source.path.name}"
+            size = await self._run(lambda: image.virtual_size(source.path, source.format), what)
+            if format == source.format and await self._run(lambda: self._shared(source, part), what):
+                return
+            await image.copy(source.path, source.format, part, format, size=size, advance=advance)
+
+        return await self._new_image(vmid, format, name, owner, token, fill)
+
+    def _shared(self, source: Layer, part: Path) -> bool:
+        """Whether the copy could be made by sharing blocks. Blocks."""
+        whole = image.describe(source.path, source.format)[1] is None
+        if not whole or not self._capabilities.shares_blocks or not source.path.is_relative_to(self.root):
+            return False
+        try:
+            layering.share(source.path, part)
+        except OSError:
+            files.drop(part)
+            return False
+        return True
+
+
+def _renamed(name: VolumeName, old: str, new: str) -> VolumeName:
+    start = f"{old}-{name.vmid}-"
+    if not name.file.startswith(start):
+        raise InvalidInput(
+            f"volume name '{name.file}' does not begin with '{start}'",
+            code="volume-name",
+            cause="only such volumes can become base images and back",
+        )
+    return dataclasses.replace(name, file=f"{new}-{name.vmid}-{name.file.removeprefix(start)}", is_base=new == "base")
+
+
+def _refuse_layers(volid: VolumeId, place: Path) -> None:
+    place.stat()
+    if layers := layering.frozen_layers(place):
+        raise WrongState(
+            f"volume '{volid}' has snapshots",
+            code="volume-has-snapshots",
+            cause="a base image must be one image that never changes",
+            evidence=", ".join(layer.snapshot for layer in layers),
+        )

@@ -1,0 +1,255 @@
+"""Points in time, base images and clones: what every storage driver that offers them must do. Data is compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tarmac.drivers.storage.base import FileStorage, Layer, Owner, SnapshotKind
+from tarmac.drivers.storage.directory import DirectoryStorage
+from tarmac.drivers.storage.jail import Jail
+from tarmac.model.errors import Conflict, InvalidInput, NotFound, WrongState
+from tarmac.model.ids import VolumeId
+
+MIB = 1 << 20
+
+
+@pytest.fixture(params=["directory"])
+async def storage(request: pytest.FixtureRequest) -> AsyncIterator[FileStorage]:
+    root = Path(tempfile.mkdtemp(prefix="tarmac-layers-"))
+    root.chmod(0o711)
+    made = DirectoryStorage("local", root, jail=Jail())
+    await made.activate()
+    yield made
+    for volume in await made.list():
+        await made.free(volume.volid)
+    assert not [p for p in root.rglob("*") if p.is_file()], "nothing is left, hidden or not"
+    shutil.rmtree(root)
+
+
+def io(layer: Layer, *commands: str, read_only: bool = False) -> str:
+    words = [*(["-r"] if read_only else []), *(word for command in commands for word in ("-c", command))]
+    done = subprocess.run(["qemu-io", "-f", layer.format, *words, layer.path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+async def put(storage: FileStorage, volid: VolumeId, mark: int, at: int = 0) -> None:
+    """The guest's part: 1 MiB of a byte."""
+    io((await storage.layers(volid))[0], f"write -P {mark} {at}M 1M")
+
+
+async def holds(storage: FileStorage, volid: VolumeId, *marks: int, snapshot: str | None = None) -> None:
+    """The volume's megabytes, from the first one on."""
+    top = (await storage.layers(volid, snapshot))[0]
+    for at, mark in enumerate(marks):
+        io(top, f"read -P {mark} {at}M 1M", read_only=True)
+    if top.format == "qcow2":
+        check = subprocess.run(["qemu-img", "check", "-f", "qcow2", top.path], capture_output=True, text=True)
+        assert check.returncode == 0, check.stdout
+
+
+async def new(storage: FileStorage, vmid: int = 100, format: str = "qcow2") -> VolumeId:
+    if format not in storage.capabilities.snapshots:
+        pytest.skip(f"no points in time of {format} images here")
+    return await storage.allocate(vmid, size=8 * MIB, format=format)
+
+
+@pytest.mark.parametrize("format", ["qcow2", "raw"])
+async def test_a_point_in_time_keeps_what_was(storage: FileStorage, format: str) -> None:
+    volid = await new(storage, format=format)
+    await put(storage, volid, 1)
+    await storage.snapshot(volid, "before")
+    await storage.snapshot(volid, "before")  # repeated after a crash
+    await put(storage, volid, 2)
+    await holds(storage, volid, 2, 0)
+    await holds(storage, volid, 1, 0, snapshot="before")
+    assert [s.name for s in await storage.snapshots(volid)] == ["before"]
+    assert [v.volid for v in await storage.list()] == [volid], "layers are hidden"
+    await storage.rollback(volid, "before")
+    await storage.rollback(volid, "before")
+    await holds(storage, volid, 1, 0)
+    await put(storage, volid, 3, at=1)
+    await storage.delete_snapshot(volid, "before")
+    await storage.delete_snapshot(volid, "before")
+    await holds(storage, volid, 1, 3)
+    assert await storage.snapshots(volid) == ()
+    assert len(await storage.layers(volid)) == 1
+    with pytest.raises(NotFound, match="snapshot 'before' of"):
+        await storage.rollback(volid, "before")
+
+
+async def test_a_tree_of_them_and_removals_in_any_order(storage: FileStorage) -> None:
+    volid = await new(storage)
+    for mark, name in ((1, "a"), (2, "b"), (3, "c")):
+        await put(storage, volid, mark)
+        await put(storage, volid, mark, at=mark)
+        await storage.snapshot(volid, name)
+    await put(storage, volid, 9)
+    await storage.rollback(volid, "a")
+    await put(storage, volid, 7, at=4)
+    await storage.snapshot(volid, "d")
+    await put(storage, volid, 8)
+    await holds(storage, volid, 8, 1, 0, 0, 7)
+    if storage.capabilities.snapshots["qcow2"] is SnapshotKind.OVERLAY:
+        parents = {s.name: s.parent for s in await storage.snapshots(volid)}
+        assert parents == {"a": None, "b": "a", "c": "b", "d": "a"}
+    await storage.delete_snapshot(volid, "b")
+    await holds(storage, volid, 3, 1, 2, 3, snapshot="c")
+    await storage.delete_snapshot(volid, "a")  # two branches stand on it where points in time are layers
+    await holds(storage, volid, 1, 1, 0, 0, 7, snapshot="d")
+    await holds(storage, volid, 8, 1, 0, 0, 7)
+    await storage.delete_snapshot(volid, "c")
+    await storage.delete_snapshot(volid, "a")
+    await holds(storage, volid, 8, 1, 0, 0, 7)
+    await holds(storage, volid, 1, 1, 0, 0, 7, snapshot="d")
+    await storage.delete_snapshot(volid, "d")
+    await holds(storage, volid, 8, 1, 0, 0, 7)
+    assert await storage.snapshots(volid) == ()
+
+
+async def test_a_snapshot_is_taken_back(storage: FileStorage) -> None:
+    volid = await new(storage)
+    await storage.unsnapshot(volid, "never")
+    await put(storage, volid, 1)
+    await storage.snapshot(volid, "early")
+    await put(storage, volid, 2)
+    inode = storage.path(volid).stat().st_ino
+    await storage.snapshot(volid, "taken")
+    await storage.unsnapshot(volid, "taken")
+    await storage.unsnapshot(volid, "taken")
+    assert storage.path(volid).stat().st_ino == inode
+    await holds(storage, volid, 2)
+    assert [s.name for s in await storage.snapshots(volid)] == ["early"]
+
+
+async def test_a_name_that_is_taken_by_an_older_one(storage: FileStorage) -> None:
+    volid = await new(storage)
+    if storage.capabilities.snapshots["qcow2"] is not SnapshotKind.OVERLAY:
+        pytest.skip("copies stand beside each other")
+    await storage.snapshot(volid, "one")
+    await storage.snapshot(volid, "two")
+    with pytest.raises(Conflict, match="snapshot 'one' of .* exists already"):
+        await storage.snapshot(volid, "one")
+
+
+async def test_a_grown_volume_keeps_its_size_when_a_snapshot_goes(storage: FileStorage) -> None:
+    volid = await new(storage)
+    await put(storage, volid, 1)
+    await storage.snapshot(volid, "small")
+    await storage.resize(volid, 16 * MIB)
+    await put(storage, volid, 2, at=12)
+    await storage.delete_snapshot(volid, "small")
+    assert (await storage.info(volid)).size == 16 * MIB
+    await holds(storage, volid, 1, *[0] * 11, 2)
+
+
+async def test_removing_a_volume_removes_its_points_in_time(storage: FileStorage) -> None:
+    volid = await new(storage)
+    await storage.snapshot(volid, "a")
+    await storage.snapshot(volid, "b")
+    assert await storage.free(volid) is True
+    assert await storage.list() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+async def test_layers_belong_to_the_guest(storage: FileStorage) -> None:
+    owner = Owner(uid=61234, gid=61235)
+    volid = await storage.allocate(100, size=MIB, format="qcow2", owner=owner)
+    await storage.snapshot(volid, "a", owner=owner)
+    assert await storage.give(volid, owner) == frozenset()
+    for layer in await storage.layers(volid):
+        status = layer.path.stat()
+        assert (status.st_uid, status.st_mode & 0o7777) == (61234, 0o600), layer.path
+
+
+# -- base images and clones --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", ["qcow2", "raw"])
+async def test_clones_stand_on_a_base_that_nothing_changes(storage: FileStorage, format: str) -> None:
+    source = await storage.allocate(9000, size=8 * MIB, format=format)
+    await put(storage, source, 1)
+    base = await storage.make_base(source, gid=61300)
+    assert str(base) == f"local:9000/base-9000-disk-0.{format}"
+    assert await storage.make_base(base) == base
+    assert await storage.make_base(source) == base
+    clones = [await storage.clone(base, vmid, token=f"job {vmid}") for vmid in (100, 101)]
+    assert str(clones[0]) == f"local:9000/base-9000-disk-0.{format}/100/vm-100-disk-0.qcow2"
+    again = await storage.clone(base, 100, name="vm-100-disk-0.qcow2", token="job 100")
+    assert again == clones[0], "repeated after a crash"
+    await put(storage, clones[0], 2)
+    await holds(storage, clones[0], 2, 0)
+    await holds(storage, clones[1], 1, 0)
+    below = (await storage.layers(clones[0]))[-1]
+    io(below, "read -P 1 0 1M", read_only=True)
+    assert {str(v.volid) for v in await storage.list()} == {str(base), *map(str, clones)}
+    if os.geteuid() == 0:
+        assert await storage.give(clones[0], Owner(uid=61234, gid=61235)) == frozenset({61300})
+        flags = subprocess.run(["lsattr", "-d", below.path], capture_output=True, text=True).stdout.split()[0]
+        if "i" in flags:
+            with pytest.raises(PermissionError):
+                below.path.open("r+b")
+    for clone in clones:
+        assert await storage.free(clone) is True
+
+
+async def test_a_base_becomes_a_plain_image_again(storage: FileStorage) -> None:
+    source = await storage.allocate(9000, size=MIB, format="qcow2")
+    base = await storage.make_base(source)
+    assert await storage.unmake_base(base) == source
+    assert await storage.unmake_base(source) == source
+    io((await storage.layers(source))[0], "write -P 5 0 64k")
+
+
+async def test_what_cannot_be_a_base(storage: FileStorage) -> None:
+    volid = await new(storage)
+    with pytest.raises(InvalidInput, match="no base image"):
+        await storage.clone(volid, 101)
+    with pytest.raises(NotFound):
+        await storage.make_base(VolumeId.parse("local:100/vm-100-disk-7.qcow2"))
+    await storage.snapshot(volid, "a")
+    with pytest.raises(WrongState, match="has snapshots"):
+        await storage.make_base(volid)
+
+
+async def test_a_clone_has_points_in_time_and_becomes_a_base_itself(storage: FileStorage) -> None:
+    base = await storage.make_base(await storage.allocate(9000, size=8 * MIB, format="qcow2"))
+    clone = await storage.clone(base, 100)
+    await put(storage, clone, 1)
+    await storage.snapshot(clone, "a")
+    await put(storage, clone, 2)
+    await holds(storage, clone, 1, snapshot="a")
+    await storage.rollback(clone, "a")
+    await holds(storage, clone, 1)
+    await storage.delete_snapshot(clone, "a")
+    await holds(storage, clone, 1)
+    second = await storage.make_base(clone)
+    assert str(second) == "local:9000/base-9000-disk-0.qcow2/100/base-100-disk-0.qcow2"
+    upper = await storage.clone(VolumeId.parse("local:100/base-100-disk-0.qcow2"), 101)
+    await holds(storage, upper, 1)
+    assert len(await storage.layers(upper)) == 3
+
+
+@pytest.mark.parametrize("format", ["qcow2", "raw"])
+async def test_a_full_copy_stands_on_nothing(storage: FileStorage, format: str) -> None:
+    base = await storage.make_base(await storage.allocate(9000, size=8 * MIB, format="qcow2"))
+    clone = await storage.clone(base, 100)
+    await put(storage, clone, 4)
+    await storage.snapshot(clone, "a")
+    await put(storage, clone, 5)
+    for snapshot, mark in ((None, 5), ("a", 4)):
+        copied = await storage.copy((await storage.layers(clone, snapshot))[0], 101, format=format)
+        await holds(storage, copied, mark, 0)
+        assert len(await storage.layers(copied)) == 1
+        told = subprocess.run(
+            ["qemu-img", "info", "-f", format, "--output", "json", storage.path(copied)], capture_output=True
+        )
+        assert "backing-filename" not in json.loads(told.stdout)
