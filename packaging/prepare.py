@@ -4,7 +4,7 @@
 
 Brings about, in this order, what is missing: the Debian packages of `debian-packages.txt` (as root; otherwise it names
 the one command to type and stops), the virtual environment `.venv`, the Python packages of `requirements.lock` with
-their hashes checked (`--dev`: `requirements-dev.lock`), and Tarmac itself in that environment. A stamp in the
+their hashes checked (`--dev`: `requirements-dev.lock`), Tarmac itself in that environment, and the web page. A stamp in the
 environment, made of everything the set-up depends on, makes a second call a matter of milliseconds.
 """
 
@@ -157,6 +157,13 @@ def ensure_environment(lock: Path) -> None:
     stamp.write_text(wanted)
 
 
+def ensure_page() -> None:
+    """The web page is that of the sources in `ui/`: `page.py` builds it when it is not."""
+    done = subprocess.run([str(VENV / "bin" / "python"), str(HERE / "page.py"), "--check"], check=False)
+    if done.returncode:
+        run("building the web page", [str(VENV / "bin" / "python"), str(HERE / "page.py")])
+
+
 def works(python: Path) -> bool:
     """Whether the environment's interpreter is there, of our version, and has pip."""
     if not python.exists():
@@ -181,6 +188,7 @@ def main(words: Sequence[str]) -> int:
             ensure_packages(wanted)
             dev = HERE / "requirements-dev.lock"
             ensure_environment(dev if options.dev else _present(HERE / "requirements.lock", dev))
+            ensure_page()
     except Stop as stop:
         say(f"\nThe set-up stopped: {stop}")
         return 1

@@ -50,6 +50,7 @@ class Api:
         table = tuple(endpoints)
         self.services = services
         self.router = Router((*table, *index_endpoints(table)))
+        self._page = pages.Page()
         self._delay = unauthorized_delay
         self._delayed = 0
 
@@ -66,7 +67,7 @@ class Api:
             if not peer.secure and not peer.local:
                 return pages.redirect(request)
             if not form:
-                return await pages.outside(request.method, path)
+                return await self._page.reply(request.method, path, request.headers)
             response = await self._answer(request, peer, form, rest, query, entry)
         except TarmacError as problem:
             response = await self._refuse(problem, request, form)

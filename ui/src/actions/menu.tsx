@@ -1,0 +1,96 @@
+/** The actions on what is selected: as a row of buttons, with the question that a dangerous one asks. */
+
+import { Button, Group, Menu, Modal, Text, TextInput } from "@mantine/core";
+import { type ReactNode, useState } from "react";
+
+import { type Resource, titleOf } from "../store/inventory";
+import { type Action, asCurl, fitting } from "./registry";
+import { run } from "./run";
+
+const SHOWN = 3;
+
+export function ActionBar(props: { rows: readonly Resource[] }): ReactNode {
+  const { rows } = props;
+  const [asked, setAsked] = useState<Action | null>(null);
+  const [busy, setBusy] = useState<string | null>(null);
+  const actions = fitting(rows);
+
+  const begin = async (action: Action): Promise<void> => {
+    setAsked(null);
+    setBusy(action.id);
+    await run(action, rows);
+    setBusy(null);
+  };
+  const choose = (action: Action): void => (action.danger ? setAsked(action) : void begin(action));
+
+  return (
+    <Group gap={6} role="toolbar" aria-label="Actions">
+      {actions.slice(0, SHOWN).map((action) => (
+        <Button
+          key={action.id} size="compact-sm" variant="default" loading={busy === action.id}
+          onClick={() => choose(action)} title={action.key ? `${action.label} (${action.key})` : action.label}
+        >
+          {action.label}
+        </Button>
+      ))}
+      {actions.length > 0 && (
+        <Menu position="bottom-end" withinPortal>
+          <Menu.Target>
+            <Button size="compact-sm" variant="default" aria-label="More actions">
+              ⋯
+            </Button>
+          </Menu.Target>
+          <Menu.Dropdown>
+            {actions.slice(SHOWN).map((action) => (
+              <Menu.Item key={action.id} onClick={() => choose(action)} color={action.danger ? "red" : ""}>
+                {action.label}
+              </Menu.Item>
+            ))}
+            <Menu.Label>Copy as</Menu.Label>
+            {actions.slice(0, SHOWN).flatMap((action) =>
+              rows.length === 1 && rows[0]
+                ? [
+                    <CopyItem key={`${action.id} cli`} name={`${action.label}: command`} text={action.cli(rows[0])} />,
+                    <CopyItem key={`${action.id} curl`} name={`${action.label}: curl`} text={asCurl(action, rows[0])} />,
+                  ]
+                : [],
+            )}
+          </Menu.Dropdown>
+        </Menu>
+      )}
+      {asked && <Question action={asked} rows={rows} onYes={() => void begin(asked)} onNo={() => setAsked(null)} />}
+    </Group>
+  );
+}
+
+function CopyItem(props: { name: string; text: string }): ReactNode {
+  return <Menu.Item onClick={() => void navigator.clipboard.writeText(props.text)}>{props.name}</Menu.Item>;
+}
+
+function Question(props: { action: Action; rows: readonly Resource[]; onYes: () => void; onNo: () => void }): ReactNode {
+  const { action, rows, onYes, onNo } = props;
+  const [typed, setTyped] = useState("");
+  const wanted = rows.length === 1 ? String(rows[0]?.vmid ?? "") : String(rows.length);
+  const ready = action.danger !== "name" || typed === wanted;
+  return (
+    <Modal opened onClose={onNo} title={`${action.label}?`} centered>
+      <Text fw={600}>{rows.slice(0, 8).map((row) => `${titleOf(row)} on ${row.node}`).join(", ")}</Text>
+      {rows.length > 8 && <Text>and {rows.length - 8} more</Text>}
+      <Text my="sm">{action.consequence}</Text>
+      {action.danger === "name" && (
+        <TextInput
+          label={rows.length === 1 ? `Type ${wanted} to go on` : `Type how many (${wanted}) to go on`}
+          value={typed} onChange={(event) => setTyped(event.currentTarget.value)} data-autofocus
+        />
+      )}
+      <Group justify="flex-end" mt="md">
+        <Button variant="default" onClick={onNo}>
+          Keep it
+        </Button>
+        <Button color="red" disabled={!ready} onClick={onYes}>
+          {action.label}
+        </Button>
+      </Group>
+    </Modal>
+  );
+}

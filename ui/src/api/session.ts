@@ -1,0 +1,69 @@
+/** Who is logged in: the ticket, its renewal, and what is remembered between visits (never a password). */
+
+import { call, dropTicket, useTicket } from "./client";
+
+export interface Session {
+  username: string;
+  clustername?: string;
+}
+
+interface Ticket {
+  username: string;
+  ticket?: string;
+  CSRFPreventionToken?: string;
+  NeedTFA?: number;
+}
+
+export interface Realm {
+  realm: string;
+  type: string;
+  comment?: string;
+  default?: number;
+}
+
+const KEPT = "tarmac-session";
+const RENEW_MS = 30 * 60_000;
+
+export function realms(): Promise<Realm[]> {
+  return call<Realm[]>("GET", "/access/domains");
+}
+
+/** Raises ApiError for a wrong password. */
+export async function login(username: string, password: string): Promise<Session> {
+  return accept(await call<Ticket>("POST", "/access/ticket", { username, password }));
+}
+
+/** The session of an earlier visit, if its ticket is still good. */
+export async function resume(): Promise<Session | null> {
+  const kept = sessionStorage.getItem(KEPT);
+  if (!kept) return null;
+  const { username, ticket, token } = JSON.parse(kept) as { username: string; ticket: string; token: string };
+  useTicket(ticket, token);
+  try {
+    return await login(username, ticket);
+  } catch {
+    logout();
+    return null;
+  }
+}
+
+export function logout(): void {
+  sessionStorage.removeItem(KEPT);
+  dropTicket();
+}
+
+/** Renews the ticket now and then; returns what ends that. A ticket is good for two hours. */
+export function keepAlive(username: string): () => void {
+  const timer = setInterval(() => {
+    const kept = sessionStorage.getItem(KEPT);
+    if (kept) login(username, (JSON.parse(kept) as { ticket: string }).ticket).catch(() => {});
+  }, RENEW_MS);
+  return () => clearInterval(timer);
+}
+
+function accept(reply: Ticket): Session {
+  const { username, ticket = "", CSRFPreventionToken: token = "" } = reply;
+  useTicket(ticket, token);
+  sessionStorage.setItem(KEPT, JSON.stringify({ username, ticket, token }));
+  return { username };
+}

@@ -1,0 +1,126 @@
+/** A new guest on one page: a name, an image, a size, and Create. The rest has good defaults and can be changed later. */
+
+import { Button, Checkbox, Drawer, NumberInput, SegmentedControl, Select, Textarea, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { type FormEvent, type ReactNode, useState } from "react";
+
+import { problemFrom } from "../../actions/run";
+import { call, type Params, type Problem } from "../../api/client";
+import { go } from "../../lib/router";
+import { soon } from "../../store/feed";
+import { useAll } from "../../store/inventory";
+import { ProblemPanel } from "../../ui/problem";
+
+interface Volume {
+  volid: string;
+  content: string;
+  size: number;
+}
+
+const SIZES = {
+  small: { cores: 1, memory: 1024, disk: 10 },
+  medium: { cores: 2, memory: 4096, disk: 32 },
+  large: { cores: 4, memory: 8192, disk: 64 },
+} as const;
+type Size = keyof typeof SIZES | "own";
+
+export function CreateGuest(props: { onClose: () => void }): ReactNode {
+  const resources = useAll();
+  const node = resources.find((row) => row.type === "node")?.node ?? "";
+  const stores = resources.filter((row) => row.type === "storage");
+  const images = stores.filter((row) => /import|iso/.test(row.content ?? ""));
+  const volumes = useQuery({ queryKey: ["images", images.map((row) => row.id)], queryFn: () => sources(node, images.map((r) => r.storage ?? "")) });
+  const [form, setForm] = useState({ name: "", source: "", size: "small" as Size, cores: 1, memory: 1024, disk: 10, storage: "", keys: "", start: true });
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [busy, setBusy] = useState(false);
+  const set = (change: Partial<typeof form>): void => setForm((old) => ({ ...old, ...change }));
+  const storage = form.storage || stores.find((row) => row.content?.includes("images"))?.storage || "";
+  const size = form.size === "own" ? form : SIZES[form.size];
+
+  const submit = async (event: FormEvent): Promise<void> => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      const vmid = await call<string>("GET", "/cluster/nextid");
+      await call<string>("POST", `/nodes/${node}/qemu`, paramsOf(vmid, { ...form, ...size, storage }));
+      soon();
+      props.onClose();
+      go("qemu", vmid, "tasks");
+    } catch (raised) {
+      setProblem(problemFrom(raised, "create"));
+    } finally {
+      setBusy(false);
+    }
+  };
+
+  return (
+    <Drawer opened onClose={props.onClose} position="right" size="md" title="New guest">
+      <form onSubmit={(event) => void submit(event)} className="form">
+        <TextInput label="Name" required value={form.name} onChange={(e) => set({ name: e.currentTarget.value })} data-autofocus />
+        <Select
+          label="From" searchable placeholder="an empty disk" clearable value={form.source || null}
+          data={(volumes.data ?? []).map((volume) => volume.volid)} onChange={(value) => set({ source: value ?? "" })}
+          description="A disk image to copy, or an ISO image to install from"
+        />
+        <SegmentedControl
+          fullWidth value={form.size} onChange={(value) => set({ size: value as Size })} aria-label="Size"
+          data={[...Object.entries(SIZES).map(([id, s]) => ({ value: id, label: `${id}: ${s.cores} CPU, ${s.memory / 1024} GiB` })), { value: "own", label: "own" }]}
+        />
+        {form.size === "own" && (
+          <>
+            <NumberInput label="CPUs" min={1} value={form.cores} onChange={(v) => set({ cores: Number(v) })} />
+            <NumberInput label="Memory, MiB" min={16} value={form.memory} onChange={(v) => set({ memory: Number(v) })} />
+            <NumberInput label="Disk, GiB" min={1} value={form.disk} onChange={(v) => set({ disk: Number(v) })} />
+          </>
+        )}
+        <details>
+          <summary>All else</summary>
+          <Select label="Storage of the disk" value={storage} onChange={(value) => set({ storage: value ?? "" })} data={stores.filter((row) => row.content?.includes("images")).map((row) => row.storage ?? "")} />
+          <Textarea label="SSH keys, for images with cloud-init" autosize minRows={2} value={form.keys} onChange={(e) => set({ keys: e.currentTarget.value })} />
+        </details>
+        <Checkbox label="Start it" checked={form.start} onChange={(e) => set({ start: e.currentTarget.checked })} />
+        {problem && <ProblemPanel problem={problem} />}
+        <Button type="submit" loading={busy}>
+          Create
+        </Button>
+      </form>
+    </Drawer>
+  );
+}
+
+async function sources(node: string, storages: string[]): Promise<Volume[]> {
+  const lists = await Promise.all(storages.map((id) => call<Volume[]>("GET", `/nodes/${node}/storage/${id}/content`)));
+  return lists.flat().filter((volume) => volume.content === "import" || volume.content === "iso");
+}
+
+interface Wish {
+  name: string;
+  source: string;
+  storage: string;
+  cores: number;
+  memory: number;
+  disk: number;
+  keys: string;
+  start: boolean;
+}
+
+function paramsOf(vmid: string, wish: Wish): Params {
+  const iso = wish.source.includes(":iso/");
+  const image = wish.source && !iso;
+  return {
+    vmid,
+    name: wish.name,
+    cores: wish.cores,
+    memory: wish.memory,
+    ostype: "l26",
+    agent: "1",
+    serial0: "socket",
+    scsihw: "virtio-scsi-single",
+    scsi0: image ? `${wish.storage}:0,import-from=${wish.source}` : `${wish.storage}:${wish.disk}`,
+    ...(iso ? { ide2: `${wish.source},media=cdrom` } : {}),
+    ...(image ? { ide2: `${wish.storage}:cloudinit`, ipconfig0: "ip=dhcp" } : {}),
+    ...(image && wish.keys ? { sshkeys: encodeURIComponent(wish.keys.trim()) } : {}),
+    net0: "virtio",
+    start: wish.start,
+  };
+}

@@ -1,0 +1,59 @@
+/** One guest: its head with the actions, and its views. */
+
+import { Tabs } from "@mantine/core";
+import { type ReactNode, useEffect } from "react";
+
+import { ActionBar } from "../../actions/menu";
+import { go, usePlace } from "../../lib/router";
+import { apiPath, titleOf, useLoaded, useResource } from "../../store/inventory";
+import { State } from "../../ui/state";
+import { TaskList } from "../tasks/panel";
+import { useConsoles } from "./consoles";
+import { Hardware } from "./hardware";
+import { Summary } from "./summary";
+
+const VIEWS = [
+  { id: "summary", label: "Summary" },
+  { id: "console", label: "Console" },
+  { id: "hardware", label: "Hardware and options" },
+  { id: "tasks", label: "Tasks" },
+];
+
+export function GuestPage(props: { id: string }): ReactNode {
+  const row = useResource(props.id);
+  const loaded = useLoaded();
+  const { parts } = usePlace();
+  const view = parts[2] ?? "summary";
+  const consoles = useConsoles();
+  const running = row?.status === "running";
+  useEffect(() => {
+    if (view === "console" && row && running) consoles.show(row);
+    else consoles.hide();
+  }, [view, row, running, consoles]);
+  if (!row) return <p className="hint">{loaded ? "There is no such guest, or you may not see it." : ""}</p>;
+  return (
+    <section className="page">
+      <header>
+        <h2>
+          <State row={row} /> {titleOf(row)}
+        </h2>
+        <ActionBar rows={[row]} />
+      </header>
+      <Tabs value={view} onChange={(next) => go("qemu", row.vmid ?? 0, next ?? "summary")}>
+        <Tabs.List>
+          {VIEWS.map((one) => (
+            <Tabs.Tab key={one.id} value={one.id}>
+              {one.label}
+            </Tabs.Tab>
+          ))}
+        </Tabs.List>
+      </Tabs>
+      <div className="page-body">
+        {view === "summary" && <Summary row={row} />}
+        {view === "console" && !running && <p className="hint">The console is there once the guest runs.</p>}
+        {view === "hardware" && <Hardware path={apiPath(row)} />}
+        {view === "tasks" && <TaskList node={row.node ?? ""} vmid={row.vmid ?? 0} />}
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,63 @@
+import { Progress } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+
+import { bytes, duration, percent } from "../../lib/format";
+import { apiPath, type Resource } from "../../store/inventory";
+import { addressesOf, statusOf } from "./api";
+
+export function Summary(props: { row: Resource }): ReactNode {
+  const { row } = props;
+  const path = apiPath(row);
+  const running = row.status === "running";
+  const status = useQuery({ queryKey: ["status", path, row.status], queryFn: () => statusOf(path), refetchInterval: 2000 });
+  const addresses = useQuery({
+    queryKey: ["addresses", path], queryFn: () => addressesOf(path), enabled: running && status.data?.agent === 1,
+    refetchInterval: 15_000, retry: false,
+  });
+  const now = status.data;
+  return (
+    <div className="summary">
+      <dl>
+        <Fact name="State" value={now?.qmpstatus ?? row.status} />
+        <Fact name="Up" value={duration(row.uptime)} />
+        <Fact name="Addresses" value={addresses.data?.join(", ") || (running ? "not known: the agent does not say" : "–")} />
+        <Fact name="Node" value={row.node} />
+        <Fact name="Pool" value={row.pool} />
+        <Fact name="Tags" value={row.tags?.replaceAll(";", ", ")} />
+        {now?.accelerator && (
+          <Fact
+            name="Runs on"
+            value={now.accelerator === "kvm" ? "KVM" : `emulation, which is slow: ${now["accelerator-reason"] ?? ""}`}
+          />
+        )}
+        {now?.["last-exit"] && <Fact name="Ended last" value={now["last-exit"]} />}
+        {now?.note && <Fact name="Note" value={now.note} />}
+      </dl>
+      <Gauge name={`CPU, of ${row.maxcpu ?? 1}`} part={running ? (row.cpu ?? 0) : 0} text={percent(running ? row.cpu : 0)} />
+      <Gauge
+        name={`Memory, of ${bytes(row.maxmem)}`} part={running && row.maxmem ? (row.mem ?? 0) / row.maxmem : 0}
+        text={bytes(running ? row.mem : 0)}
+      />
+    </div>
+  );
+}
+
+function Fact(props: { name: string; value: ReactNode }): ReactNode {
+  return (
+    <>
+      <dt>{props.name}</dt>
+      <dd>{props.value ?? "–"}</dd>
+    </>
+  );
+}
+
+function Gauge(props: { name: string; part: number; text: string }): ReactNode {
+  return (
+    <div className="gauge">
+      <span>{props.name}</span>
+      <Progress value={Math.min(100, props.part * 100)} aria-label={props.name} size="lg" />
+      <span>{props.text}</span>
+    </div>
+  );
+}

@@ -1,0 +1,58 @@
+import { Button, PasswordInput, Select, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { type FormEvent, type ReactNode, useState } from "react";
+
+import type { Problem } from "../../api/client";
+import { login, realms, type Session } from "../../api/session";
+import { problemFrom } from "../../actions/run";
+import { ProblemPanel } from "../../ui/problem";
+
+const LAST = "tarmac-last-user";
+
+export function Login(props: { onSession: (session: Session) => void }): ReactNode {
+  const [last] = useState(() => (localStorage.getItem(LAST) ?? "root@pam").split("@"));
+  const known = useQuery({ queryKey: ["realms"], queryFn: realms });
+  const [user, setUser] = useState(last[0] ?? "");
+  const [realm, setRealm] = useState(last[1] ?? "pam");
+  const [password, setPassword] = useState("");
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [busy, setBusy] = useState(false);
+
+  const submit = async (event: FormEvent): Promise<void> => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      const name = user.includes("@") ? user : `${user}@${realm}`;
+      const session = await login(name, password);
+      localStorage.setItem(LAST, name);
+      props.onSession(session);
+    } catch (raised) {
+      setProblem(problemFrom(raised, "login"));
+    } finally {
+      setBusy(false);
+    }
+  };
+
+  return (
+    <main className="login">
+      <form onSubmit={(event) => void submit(event)} aria-label="Log in">
+        <h1>Tarmac</h1>
+        <TextInput label="User" value={user} onChange={(e) => setUser(e.currentTarget.value)} autoComplete="username" />
+        <PasswordInput
+          label="Password" value={password} autoFocus autoComplete="current-password"
+          onChange={(e) => setPassword(e.currentTarget.value)}
+        />
+        <Select
+          label="Realm" value={realm} allowDeselect={false} onChange={(value) => setRealm(value ?? "pam")}
+          data={(known.data ?? [{ realm: "pam", type: "pam" }]).map((r) => ({
+            value: r.realm, label: r.comment ? `${r.realm} (${r.comment})` : r.realm,
+          }))}
+        />
+        <Button type="submit" loading={busy} fullWidth>
+          Log in
+        </Button>
+        {problem && <ProblemPanel problem={problem} />}
+      </form>
+    </main>
+  );
+}

@@ -1,0 +1,84 @@
+/** The tasks: a list at the bottom of the page, or of one guest; a click shows the log as it grows. */
+
+import { Button, Drawer, Progress } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+
+import { duration, time } from "../../lib/format";
+import { ProblemPanel } from "../../ui/problem";
+import { Rows } from "../../ui/rows";
+import { ended, failed, logOf, nameOf, recent, statusOf, stop, type Task } from "./tasks";
+
+const EVERY_MS = 2000;
+
+export function TaskList(props: { node: string; vmid?: number }): ReactNode {
+  const { node, vmid } = props;
+  const [open, setOpen] = useState<Task | null>(null);
+  const tasks = useQuery({
+    queryKey: ["tasks", node, vmid],
+    queryFn: () => recent(node, vmid === undefined ? {} : { vmid }),
+    refetchInterval: EVERY_MS,
+  });
+  return (
+    <>
+      <Rows
+        items={tasks.data ?? []} keyOf={(task) => task.upid} label="Tasks"
+        empty={<p className="hint">Nothing has been done yet.</p>}
+      >
+        {(task) => (
+          <button type="button" className="task-line" onClick={() => setOpen(task)}>
+            <span>{time(task.starttime)}</span>
+            <span>{nameOf(task)}</span>
+            <span>{task.user}</span>
+            <span className={failed(task) ? "bad" : ended(task) ? "good" : "busy"}>
+              {ended(task) ? task.status : "running"}
+            </span>
+            <span>{duration((task.endtime ?? Date.now() / 1000) - task.starttime)}</span>
+          </button>
+        )}
+      </Rows>
+      <Drawer opened={open !== null} onClose={() => setOpen(null)} position="right" size="lg" title={open && nameOf(open)}>
+        {open && <TaskView task={open} />}
+      </Drawer>
+    </>
+  );
+}
+
+function TaskView(props: { task: Task }): ReactNode {
+  const { task } = props;
+  const [lines, setLines] = useState<string[]>([]);
+  const place = useRef<HTMLPreElement>(null);
+  const status = useQuery({
+    queryKey: ["task", task.upid],
+    queryFn: () => statusOf(task),
+    refetchInterval: (query) => (query.state.data?.status === "stopped" ? false : 500),
+  });
+  const running = status.data?.status !== "stopped";
+  const seen = status.dataUpdatedAt;
+  useEffect(() => {
+    void logOf(task, lines.length).then((more) => {
+      if (more.length) setLines((old) => [...old, ...more]);
+    });
+    // Each look at the status brings the lines that came since.
+  }, [task, seen]); // oxlint-disable-line
+  useEffect(() => place.current?.scrollTo(0, place.current.scrollHeight), [lines]);
+  const { progress, error } = status.data ?? {};
+  return (
+    <section className="task-view">
+      <p>
+        {task.user}, {time(task.starttime)} – <strong>{running ? "running" : status.data?.exitstatus}</strong>
+        {status.data?.["waits-for"] && <> – waits for {status.data["waits-for"]}</>}
+      </p>
+      {progress && <Progress value={(100 * progress.done) / (progress.total || 1)} aria-label="Progress" animated />}
+      {error && <ProblemPanel problem={error} />}
+      <pre ref={place} className="log" tabIndex={0} aria-label="Log" aria-live="polite">
+        {lines.join("\n")}
+      </pre>
+      {running && (
+        <Button size="compact-sm" color="red" variant="light" onClick={() => void stop(task)}>
+          Stop it
+        </Button>
+      )}
+    </section>
+  );
+}

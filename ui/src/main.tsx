@@ -1,0 +1,71 @@
+import "./mantine.css";
+import "./styles.css";
+
+import { createTheme, MantineProvider } from "@mantine/core";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { Component, type ReactNode, StrictMode, useEffect, useState } from "react";
+import { createRoot } from "react-dom/client";
+
+import { onLoggedOut } from "./api/client";
+import { keepAlive, logout, resume, type Session } from "./api/session";
+import { ConsoleLayer } from "./features/guests/consoles";
+import { Login } from "./features/login/login";
+import { Shell } from "./shell/shell";
+
+const theme = createTheme({ fontFamily: "system-ui, sans-serif", defaultRadius: "sm", cursorType: "pointer" });
+const queries = new QueryClient({ defaultOptions: { queries: { retry: false, refetchOnWindowFocus: false } } });
+
+function App(): ReactNode {
+  const [session, setSession] = useState<Session | null | undefined>(undefined);
+  useEffect(() => {
+    onLoggedOut(() => setSession(null));
+    void resume().then(setSession);
+  }, []);
+  useEffect(() => (session ? keepAlive(session.username) : undefined), [session]);
+  if (session === undefined) return null;
+  if (session === null) return <Login onSession={setSession} />;
+  const leave = (): void => {
+    logout();
+    setSession(null);
+  };
+  return (
+    <ConsoleLayer>
+      <Shell session={session} onLogout={leave} />
+    </ConsoleLayer>
+  );
+}
+
+/** A fault in one part must not leave an empty page. */
+class Boundary extends Component<{ children: ReactNode }, { fault: unknown }> {
+  override state: { fault: unknown } = { fault: null };
+  static getDerivedStateFromError(fault: unknown): { fault: unknown } {
+    return { fault };
+  }
+  override render(): ReactNode {
+    if (this.state.fault === null) return this.props.children;
+    return (
+      <main className="login">
+        <h1>Something broke in this page</h1>
+        <pre>{String(this.state.fault)}</pre>
+        <button type="button" onClick={() => location.reload()}>
+          Load it again
+        </button>
+      </main>
+    );
+  }
+}
+
+const root = document.getElementById("root");
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <MantineProvider theme={theme} defaultColorScheme="auto">
+        <QueryClientProvider client={queries}>
+          <Boundary>
+            <App />
+          </Boundary>
+        </QueryClientProvider>
+      </MantineProvider>
+    </StrictMode>,
+  );
+}

@@ -1,0 +1,104 @@
+/** The page around everything: head, tree, the view that the address names, failures, tasks. */
+
+import { Button, Group, Menu, useMantineColorScheme } from "@mantine/core";
+import { type ReactNode, useEffect, useState, useSyncExternalStore } from "react";
+
+import { dismiss, failures, onFailures } from "../actions/run";
+import type { Session } from "../api/session";
+import { CreateGuest } from "../features/guests/create";
+import { GuestList } from "../features/guests/list";
+import { GuestPage } from "../features/guests/page";
+import { StoragePage } from "../features/storage/page";
+import { TaskList } from "../features/tasks/panel";
+import { href, usePlace } from "../lib/router";
+import { isReachable, onReachable, start } from "../store/feed";
+import { titleOf, useAll } from "../store/inventory";
+import { ProblemPanel } from "../ui/problem";
+import { Palette } from "./palette";
+import { Tree } from "./tree";
+
+export function Shell(props: { session: Session; onLogout: () => void }): ReactNode {
+  const [palette, setPalette] = useState(false);
+  const [creating, setCreating] = useState(false);
+  const [narrowTree, setNarrowTree] = useState(false);
+  const scheme = useMantineColorScheme();
+  const reachable = useSyncExternalStore(onReachable, isReachable);
+  const failed = useSyncExternalStore(onFailures, failures);
+  const node = useAll().find((row) => row.type === "node")?.node;
+  const { parts } = usePlace();
+
+  useEffect(start, []);
+  useEffect(() => setNarrowTree(false), [parts]);
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent): void => {
+      const typing = (event.target as HTMLElement).closest("input, textarea, select, .console-layer");
+      if ((event.ctrlKey || event.metaKey) && (event.key === "k" || event.key === " ")) setPalette(true);
+      else if (event.key === "/" && !typing) document.querySelector<HTMLElement>("[data-filter]")?.focus();
+      else return;
+      event.preventDefault();
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
+
+  return (
+    <div className="shell">
+      <header className="head">
+        <button type="button" className="tree-button" aria-label="Inventory" onClick={() => setNarrowTree(!narrowTree)}>
+          ☰
+        </button>
+        <a href={href()} className="brand">
+          Tarmac
+        </a>
+        <Button size="compact-sm" variant="default" onClick={() => setPalette(true)}>
+          Find or do… <kbd>Ctrl K</kbd>
+        </Button>
+        <Group gap={6} ml="auto">
+          <Button size="compact-sm" onClick={() => setCreating(true)}>
+            New guest
+          </Button>
+          <Menu>
+            <Menu.Target>
+              <Button size="compact-sm" variant="default">
+                {props.session.username}
+              </Button>
+            </Menu.Target>
+            <Menu.Dropdown>
+              <Menu.Item onClick={() => scheme.toggleColorScheme()}>Dark or light</Menu.Item>
+              <Menu.Item onClick={props.onLogout}>Log out</Menu.Item>
+            </Menu.Dropdown>
+          </Menu>
+        </Group>
+      </header>
+      {!reachable && (
+        <p className="banner" role="status">
+          The server does not answer; what is shown may be old. Trying again…
+        </p>
+      )}
+      <div className={narrowTree ? "middle with-tree" : "middle"}>
+        <Tree />
+        <main className="view">
+          {failed.map((outcome) => (
+            <ProblemPanel
+              key={`${outcome.row.id} ${outcome.action.id}`} title={`${outcome.action.label} ${titleOf(outcome.row)}`}
+              problem={outcome.problem ?? { code: "", message: "" }} onClose={() => dismiss(outcome)}
+            />
+          ))}
+          <View parts={parts} />
+        </main>
+      </div>
+      <footer className="tasks" aria-label="Tasks">
+        {node && <TaskList node={node} />}
+      </footer>
+      {palette && <Palette onClose={() => setPalette(false)} />}
+      {creating && <CreateGuest onClose={() => setCreating(false)} />}
+    </div>
+  );
+}
+
+function View(props: { parts: readonly string[] }): ReactNode {
+  const [kind, id = ""] = props.parts;
+  if (kind === "qemu" || kind === "lxc") return <GuestPage key={id} id={`${kind}/${id}`} />;
+  if (kind === "storage") return <StoragePage key={id} storage={id} />;
+  return <GuestList />;
+}
