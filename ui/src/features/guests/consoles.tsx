@@ -5,13 +5,13 @@
 
 import { createContext, lazy, type ReactNode, Suspense, useCallback, useContext, useMemo, useState } from "react";
 
-import { type Resource, useAll } from "../../store/inventory";
+import { useAll } from "../../store/inventory";
 
 const Vnc = lazy(() => import("./vnc"));
 const Terminal = lazy(() => import("./terminal"));
 
 interface Consoles {
-  show: (row: Resource) => void;
+  show: (id: string) => void;
   hide: () => void;
 }
 
@@ -29,9 +29,9 @@ export function ConsoleLayer(props: { children: ReactNode }): ReactNode {
   const [kinds, setKinds] = useState<Record<string, Kind>>({});
   const rows = useAll();
 
-  const show = useCallback((row: Resource) => {
-    setOpen((old) => (old.includes(row.id) ? old : [...old, row.id]));
-    setFront(row.id);
+  const show = useCallback((id: string) => {
+    setOpen((old) => (old.includes(id) ? old : [...old, id]));
+    setFront(id);
   }, []);
   const hide = useCallback(() => setFront(null), []);
   const consoles = useMemo(() => ({ show, hide }), [show, hide]);
@@ -57,7 +57,7 @@ export function ConsoleLayer(props: { children: ReactNode }): ReactNode {
                 ))}
               </header>
               <Suspense fallback={<p className="hint">…</p>}>
-                <Console row={row} />
+                <Console row={row} onMissing={() => setKinds((old) => ({ ...old, [row.id]: "terminal" }))} />
               </Suspense>
             </section>
           );

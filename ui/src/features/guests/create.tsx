@@ -64,7 +64,7 @@ export function CreateGuest(props: { onClose: () => void }): ReactNode {
         />
         <SegmentedControl
           fullWidth value={form.size} onChange={(value) => set({ size: value as Size })} aria-label="Size"
-          data={[...Object.entries(SIZES).map(([id, s]) => ({ value: id, label: `${id}: ${s.cores} CPU, ${s.memory / 1024} GiB` })), { value: "own", label: "own" }]}
+          data={[...Object.entries(SIZES).map(([id, s]) => ({ value: id, label: `${s.cores} CPU, ${s.memory / 1024} GiB` })), { value: "own", label: "own" }]}
         />
         {form.size === "own" && (
           <>

@@ -27,9 +27,10 @@ export function GuestPage(props: { id: string }): ReactNode {
   const consoles = useConsoles();
   const running = row?.status === "running";
   useEffect(() => {
-    if (view === "console" && row && running) consoles.show(row);
-    else consoles.hide();
-  }, [view, row, running, consoles]);
+    if (view !== "console" || !running) return undefined;
+    consoles.show(props.id);
+    return consoles.hide;
+  }, [view, running, props.id, consoles]);
   if (!row) return <p className="hint">{loaded ? "There is no such guest, or you may not see it." : ""}</p>;
   return (
     <section className="page">

@@ -8,8 +8,10 @@ import { ProblemPanel } from "../../ui/problem";
 import { offer } from "./socket";
 
 const KEY_MS = 20;
+const NO_SCREEN = "no-display";
 
-export default function Vnc(props: { row: Resource }): ReactNode {
+/** The screen. `onMissing` is called when the guest has none. */
+export default function Vnc(props: { row: Resource; onMissing: () => void }): ReactNode {
   const { row } = props;
   const place = useRef<HTMLDivElement>(null);
   const screen = useRef<RFB | null>(null);
@@ -29,7 +31,11 @@ export default function Vnc(props: { row: Resource }): ReactNode {
         rfb.addEventListener("disconnect", () => setEnded(true));
         screen.current = rfb;
       })
-      .catch((raised: unknown) => setProblem(problemFrom(raised, "console")));
+      .catch((raised: unknown) => {
+        const found = problemFrom(raised, "console");
+        if (found.code === NO_SCREEN) props.onMissing();
+        else setProblem(found);
+      });
     return () => {
       gone = true;
       screen.current?.disconnect();
