@@ -4,8 +4,8 @@
 
 Brings about, in this order, what is missing: the Debian packages of `debian-packages.txt` (as root; otherwise it names
 the one command to type and stops), the virtual environment `.venv`, the Python packages of `requirements.lock` with
-their hashes checked (`--dev`: `requirements-dev.lock`), Tarmac itself in that environment, and the web page. A stamp in the
-environment, made of everything the set-up depends on, makes a second call a matter of milliseconds.
+their hashes checked (`--dev`: `requirements-dev.lock`), Tarmac itself in that environment, and the web page. A stamp in
+the environment, made of everything the set-up depends on, makes a second call a matter of milliseconds.
 """
 
 from __future__ import annotations

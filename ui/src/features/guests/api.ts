@@ -36,6 +36,7 @@ export interface Interface {
   "ip-addresses"?: { "ip-address": string; "ip-address-type": string; prefix: number }[];
 }
 
+export const configOf = (path: string): Promise<Config> => call("GET", `${path}/config`);
 export const statusOf = (path: string): Promise<Status> => call("GET", `${path}/status/current`);
 export const pendingOf = (path: string): Promise<Pending[]> => call("GET", `${path}/pending`);
 
@@ -47,8 +48,7 @@ export async function addressesOf(path: string): Promise<string[]> {
     .filter((address) => !address.startsWith("fe80"));
 }
 
-export const change = (path: string, words: Record<string, string>): Promise<string> =>
-  call("POST", `${path}/config`, words);
+export const change = (path: string, words: Record<string, string>): Promise<null> => call("PUT", `${path}/config`, words);
 
 /** What a change would do, without doing it. */
 export const plan = (path: string, words: Record<string, string>): Promise<{ steps: { title: string }[]; effects: string[] }> =>

@@ -5,13 +5,14 @@
 
 import { createContext, lazy, type ReactNode, Suspense, useCallback, useContext, useMemo, useState } from "react";
 
-import { useAll } from "../../store/inventory";
+import { apiPath, type Resource, useAll } from "../../store/inventory";
+import { configOf } from "./api";
 
 const Vnc = lazy(() => import("./vnc"));
 const Terminal = lazy(() => import("./terminal"));
 
 interface Consoles {
-  show: (id: string) => void;
+  show: (row: Resource) => void;
   hide: () => void;
 }
 
@@ -29,9 +30,10 @@ export function ConsoleLayer(props: { children: ReactNode }): ReactNode {
   const [kinds, setKinds] = useState<Record<string, Kind>>({});
   const rows = useAll();
 
-  const show = useCallback((id: string) => {
-    setOpen((old) => (old.includes(id) ? old : [...old, id]));
-    setFront(id);
+  const show = useCallback((row: Resource) => {
+    setOpen((old) => (old.includes(row.id) ? old : [...old, row.id]));
+    setFront(row.id);
+    void firstKind(row).then((kind) => setKinds((old) => ({ [row.id]: kind, ...old })));
   }, []);
   const hide = useCallback(() => setFront(null), []);
   const consoles = useMemo(() => ({ show, hide }), [show, hide]);
@@ -42,7 +44,8 @@ export function ConsoleLayer(props: { children: ReactNode }): ReactNode {
       {props.children}
       <div className="console-layer" hidden={front === null}>
         {alive.map((row) => {
-          const kind = kinds[row.id] ?? "vnc";
+          const kind = kinds[row.id];
+          if (kind === undefined) return null;
           const Console = kind === "vnc" ? Vnc : Terminal;
           return (
             <section key={`${row.id} ${kind}`} hidden={row.id !== front} className="console" aria-label={`Console of ${row.vmid}`}>
@@ -57,7 +60,7 @@ export function ConsoleLayer(props: { children: ReactNode }): ReactNode {
                 ))}
               </header>
               <Suspense fallback={<p className="hint">…</p>}>
-                <Console row={row} onMissing={() => setKinds((old) => ({ ...old, [row.id]: "terminal" }))} />
+                <Console row={row} />
               </Suspense>
             </section>
           );
@@ -65,4 +68,10 @@ export function ConsoleLayer(props: { children: ReactNode }): ReactNode {
       </div>
     </Context.Provider>
   );
+}
+
+/** The screen, or the terminal where the guest has none. */
+async function firstKind(row: Resource): Promise<Kind> {
+  const config = await configOf(apiPath(row)).catch(() => ({}) as Record<string, string>);
+  return /^(none|serial)/.test(String(config["vga"] ?? "")) ? "terminal" : "vnc";
 }

@@ -5,7 +5,7 @@ import { type ReactNode, useEffect } from "react";
 
 import { ActionBar } from "../../actions/menu";
 import { go, usePlace } from "../../lib/router";
-import { apiPath, titleOf, useLoaded, useResource } from "../../store/inventory";
+import { apiPath, inventory, titleOf, useLoaded, useResource } from "../../store/inventory";
 import { State } from "../../ui/state";
 import { TaskList } from "../tasks/panel";
 import { useConsoles } from "./consoles";
@@ -27,8 +27,9 @@ export function GuestPage(props: { id: string }): ReactNode {
   const consoles = useConsoles();
   const running = row?.status === "running";
   useEffect(() => {
-    if (view !== "console" || !running) return undefined;
-    consoles.show(props.id);
+    const shown = inventory.get(props.id);
+    if (view !== "console" || !running || !shown) return undefined;
+    consoles.show(shown);
     return consoles.hide;
   }, [view, running, props.id, consoles]);
   if (!row) return <p className="hint">{loaded ? "There is no such guest, or you may not see it." : ""}</p>;

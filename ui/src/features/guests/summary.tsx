@@ -6,13 +6,15 @@ import { bytes, duration, percent } from "../../lib/format";
 import { apiPath, type Resource } from "../../store/inventory";
 import { addressesOf, statusOf } from "./api";
 
+const BOOTING = 60; // seconds in which no agent is expected to answer
+
 export function Summary(props: { row: Resource }): ReactNode {
   const { row } = props;
   const path = apiPath(row);
   const running = row.status === "running";
   const status = useQuery({ queryKey: ["status", path, row.status], queryFn: () => statusOf(path), refetchInterval: 2000 });
   const addresses = useQuery({
-    queryKey: ["addresses", path], queryFn: () => addressesOf(path), enabled: running && status.data?.agent === 1,
+    queryKey: ["addresses", path], queryFn: () => addressesOf(path), enabled: running && status.data?.agent === 1 && (row.uptime ?? 0) > BOOTING,
     refetchInterval: 15_000, retry: false,
   });
   const now = status.data;

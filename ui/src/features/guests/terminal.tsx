@@ -13,7 +13,7 @@ import { offer } from "./socket";
 const PING_MS = 30_000;
 
 /** A serial port. What goes out is framed as Proxmox's terminals want it: `0:LENGTH:DATA`, `1:COLUMNS:ROWS:`, `2`. */
-export default function Terminal(props: { row: Resource; onMissing: () => void }): ReactNode {
+export default function Terminal(props: { row: Resource }): ReactNode {
   const { row } = props;
   const place = useRef<HTMLDivElement>(null);
   const [problem, setProblem] = useState<Problem | null>(null);

@@ -8,10 +8,8 @@ import { ProblemPanel } from "../../ui/problem";
 import { offer } from "./socket";
 
 const KEY_MS = 20;
-const NO_SCREEN = "no-display";
 
-/** The screen. `onMissing` is called when the guest has none. */
-export default function Vnc(props: { row: Resource; onMissing: () => void }): ReactNode {
+export default function Vnc(props: { row: Resource }): ReactNode {
   const { row } = props;
   const place = useRef<HTMLDivElement>(null);
   const screen = useRef<RFB | null>(null);
@@ -31,11 +29,7 @@ export default function Vnc(props: { row: Resource; onMissing: () => void }): Re
         rfb.addEventListener("disconnect", () => setEnded(true));
         screen.current = rfb;
       })
-      .catch((raised: unknown) => {
-        const found = problemFrom(raised, "console");
-        if (found.code === NO_SCREEN) props.onMissing();
-        else setProblem(found);
-      });
+      .catch((raised: unknown) => setProblem(problemFrom(raised, "console")));
     return () => {
       gone = true;
       screen.current?.disconnect();

@@ -1,0 +1,61 @@
+"""A real browser on the page of a real daemon: Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from playwright.sync_api import Page, sync_playwright
+
+from support.daemon import TestDaemon
+
+CHROMIUM = "/usr/bin/chromium"
+# Chromium would look for its maker's hosts at every start otherwise; as root it has no sandbox of its own.
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+USER, PASSWORD = "admin@pve", "a secret of the tests"
+
+
+@dataclass
+class Visit:
+    """A page that is open. `complaints` are the errors in the browser's console."""
+
+    page: Page
+    address: str
+    complaints: list[str] = field(default_factory=list)
+
+    def log_in(self) -> None:
+        self.page.goto(self.address)
+        self.page.get_by_label("User").fill(USER)
+        self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        self.page.get_by_role("button", name="Log in").click()
+        self.page.get_by_role("grid").wait_for()
+
+    def go(self, place: str) -> None:
+        """`#/qemu/100/console` and the like, without loading the page again."""
+        self.page.evaluate("place => { location.hash = place }", place)
+
+
+@contextlib.contextmanager
+def visit(daemon: TestDaemon, *, width: int = 1280, height: int = 800, scheme: str = "light") -> Iterator[Visit]:
+    """A new browser with nothing remembered. The daemon gets the user `admin@pve`."""
+    if not any(user["userid"] == USER for user in daemon.get("/access/users")):
+        daemon.post("/access/users", userid=USER, password=PASSWORD)
+        daemon.call("PUT", "/access/acl", path="/", users=USER, roles="Administrator")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        try:
+            context = browser.new_context(
+                ignore_https_errors=True, viewport={"width": width, "height": height}, color_scheme=scheme
+            )
+            page = context.new_page()
+            page.set_default_timeout(30_000)
+            found = Visit(page, f"https://127.0.0.1:{daemon.port}/")
+            page.on("console", lambda said: found.complaints.append(said.text) if said.type == "error" else None)
+            page.on("pageerror", lambda fault: found.complaints.append(str(fault)))
+            yield found
+        finally:
+            browser.close()

@@ -1,0 +1,127 @@
+"""The web page in a real browser, against a real daemon with real guests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from support.browser import Visit, visit
+from support.daemon import TestDaemon, eventually
+
+
+@pytest.fixture
+def page(daemon: TestDaemon) -> Iterator[Visit]:
+    with visit(daemon) as found:
+        found.log_in()
+        yield found
+
+
+def test_a_wrong_password_is_told(daemon: TestDaemon) -> None:
+    with visit(daemon) as found:
+        found.page.goto(found.address)
+        found.page.get_by_label("User").fill("admin@pve")
+        found.page.get_by_label("Password", exact=True).fill("wrong")
+        found.page.get_by_role("button", name="Log in").click()
+        expect(found.page.get_by_role("alert")).to_contain_text("authentication failure")
+
+
+def test_from_the_first_visit_to_a_console_that_is_typed_into(page: Visit, daemon: TestDaemon, tiny: str) -> None:
+    daemon.create(100, tiny, name="first", tags="web")
+    screen = page.page
+    row = screen.get_by_role("grid").get_by_role("row").filter(has_text="first")
+    expect(row).to_contain_text("stopped")
+    row.get_by_role("checkbox").click()
+    screen.get_by_role("toolbar").get_by_role("button", name="Start").click()
+    expect(row).to_contain_text("running")
+    row.get_by_role("link", name="first").click()
+    expect(screen.get_by_role("heading", name="100 (first)")).to_be_visible()
+    screen.get_by_role("tab", name="Console").click()
+    terminal = screen.locator(".terminal .xterm-rows")
+    expect(terminal).to_contain_text("tiny:/root#", timeout=60_000)
+    screen.keyboard.type("echo typed-$((40+2))\n")
+    expect(terminal).to_contain_text("typed-42")
+    screen.get_by_role("tab", name="Summary").click()
+    expect(terminal).to_be_hidden()
+    screen.get_by_role("tab", name="Console").click()
+    expect(terminal).to_contain_text("typed-42")  # it was kept
+    screen.get_by_role("toolbar").get_by_role("button", name="More actions").click()
+    screen.get_by_role("menuitem", name="Cut the power", exact=True).click()
+    expect(screen.get_by_role("dialog")).to_contain_text("100 (first) on n1")
+    screen.get_by_role("dialog").get_by_role("button", name="Cut the power").click()
+    eventually(lambda: daemon.status(100)["status"] == "stopped")
+    expect(screen.get_by_role("heading", name="100 (first)")).to_contain_text("stopped")
+    assert page.complaints == []
+
+
+def test_a_guest_is_made_on_one_page(page: Visit, daemon: TestDaemon, tiny: str) -> None:
+    screen = page.page
+    screen.get_by_role("button", name="New guest").click()
+    form = screen.get_by_role("dialog")
+    form.get_by_label("Name").fill("made-here")
+    form.get_by_label("From").click()
+    screen.get_by_role("option", name=tiny).click()
+    form.get_by_label("Start it").uncheck()
+    form.get_by_role("button", name="Create").click()
+    expect(screen.get_by_role("heading", name="made-here")).to_be_visible()
+    (made,) = [g for g in daemon.get("/cluster/resources", type="vm") if g["name"] == "made-here"]
+    config = daemon.get(f"{daemon.qemu}/{made['vmid']}/config")
+    assert config["memory"] == "1024" and config["scsi0"].startswith("local:")
+    assert page.complaints == []
+
+
+def test_a_change_shows_its_plan_first(page: Visit, daemon: TestDaemon, tiny: str) -> None:
+    daemon.create(130, tiny, name="changed")
+    screen = page.page
+    page.go("#/qemu/130/hardware")
+    screen.get_by_role("row", name="memory").get_by_role("button", name="Change").click()
+    dialog = screen.get_by_role("dialog")
+    dialog.get_by_label("Value").fill("192")
+    dialog.get_by_role("button", name="What would happen?").click()
+    expect(dialog.get_by_label("What will happen")).to_contain_text("128 becomes 192")
+    assert daemon.get(f"{daemon.qemu}/130/config")["memory"] == "128", "looking changes nothing"
+    dialog.get_by_role("button", name="Save").click()
+    expect(screen.get_by_role("row", name="memory")).to_contain_text("192")
+    assert page.complaints == []
+
+
+def test_a_refusal_is_readable(page: Visit, daemon: TestDaemon, tiny: str) -> None:
+    daemon.create(131, tiny, name="guarded", protection=1)
+    screen = page.page
+    page.go("#/qemu/131")
+    screen.get_by_role("toolbar").get_by_role("button", name="More actions").or_(
+        screen.get_by_role("button", name="Delete")
+    ).first.wait_for()
+    screen.get_by_role("button", name="Delete").click()
+    dialog = screen.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Delete")).to_be_disabled()
+    dialog.get_by_label("Type 131 to go on").fill("131")
+    dialog.get_by_role("button", name="Delete").click()
+    alert = screen.get_by_role("alert")
+    expect(alert).to_contain_text("can't remove VM 131 - protection mode enabled")
+    expect(alert).to_contain_text("the guest's configuration has protection=1")  # why
+    expect(alert).to_contain_text("set protection to 0 first")  # what to do
+
+
+def test_find_or_do(page: Visit, daemon: TestDaemon, tiny: str) -> None:
+    daemon.create(140, tiny, name="needle")
+    screen = page.page
+    screen.keyboard.press("Control+k")
+    screen.get_by_role("textbox", name="Find or do").fill("needle")
+    expect(screen.get_by_role("option")).to_have_count(1)
+    screen.keyboard.press("Enter")
+    expect(screen.get_by_role("heading", name="140 (needle)")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone(daemon: TestDaemon, scheme: str) -> None:
+    with visit(daemon, width=360, height=740, scheme=scheme) as found:
+        found.log_in()
+        width = found.page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 360, "nothing hangs over the edge"
+        found.page.get_by_role("button", name="Inventory").click()
+        expect(found.page.get_by_role("tree")).to_be_visible()
+        ground = found.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(20, 24, 29)")
+        assert found.complaints == []
