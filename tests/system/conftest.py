@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support import obliging_guest
 from support.daemon import TestDaemon, test_daemon
 
 
@@ -30,3 +31,9 @@ def small_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("small") / "small.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), "1M"], check=True)
     return path
+
+
+@pytest.fixture(scope="session")
+def obliging_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A guest of one sector that answers the power button and lets go of devices."""
+    return obliging_guest.make_image(tmp_path_factory.mktemp("obliging") / "obliging.qcow2")

@@ -15,6 +15,7 @@ import pytest
 
 from support.daemon import ApiError, TestDaemon, test_daemon
 from support.faults import CPU_STOPPED, PHASES, ask_and_die, assert_whole, task_rows, wait_idle
+from support.obliging_guest import OBLIGING, wait_up
 
 SMALL = "local:0.001"
 _numbers = itertools.count(100)
@@ -59,6 +60,20 @@ def with_pending(daemon: TestDaemon, vmid: int) -> None:
     daemon.task("POST", f"{daemon.qemu}/{vmid}/status/stop")
 
 
+def obliging(daemon: TestDaemon, vmid: int) -> None:
+    """A guest that runs, answers the power button and lets go of devices."""
+    image, cards = "local:0,import-from=local:import/obliging.qcow2", {"net1": "virtio", "scsihw": "virtio-scsi-single"}
+    daemon.task("POST", daemon.qemu, vmid=vmid, scsi0=image, scsi1=SMALL, **cards, **OBLIGING)
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/status/start")
+    wait_up(daemon, vmid)
+
+
+def obliging_pending(daemon: TestDaemon, vmid: int) -> None:
+    """The same with a change that waits for the next start."""
+    obliging(daemon, vmid)
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/config", cores=2)
+
+
 def with_unused(daemon: TestDaemon, vmid: int) -> None:
     stopped(daemon, vmid)
     daemon.task("POST", f"{daemon.qemu}/{vmid}/config", delete="scsi1")
@@ -73,6 +88,16 @@ def exists(daemon: TestDaemon, vmid: int) -> bool:
 
 def runs(daemon: TestDaemon, vmid: int) -> bool:
     return bool(daemon.status(vmid)["status"] == "running")
+
+
+def rebooted(daemon: TestDaemon, vmid: int) -> bool:
+    """It runs, and what waited for a start has come into force."""
+    config = daemon.get(f"{daemon.qemu}/{vmid}/config", current=1)
+    return runs(daemon, vmid) and config.get("cores") == 2
+
+
+def config_lacks(key: str) -> Callable[[TestDaemon, int], bool]:
+    return lambda daemon, vmid: key not in daemon.get(f"{daemon.qemu}/{vmid}/config")
 
 
 def config_has(key: str, text: str) -> Callable[[TestDaemon, int], bool]:
@@ -91,20 +116,29 @@ WORKS = {
     "create-and-start": Work("qmcreate", nothing, "POST", "{qemu}", {**CPU_STOPPED, "start": 1}, exists),
     "start": Work("qmstart", with_pending, "POST", GUEST + "/status/start", {}, runs),
     "stop": Work("qmstop", running, "POST", GUEST + "/status/stop", {}, lambda d, v: not runs(d, v)),
+    "shutdown": Work("qmshutdown", obliging, "POST", GUEST + "/status/shutdown", {}, lambda d, v: not runs(d, v)),
+    "reboot": Work("qmreboot", obliging_pending, "POST", GUEST + "/status/reboot", {}, rebooted),
     "resize": Work("resize", stopped, "PUT", GUEST + "/resize", GROW, grown),
     "resize-running": Work("resize", running, "PUT", GUEST + "/resize", GROW, grown),
     "delete": Work("qmdestroy", stopped, "DELETE", GUEST, {}, lambda d, v: not exists(d, v)),
     "config": Work("qmconfig", stopped, "POST", GUEST + "/config", CHANGE, renamed),
     "config-running": Work("qmconfig", running, "POST", GUEST + "/config", CHANGE, renamed),
+    "plug-disk": Work("qmconfig", obliging, "POST", GUEST + "/config", {"scsi2": SMALL}, config_has("scsi2", "1M")),
+    "unplug-disk": Work("qmconfig", obliging, "POST", GUEST + "/config", {"delete": "scsi1"}, config_lacks("scsi1")),
+    "plug-card": Work(
+        "qmconfig", obliging, "POST", GUEST + "/config", {"net2": "virtio"}, config_has("net2", "virtio")
+    ),
+    "unplug-card": Work("qmconfig", obliging, "POST", GUEST + "/config", {"delete": "net1"}, config_lacks("net1")),
     "config-free": Work("qmconfig", with_unused, "POST", GUEST + "/config", FREE, renamed),
 }
 
 
 @pytest.fixture(scope="module")
-def directory(small_image: Path) -> Iterator[TestDaemon]:
+def directory(small_image: Path, obliging_image: Path) -> Iterator[TestDaemon]:
     """One data directory for all cases; its daemon is ended between them."""
     with test_daemon() as daemon:
         daemon.add_image(small_image, "small.qcow2")
+        daemon.add_image(obliging_image, "obliging.qcow2")
         yield daemon
 
 

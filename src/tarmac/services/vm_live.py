@@ -1,8 +1,10 @@
 """Changes in a running guest: plug and unplug disks and network cards, change media, limits, links, shares.
 
 What must happen is `drivers/qemu/argv/delta` (pure); this carries it out, in an order in which nothing is used that is
-not there. A device is gone when the guest has let go of it: a guest that does not answer within the limit keeps it,
-and the change fails without having changed the configuration.
+not there. What QEMU really has decides (`drivers/qemu/parts`): what is gone is not taken out again, what is there is
+not put in again. So a change that was cut off anywhere can be repeated, and undone by applying its reverse. A device
+is gone when the guest has let go of it: a guest that does not answer within the limit keeps it, and the change fails
+without having changed the configuration.
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from tarmac.drivers.qemu.argv import Launch
 from tarmac.drivers.qemu.argv.delta import Delta, delta, identity
+from tarmac.drivers.qemu.parts import Part, parts
 from tarmac.drivers.qemu.qmp import Qmp
 from tarmac.model.errors import Fix, HostFailure, TarmacError, Unavailable
 from tarmac.model.units import MIB
@@ -25,6 +28,15 @@ from tarmac.services.launcher import Launcher, placeholders
 from tarmac.services.runtime import Runtime
 
 UNPLUG_SECONDS = 15.0
+SETTLE_SECONDS = 1.0
+FREE_TRIES, FREE_SECONDS = 100, 0.05
+# QEMU leaves the limits that it is not told as they are.
+NO_LIMITS = {
+    f"{unit}-{way}{part}": value
+    for unit in ("bps", "iops")
+    for way in ("total", "read", "write")
+    for part, value in (("", 0), ("-max", 0), ("-max-length", 1))
+}
 Texts = Mapping[str, str]
 _SHARES = ("balloon", "cpulimit", "cpuunits")
 
@@ -49,18 +61,24 @@ class VmLive:
         return difference.live
 
     async def apply(self, guest: Guest, old: Texts, new: Texts) -> None:
-        """Carry out the difference. Raises HostFailure or Unavailable; what was plugged before that stays plugged and
-        is taken out by applying the reverse."""
+        """Carry out what is still lacking of the difference. Raises HostFailure or Unavailable; what was done before
+        that stays done: applying it again goes on, applying the reverse undoes it."""
         qmp = self._runtime.monitor(guest)
         config = VmConfig.parse(new)
         difference = await self._delta(guest, old, config)
         await self._launcher.own(guest, config)
         for name, limits in difference.limits.items():
-            await qmp.qom_set(f"/objects/{name}", "limits", limits)
+            await qmp.qom_set(f"/objects/{name}", "limits", {**NO_LIMITS, **limits})
         for device in difference.media:
             await _take_medium(qmp, device)
-        await self._unplug(guest, qmp, difference)
-        await self._plug(guest, qmp, difference, config)
+        present = await parts(qmp)
+        for option, text in difference.removed:
+            if (option, identity(option, text)) in present:
+                await self._unplug(guest, qmp, option, identity(option, text))
+        present = await self._settled(guest, qmp, difference)
+        for option, text in difference.added:
+            if (option, identity(option, text)) not in present:
+                await self._plug(guest, qmp, option, text, config)
         for device, node in difference.media.items():
             if node:
                 await qmp.insert_medium(device, node)
@@ -74,22 +92,38 @@ class VmLive:
         before = await self._launcher.plan(guest.vmid, VmConfig.parse(old), fds)
         return delta(before, await self._launcher.plan(guest.vmid, config, fds, planned=planned))
 
-    async def _unplug(self, guest: Guest, qmp: Qmp, difference: Delta) -> None:
-        for option, text in difference.removed:
-            name = identity(option, text)
-            if option == "-device":
-                await self._unplug_device(guest, qmp, name)
-            elif option == "-netdev":
-                await qmp.netdev_del(name)
-            elif option == "-blockdev":
-                await qmp.blockdev_del(name)
-            elif option == "-object":
-                await qmp.object_del(name)
+    async def _settled(self, guest: Guest, qmp: Qmp, difference: Delta) -> frozenset[Part]:
+        """What there is once it stands still: a device that is to come and is there already may be about to go,
+        because a change that was cut off has asked for that, and QEMU does not tell."""
+        assert guest.process is not None
+        with guest.process.events("DEVICE_DELETED") as events:
+            present = await parts(qmp)
+            doubtful = {name for name in difference.devices(difference.added) if ("-device", name) in present}
+            if not doubtful:
+                return present
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_SECONDS):
+                    async for event in events:
+                        doubtful.discard(str(event.data.get("device")))
+                        if not doubtful:
+                            break
+            return await parts(qmp)
+
+    async def _unplug(self, guest: Guest, qmp: Qmp, option: str, name: str) -> None:
+        if option == "-device":
+            await self._unplug_device(guest, qmp, name)
+        elif option == "-netdev":
+            await qmp.netdev_del(name)
+        elif option == "-blockdev":
+            await _when_free(lambda: qmp.blockdev_del(name))
+        elif option == "-object":
+            await _when_free(lambda: qmp.object_del(name))
 
     async def _unplug_device(self, guest: Guest, qmp: Qmp, device: str) -> None:
         assert guest.process is not None
         with guest.process.events("DEVICE_DELETED") as events:
-            await qmp.device_del(device)
+            if not await _ask_to_let_go(qmp, device):
+                return
             try:
                 async with asyncio.timeout(UNPLUG_SECONDS):
                     async for event in events:
@@ -107,18 +141,17 @@ class VmLive:
                     ],
                 ) from None
 
-    async def _plug(self, guest: Guest, qmp: Qmp, difference: Delta, config: VmConfig) -> None:
-        for option, text in difference.added:
-            if option == "-blockdev":
-                await qmp.blockdev_add(json.loads(text))
-            elif option == "-object" and text.startswith("{"):
-                await qmp.object_add(json.loads(text))
-            elif option == "-netdev" and text.startswith("type=tap"):
-                await qmp.netdev_add(_words(await self._with_taps(guest, qmp, text, config)))
-            elif option == "-netdev":
-                await _human(qmp, f"netdev_add {text}")
-            else:
-                await _human(qmp, f"{'object_add' if option == '-object' else 'device_add'} {text}")
+    async def _plug(self, guest: Guest, qmp: Qmp, option: str, text: str, config: VmConfig) -> None:
+        if option == "-blockdev":
+            await qmp.blockdev_add(json.loads(text))
+        elif option == "-object" and text.startswith("{"):
+            await qmp.object_add(json.loads(text))
+        elif option == "-netdev" and text.startswith("type=tap"):
+            await qmp.netdev_add(_words(await self._with_taps(guest, qmp, text, config)))
+        elif option == "-netdev":
+            await _human(qmp, f"netdev_add {text}")
+        else:
+            await _human(qmp, f"{'object_add' if option == '-object' else 'device_add'} {text}")
 
     async def _with_taps(self, guest: Guest, qmp: Qmp, text: str, config: VmConfig) -> str:
         """A card on a bridge: open its tap and hand it over under a name instead of a number."""
@@ -153,6 +186,31 @@ def _enabled(config: VmConfig, key: str) -> bool:
     """The guest's own `hotplug` setting. Media, limits and links need none, as in Proxmox."""
     word = "network" if key.startswith("net") else "disk"
     return word in config.hotplug_classes
+
+
+async def _ask_to_let_go(qmp: Qmp, device: str) -> bool:
+    """Ask the guest to release a device; False when it is gone already."""
+    try:
+        await qmp.device_del(device)
+    except HostFailure as problem:
+        if problem.error_code == "qmp-device-not-found":
+            return False
+        if "in the process of unplug" not in problem.evidence:  # asked before, by a change that was cut off
+            raise
+        return ("-device", device) in await parts(qmp)
+    return True
+
+
+async def _when_free(remove: Callable[[], Awaitable[None]]) -> None:
+    """QEMU gives up what a device used a moment after it has told that the device is gone (its RCU)."""
+    for _ in range(FREE_TRIES):
+        try:
+            return await remove()
+        except HostFailure as problem:
+            if "in use" not in problem.evidence:
+                raise
+        await asyncio.sleep(FREE_SECONDS)
+    await remove()
 
 
 async def _take_medium(qmp: Qmp, device: str) -> None:

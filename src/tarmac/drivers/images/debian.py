@@ -198,21 +198,26 @@ async def _sources(suite: str) -> list[str]:
 
 async def _fill(disk: RawDisk, layout: _Layout, system: Path, directory: Path) -> None:
     """The root file system from the tar archive. Without root this happens in a user namespace, where the files can
-    have their owners; they are removed there too, because outside nobody could."""
-    tree = directory / "tree"
-    tree.mkdir(mode=0o755)
-    make = disk.ext4_command(layout.root, "root", "-U", layout.root_uuid, "-d", str(tree))
-    make[0] = tools.find("mke2fs")
-    unpack = ["tar", "-xp", "--numeric-owner", "--xattrs", "--xattrs-include=*", "-f", str(system), "-C", str(tree)]
-    script = f'trap "rm -rf {shlex.quote(str(tree))}" EXIT\nset -e\n{shlex.join(unpack)}\n{shlex.join(make)}\n'
+    have their owners; they are removed there too, because outside nobody could.
+
+    Inside the namespace we are another user, to whom the way to `directory` may be barred (a home directory is 0700):
+    all names are relative to it, and it lets that user in. Device files cannot be made there and are left out: the
+    kernel brings /dev."""
+    place = directory / "tree"
+    place.mkdir()
+    make = disk.ext4_command(layout.root, "root", "-U", layout.root_uuid, "-d", "tree/root")
+    make[0], make[-2] = tools.find("mke2fs"), disk.path.name
+    unpack = ["tar", "-xp", "--numeric-owner", "--xattrs", "--xattrs-include=*", "--exclude=./dev/*"]
+    unpack += ["-f", system.name, "-C", "tree/root"]
+    script = f"trap 'rm -rf tree/root' EXIT\nset -e\nmkdir tree/root\n{shlex.join(unpack)}\n{shlex.join(make)}\n"
     if os.geteuid() == 0:
-        await tools.run("sh", "-c", script)
+        await tools.run("sh", "-c", script, cwd=directory)
         return
-    # inside the namespace we are another user: both ends must let it in
     directory.chmod(0o755)
+    place.chmod(0o777)
+    system.chmod(0o644)
     disk.path.chmod(0o666)
-    tree.chmod(0o777)
-    await tools.run("mmdebstrap", "--unshare-helper", "sh", "-c", script)
+    await tools.run("mmdebstrap", "--unshare-helper", "sh", "-c", script, cwd=directory)
 
 
 def _extract(system: Path, target: Path) -> Path:

@@ -94,6 +94,11 @@ class Commands:
     async def qom_set(self, path: str, name: str, value: Any) -> None:
         await self.execute("qom-set", {"path": path, "property": name, "value": value})
 
+    async def qom_names(self, path: str) -> list[str]:
+        """The objects directly below `path`."""
+        rows = await self.execute("qom-list", {"path": path})
+        return [str(row["name"]) for row in rows if str(row["type"]).startswith("child<")]
+
     # Disks
 
     async def blockdev_add(self, node: Arguments) -> None:
