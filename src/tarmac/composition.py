@@ -175,7 +175,8 @@ async def _storage(ground: Ground, s: Services) -> None:
     s.volumes = Volumes(storages=s.storages, jail=jail, jobs=jobs, registry=registry, references=s.guests.references)
     s.uploads = Uploads(storages=s.storages, jail=jail, jobs=jobs, registry=registry)
     s.downloads = Downloads(storages=s.storages, jail=jail, jobs=jobs, registry=registry)
-    s.images = Images(storages=s.storages, jobs=jobs, registry=registry, cache=ground.data / "cache" / "images")
+    cache = ground.data / "cache" / "images"
+    s.images = Images(storages=s.storages, jail=jail, jobs=jobs, registry=registry, cache=cache)
     s.schemas = Schemas(ground.data / "cache" / "cloudinit-schemas")
     s.cloudinit = CloudInit(store=store, storages=s.storages, schemas=s.schemas, registry=registry, guest=s.guests.get)
 

@@ -62,8 +62,8 @@ def with_pending(daemon: TestDaemon, vmid: int) -> None:
 
 def obliging(daemon: TestDaemon, vmid: int) -> None:
     """A guest that runs, answers the power button and lets go of devices."""
-    image, cards = "local:0,import-from=local:import/obliging.qcow2", {"net1": "virtio", "scsihw": "virtio-scsi-single"}
-    daemon.task("POST", daemon.qemu, vmid=vmid, scsi0=image, scsi1=SMALL, **cards, **OBLIGING)
+    devices = {"scsi1": SMALL, "net1": "virtio", "scsihw": "virtio-scsi-single"}
+    daemon.task("POST", daemon.qemu, vmid=vmid, **OBLIGING, **devices)
     daemon.task("POST", f"{daemon.qemu}/{vmid}/status/start")
     wait_up(daemon, vmid)
 
@@ -123,7 +123,7 @@ WORKS = {
     "delete": Work("qmdestroy", stopped, "DELETE", GUEST, {}, lambda d, v: not exists(d, v)),
     "config": Work("qmconfig", stopped, "POST", GUEST + "/config", CHANGE, renamed),
     "config-running": Work("qmconfig", running, "POST", GUEST + "/config", CHANGE, renamed),
-    "plug-disk": Work("qmconfig", obliging, "POST", GUEST + "/config", {"scsi2": SMALL}, config_has("scsi2", "1M")),
+    "plug-disk": Work("qmconfig", obliging, "POST", GUEST + "/config", {"scsi2": SMALL}, config_has("scsi2", "disk")),
     "unplug-disk": Work("qmconfig", obliging, "POST", GUEST + "/config", {"delete": "scsi1"}, config_lacks("scsi1")),
     "plug-card": Work(
         "qmconfig", obliging, "POST", GUEST + "/config", {"net2": "virtio"}, config_has("net2", "virtio")

@@ -50,10 +50,9 @@ CHANGES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
 def prepared(obliging_image: Path) -> Iterator[TestDaemon]:
     """A data directory with a running guest and no daemon."""
     with test_daemon() as running:
-        running.create(
-            VMID, running.add_image(obliging_image, "obliging.qcow2"), scsi1="local:0.001", scsi2="local:0.001",
-            ide2="none,media=cdrom", agent=0, **OBLIGING,
-        )  # fmt: skip
+        running.add_image(obliging_image, "obliging.qcow2")
+        devices = {"scsi1": "local:0.001", "scsi2": "local:0.001", "ide2": "none,media=cdrom"}
+        running.task("POST", running.qemu, vmid=VMID, **OBLIGING, **devices)
         running.task("POST", f"{running.qemu}/{VMID}/config", delete="scsi1,scsi2")
         for name in ("a", "b"):
             path = running.data / "storage/template/iso" / f"{name}.iso"

@@ -16,7 +16,7 @@ from tarmac.model.errors import Conflict, InvalidInput, NotBuilt, NotFound
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.units import MIB
-from tarmac.services.intake import Checksum, Sink, check_space, checksum_problems, place
+from tarmac.services.intake import Checksum, Sink, check_space, checksum_problems, examine, finish
 from tarmac.services.jobs import Jobs
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.storages import Storages
@@ -49,7 +49,7 @@ class Downloads:
         self._allowed = frozenset(allowed)
         self._own = own
         registry.step("download-fetch", self._do_fetch, self._undo_fetch)
-        registry.step("download-finish", self._do_finish)
+        registry.step("download-finish", self._do_finish, commits=True)
         registry.kind("download", self._plan)
 
     async def download(
@@ -158,6 +158,7 @@ class Downloads:
                 await self._pour(ctx, url, response, sink, compression, received)
                 await sink.end()
         received.compare(checksum, name.file)
+        await examine(driver, self._jail, name, ctx.upid)
         ctx.log(f"{sink.size} bytes" + (f", {algorithm} checksum is right" if checksum else ""))
         return {"size": sink.size}
 
@@ -193,4 +194,4 @@ class Downloads:
     async def _do_finish(self, ctx: StepContext, storage: str, volume: str) -> dict[str, str]:
         name = parse_volume_name(volume)
         driver = self._storages.get(storage, name.content)
-        return {"volid": str(await place(driver, self._jail, name, ctx.upid, replace=False))}
+        return {"volid": str(await finish(driver, self._jail, name, ctx.upid, replace=False))}

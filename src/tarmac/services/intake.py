@@ -15,7 +15,7 @@ from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.volume_names import Content, VolumeName
 from tarmac.lib.files import failure_of
 from tarmac.lib.hostcalls import HostCalls
-from tarmac.model.errors import DataCorrupt, Fix, NoSpace
+from tarmac.model.errors import DataCorrupt, Fix, NoSpace, TarmacError
 from tarmac.model.ids import VolumeId
 from tarmac.model.units import GIB, MIB, human_size
 
@@ -25,14 +25,26 @@ _LOOK_EVERY = 32 * MIB
 _RESERVE, _RESERVE_SHARE = GIB, 0.02
 
 
-async def place(driver: FileStorage, jail: Jail, name: VolumeName, token: str, *, replace: bool) -> VolumeId:
-    """Give a gathered file its name, a disk image only after a look at it in the jail. Repeatable.
-
-    Raises InvalidInput (`image-refused`), Conflict unless `replace`."""
+async def examine(driver: FileStorage, jail: Jail, name: VolumeName, token: str) -> None:
+    """A look at a gathered disk image in the jail; other files need none. Raises InvalidInput (`image-refused`)."""
     staged = driver.staged(name, token)
     if name.content is Content.IMPORT and name.format != "ova" and await asyncio.to_thread(staged.exists):
         await jail.inspect(staged, name.format, label=name.file)
-    return await driver.install(staged, name, replace=replace, gid=jail.gid if name.content is Content.IMPORT else None)
+
+
+async def put_in_place(driver: FileStorage, jail: Jail, name: VolumeName, token: str, *, replace: bool) -> VolumeId:
+    """Give a gathered file its name. Repeatable. Raises Conflict unless `replace`, HostFailure."""
+    gid = jail.gid if name.content is Content.IMPORT else None
+    return await driver.install(driver.staged(name, token), name, replace=replace, gid=gid)
+
+
+async def finish(driver: FileStorage, jail: Jail, name: VolumeName, token: str, *, replace: bool) -> VolumeId:
+    """`put_in_place` as the last step of a task, which nothing undoes: what cannot be put in place is given up."""
+    try:
+        return await put_in_place(driver, jail, name, token, replace=replace)
+    except TarmacError:
+        await driver.discard(name, token)
+        raise
 
 
 async def check_space(driver: FileStorage, size: int | None) -> None:

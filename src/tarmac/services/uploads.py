@@ -18,7 +18,7 @@ from tarmac.drivers.storage.volume_names import VolumeName, parse_volume_name, u
 from tarmac.model.errors import HostFailure, InvalidInput
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.units import human_size
-from tarmac.services.intake import Sink, check_space, checksum_problems, place
+from tarmac.services.intake import Sink, check_space, checksum_problems, examine, put_in_place
 from tarmac.services.jobs import Jobs
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.storages import Storages
@@ -140,7 +140,8 @@ class Uploads:
     async def _do_finish(self, ctx: StepContext, storage: str, volume: str, token: str) -> dict[str, str]:
         name = parse_volume_name(volume)
         driver = self._storages.get(storage, name.content)
-        volid = await place(driver, self._jail, name, token, replace=True)
+        await examine(driver, self._jail, name, token)
+        volid = await put_in_place(driver, self._jail, name, token, replace=True)
         return {"volid": str(volid)}
 
     async def _undo_finish(self, ctx: StepContext, storage: str, volume: str, token: str) -> None:

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from tarmac.drivers.qemu.argv import Launch
@@ -30,6 +31,7 @@ from tarmac.services.runtime import Runtime
 UNPLUG_SECONDS = 15.0
 SETTLE_SECONDS = 1.0
 FREE_TRIES, FREE_SECONDS = 100, 0.05
+_TAKEN = re.compile(r"in use|Permission conflict|Duplicate")
 # QEMU leaves the limits that it is not told as they are.
 NO_LIMITS = {
     f"{unit}-{way}{part}": value
@@ -150,8 +152,10 @@ class VmLive:
             await qmp.netdev_add(_words(await self._with_taps(guest, qmp, text, config)))
         elif option == "-netdev":
             await _human(qmp, f"netdev_add {text}")
+        elif option == "-object":
+            await _human(qmp, f"object_add {text}")
         else:
-            await _human(qmp, f"{'object_add' if option == '-object' else 'device_add'} {text}")
+            await _when_free(lambda: _human(qmp, f"device_add {text}"))
 
     async def _with_taps(self, guest: Guest, qmp: Qmp, text: str, config: VmConfig) -> str:
         """A card on a bridge: open its tap and hand it over under a name instead of a number."""
@@ -201,16 +205,16 @@ async def _ask_to_let_go(qmp: Qmp, device: str) -> bool:
     return True
 
 
-async def _when_free(remove: Callable[[], Awaitable[None]]) -> None:
-    """QEMU gives up what a device used a moment after it has told that the device is gone (its RCU)."""
+async def _when_free(command: Callable[[], Awaitable[None]]) -> None:
+    """QEMU gives up a device's name and what it used a moment after it has told that the device is gone (its RCU)."""
     for _ in range(FREE_TRIES):
         try:
-            return await remove()
+            return await command()
         except HostFailure as problem:
-            if "in use" not in problem.evidence:
+            if not _TAKEN.search(problem.cause + problem.evidence):
                 raise
         await asyncio.sleep(FREE_SECONDS)
-    await remove()
+    await command()
 
 
 async def _take_medium(qmp: Qmp, device: str) -> None:

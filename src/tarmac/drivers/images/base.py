@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -69,6 +70,14 @@ def scratch(work: Path) -> Iterator[Path]:
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="build-", dir=work, ignore_cleanup_errors=True) as name:
         yield Path(name)
+
+
+def clear(destination: Path, work: Path) -> None:
+    """Remove what a build that was killed left in `work` and beside `destination`. Only while no build runs there."""
+    for path in work.glob("build-*"):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in destination.parent.glob(f".{destination.name}.*.partial"):
+        path.unlink(missing_ok=True)
 
 
 async def publish(finished: Path, destination: Path) -> str:

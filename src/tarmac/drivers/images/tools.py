@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ PACKAGES: Mapping[str, str] = {
 }
 """Each program and the Debian package that holds it."""
 
+_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -71,16 +73,17 @@ async def run(
     """Runs a program to its end and returns its standard output; `on_line` gets each line of its standard error.
 
     Raises HostFailure (`missing-tool`, `tool-failed`), NoSpace when its words say that the disk is full. On
-    cancellation the program and what it started are ended first (see lib.process).
+    cancellation the program and what it started are ended first (see lib.process); when this process is killed, the
+    program is ended, too.
     """
-    words = [find(str(argv[0])), *map(str, argv[1:])]
+    words = [*_WITH_US, find(str(argv[0])), *map(str, argv[1:])]
     lines = _Lines(on_line) if on_line is not None else None
     done = await process.run(
         words, cwd=cwd, env=env, input=input, ok=range(-64, 256), limit=16 * process.MIB, on_error=lines
     )
     if done.code == 0:
         return done.text
-    raise failed(done)
+    raise failed(dataclasses.replace(done, argv=done.argv[len(_WITH_US) :]))
 
 
 class _Lines:
