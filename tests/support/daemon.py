@@ -66,6 +66,7 @@ class TestDaemon:
         env: dict[str, str] | None = None,
         wrapper: Sequence[str] = (),
         python: str = sys.executable,
+        password_file: Path | None = None,
     ) -> TestDaemon:
         """`wrapper` are words before the daemon's own (to run it in a namespace of its own, say)."""
         self.port = _free_port()
@@ -73,6 +74,7 @@ class TestDaemon:
             *wrapper, python, "-m", "tarmac", "serve", "--data-dir", str(self.data),
             "--listen", f"127.0.0.1:{self.port}", "--node", self.node,
         ]  # fmt: skip
+        argv += ["--password-file", str(password_file)] if password_file else []
         environment = {**os.environ, "TARMAC_OFFLINE": "1", **(env or {})}
         if crash_at:
             environment["TARMAC_CRASH_AT"] = crash_at

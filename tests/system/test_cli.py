@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
-import select
-import struct
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from support.daemon import TestDaemon
-
-CONSOLE_SECONDS = 60.0
+from support.terminal import Terminal, words_for
 
 
 class Ran(NamedTuple):
@@ -32,16 +26,12 @@ class Ran(NamedTuple):
 Tarmac = Callable[..., Ran]
 
 
-def _words(daemon: TestDaemon, *words: str) -> list[str]:
-    return [sys.executable, "-m", "tarmac", "--data-dir", str(daemon.data), *words]
-
-
 @pytest.fixture(scope="module")
 def tarmac(daemon: TestDaemon) -> Tarmac:
     """Run one command line as a process of its own; no terminal."""
 
     def run(*words: str, given: bytes = b"") -> Ran:
-        done = subprocess.run(_words(daemon, *words), input=given, capture_output=True, timeout=120, check=False)
+        done = subprocess.run(words_for(daemon, *words), input=given, capture_output=True, timeout=120, check=False)
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
@@ -76,45 +66,9 @@ def test_files_go_in_and_come_out_whole(guest: str, tarmac: Tarmac, tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "sent"]
 
 
-class Terminal:
-    """A command on a pseudo-terminal."""
-
-    def __init__(self, words: list[str]) -> None:
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execv(words[0], words)
-        self.seen = b""
-
-    def resize(self, rows: int, columns: int) -> None:
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def type(self, keys: bytes) -> None:
-        os.write(self.fd, keys)
-
-    def until(self, text: bytes) -> None:
-        deadline = time.monotonic() + CONSOLE_SECONDS
-        while text not in self.seen:
-            left = deadline - time.monotonic()
-            assert left > 0 and select.select([self.fd], [], [], left)[0], self.seen
-            self.seen += os.read(self.fd, 4096)
-        self.seen = self.seen.partition(text)[2]
-
-    def end(self) -> int:
-        """Read what is left; the exit code."""
-        while True:
-            try:
-                if not (data := os.read(self.fd, 4096)):
-                    break
-                self.seen += data
-            except OSError:
-                break  # a terminal whose program has ended
-        os.close(self.fd)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-
 def test_console_on_a_terminal(daemon: TestDaemon, guest: str) -> None:
     """Keys reach the guest's shell, Ctrl-C too; a new window size does no harm; Ctrl-] leaves, the guest goes on."""
-    terminal = Terminal(_words(daemon, "vm", "console", "typed"))
+    terminal = Terminal(words_for(daemon, "vm", "console", "typed"))
     terminal.resize(30, 100)
     terminal.until(b"Ctrl-] leaves")
     terminal.type(b"\recho $((6*7))-is-it\r")

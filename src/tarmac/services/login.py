@@ -12,7 +12,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import os
 import secrets
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -112,8 +114,9 @@ class Login:
 
     async def use_password_file(self, path: Path) -> None:
         """Make a file's first line the password of root@pam; only its hash is kept. Raises InvalidInput for an empty
-        file, and what `failure_of` makes of one that cannot be read."""
+        file and for one that others may read or change, and what `failure_of` makes of one that cannot be read."""
         try:
+            await asyncio.to_thread(_check_private, path)
             text = (await asyncio.to_thread(read_bounded, path, _MAX_PASSWORD)).decode(errors="surrogateescape")
         except OSError as error:
             raise failure_of(error, f"cannot read the password file {path}") from error
@@ -226,4 +229,21 @@ def _failed() -> Unauthenticated:
             Fix(text="check user name, realm (name@pam, name@pve) and password; after five failures wait five minutes"),
             Fix(text="on the machine itself, print a link that logs root@pam in once", action="tarmac login-link"),
         ],
+    )
+
+
+def _check_private(path: Path) -> None:
+    """Blocks. Raises InvalidInput unless only its owner can read a password file, OSError when it is not there."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        return  # a pipe: whoever gave it knows who can read it
+    trusted = status.st_uid in (0, os.geteuid())
+    if trusted and not status.st_mode & 0o077:
+        return
+    raise InvalidInput(
+        f"others may read the password file {path}" if trusted else f"the password file {path} is somebody else's",
+        code="password-file-rights",
+        cause="the password of root@pam is in it, so nobody but the user of the daemon may read or change it",
+        evidence=f"mode {stat.S_IMODE(status.st_mode):04o}, owner {status.st_uid}",
+        fixes=[Fix(text="make it private", action=f"chmod 600 {path}")],
     )

@@ -248,6 +248,10 @@ async def test_of_many_who_use_the_secret_one_gets_in(world: Any) -> None:
 async def test_the_password_file(world: Any) -> None:
     path = world.dir / "password"
     path.write_text("öpen sesame\r\nmore\n")
+    path.chmod(0o640)
+    with pytest.raises(InvalidInput, match="others may read"):
+        await world.login.use_password_file(path)
+    path.chmod(0o600)
     await world.login.use_password_file(path)
     record = world.directory.passwords["root@pam"]
     await world.login.use_password_file(path)

@@ -16,6 +16,7 @@ from typing import Any
 
 from tarmac.faces.cli.client import fill
 from tarmac.faces.cli.errors import usage
+from tarmac.faces.cli.secret_input import read_option
 from tarmac.faces.cli.session import Session
 
 FILE = Path(__file__).with_name("commands.json")
@@ -23,6 +24,7 @@ FORMAT = 1
 _INDEXED = re.compile(r"--([a-z]+)(\d{1,3})(?:=.*)?")
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TRUE, _FALSE = {"1", "yes", "on", "true"}, {"0", "no", "off", "false"}
+_ASKED = "Without a value, or as `-`: asked for, or read from standard input; better than in a command line."
 Spec = dict[str, Any]
 
 
@@ -87,6 +89,8 @@ def _add_option(
         told |= {"action": "append", "metavar": _metavar(flag)}
     elif kind == "boolean":
         told |= {"nargs": "?", "const": "1", "type": _boolean, "metavar": "0|1"}
+    elif parameter.get("secret"):
+        told |= {"nargs": "?", "const": "-", "metavar": "-", "help": f"{told['help']} {_ASKED}"}
     elif choices := parameter.get("choices"):
         told |= {"metavar": "{" + ",".join(choices) + "}" if len(choices) <= 8 else _metavar(flag)}
     else:
@@ -116,7 +120,8 @@ def _help(parameter: Spec) -> str:
 
 
 def given(spec: Spec, options: argparse.Namespace, *, skip: Sequence[str] = ()) -> dict[str, Any]:
-    """The parameters that were typed, by their names in the API. Lists are joined by commas, arrays stay."""
+    """The parameters that were typed, by their names in the API. Lists are joined by commas, arrays stay; secrets that
+    were named only are asked for."""
     found: dict[str, Any] = {}
     for parameter in spec["parameters"]:
         name = str(parameter["name"])
@@ -128,6 +133,8 @@ def given(spec: Spec, options: argparse.Namespace, *, skip: Sequence[str] = ()) 
                 if (value := getattr(options, f"{base}{index}", None)) is not None:
                     found[f"{base}{index}"] = value
         elif (value := getattr(options, name, None)) is not None:
+            if parameter.get("secret") and value == "-":
+                value = read_option(name)
             joined = isinstance(value, list) and parameter["type"] != "array"
             found[name] = ",".join(value) if joined else value
     return found

@@ -173,7 +173,7 @@ def common(parser: argparse.ArgumentParser, *, leaf: bool) -> None:
     )
     add("--data-dir", metavar="DIR", default=None, help="the daemon of this data directory, on this machine")
     add("--url", metavar="URL", default="", help="a daemon elsewhere: https://HOST:8006 (or TARMAC_URL)")
-    add("--token", metavar="T", default="", help="USER@REALM!NAME=SECRET, for --url (or TARMAC_TOKEN)")
+    add("--token", metavar="T", default="", help="USER@REALM!NAME=SECRET, for --url (better: TARMAC_TOKEN)")
     add("--fingerprint", metavar="SHA256", default="", help="trust exactly this certificate")
     add("--insecure", action="store_true", default=False, help="do not check the certificate")
     add("--no-wait", action="store_true", default=False, help="print a task's id (UPID) instead of waiting for its end")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from urllib.parse import quote
 
 from tarmac.faces.cli import commands
 from tarmac.faces.cli.client import Params
 from tarmac.faces.cli.errors import usage
+from tarmac.faces.cli.secret_input import read_secret
 from tarmac.faces.cli.session import Session
 
 
@@ -56,7 +56,7 @@ def user_add(session: Session) -> int:
     params = commands.given(spec, o, skip=("userid", "password")) if spec else {}
     params["userid"] = userid
     if userid.endswith("@pve"):
-        params["password"] = read_password(userid, from_stdin=o.password_stdin)
+        params["password"] = _password(userid, from_stdin=o.password_stdin)
     session.client.post("/access/users", params)
     session.say(f"added {userid}")
     return 0
@@ -70,7 +70,7 @@ def passwd_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None
 def passwd(session: Session) -> int:
     """Set a password."""
     userid = user_id(session.options.userid)
-    password = read_password(userid, from_stdin=session.options.password_stdin)
+    password = _password(userid, from_stdin=session.options.password_stdin)
     session.client.put("/access/password", {"userid": userid, "password": password})
     session.say(f"the password of {userid} is set")
     return 0
@@ -84,16 +84,7 @@ def user_id(text: str) -> str:
     return text
 
 
-def read_password(userid: str, *, from_stdin: bool) -> str:
-    """From standard input (one line), or asked for twice on the terminal: never from the command line, where every
-    user of the machine could read it."""
-    if from_stdin:
-        return sys.stdin.readline().rstrip("\n")
-    if not sys.stdin.isatty():
-        raise usage("there is no terminal to ask for the password", "--password-stdin reads it from standard input")
-    import getpass
-
-    first = getpass.getpass(f"Password of {userid}: ")
-    if getpass.getpass("Once more: ") != first:
-        raise usage("the two passwords differ")
-    return first
+def _password(userid: str, *, from_stdin: bool) -> str:
+    return read_secret(
+        f"password of {userid}", from_stdin=from_stdin, remedy="--password-stdin reads it from standard input"
+    )
