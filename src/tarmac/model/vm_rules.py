@@ -16,6 +16,7 @@ from tarmac.model.errors import Fix, InvalidInput
 from tarmac.model.parse import parameter_error
 from tarmac.model.settings import Setting, find_setting, settings_of
 from tarmac.model.throttle_rules import throttle_problems
+from tarmac.model.user_network import user_network
 from tarmac.model.vm import CDROM, CLOUDINIT, DISK, NETWORK, Bios, VmConfig
 
 _MAX_CPUS = 255
@@ -200,6 +201,11 @@ def _network(config: VmConfig) -> Iterator[Violation]:
         if nic.forward is not None and nic.bridge is not None:
             text = f"forward ({nic.forward}) needs user-mode networking, but bridge is '{nic.bridge}'"
             yield Violation((key,), text)
+        elif nic.forward is not None:
+            try:
+                user_network(config.ipconfig.get(index))
+            except ValueError as problem:
+                yield Violation((f"ipconfig{index}", key), f"{problem}; {key} forwards ports to it")
         for forward in nic.forwards:
             port = (forward.protocol, forward.host, forward.host_port)
             other = ports.setdefault(port, key)

@@ -7,8 +7,10 @@ import hashlib
 from tarmac.drivers.network.names import tap_name
 from tarmac.drivers.qemu.argv.draft import Draft, SetupCommand, TapNeed, escape
 from tarmac.drivers.qemu.facts import NodeFacts
+from tarmac.model.cloudinit import IpConfig
 from tarmac.model.errors import Fix, HostFailure, InvalidInput
 from tarmac.model.nic import Nic, NicModel
+from tarmac.model.user_network import user_network
 
 _DEVICES = {NicModel.VIRTIO: "virtio-net-pci", NicModel.E1000_82540EM: "e1000"}
 _MIN_MTU = 576
@@ -25,7 +27,7 @@ def add_nics(draft: Draft) -> None:
             draft.taps.append(_tap(draft, key, index, nic, nic.bridge))
             netdev = _tap_netdev(draft, key, nic)
         else:
-            netdev = _user_netdev(draft, key, nic)
+            netdev = _user_netdev(draft, key, nic, draft.config.ipconfig.get(index))
         draft.devices += ["-netdev", netdev]
         draft.device(device_text(draft, key, nic))
         if nic.link_down:
@@ -120,8 +122,16 @@ def _fds(draft: Draft, key: str, queues: int) -> list[int]:
     return [draft.launch.fds[name] for name in names]
 
 
-def _user_netdev(draft: Draft, key: str, nic: Nic) -> str:
+def _user_netdev(draft: Draft, key: str, nic: Nic, ip: IpConfig | None) -> str:
     text = f"type=user,id={key},hostname={escape(draft.config.name or f'vm{draft.launch.vmid}')}"
+    try:
+        network = user_network(ip)
+    except ValueError as problem:  # with forwards it is refused by `model.vm_rules`
+        draft.notes.append(f"{key}: {problem}; the guest will not reach anything")
+        network = None
+    if network is not None:
+        # dhcpstart is also where forwards lead.
+        text += f",net={network.network},host={network.gateway},dns={network.names},dhcpstart={network.guest}"
     for forward in nic.forwards:
         text += f",hostfwd={forward.protocol}:{forward.host}:{forward.host_port}-:{forward.guest_port}"
     return text
