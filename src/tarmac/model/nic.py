@@ -104,8 +104,8 @@ class Nic:
     forward: str | None = setting(
         None,
         format="port-forwards",
-        help="Host ports that lead to the guest in user-mode networking, whose addresses follow a fixed `ip` of the card's "
-        "ipconfig: tcp:127.0.0.1:2222:22;udp::5353:53",
+        help="Host ports that lead to the guest in user-mode networking (to a fixed `ip` of the card's ipconfig, too): "
+        "tcp:127.0.0.1:2222:22;udp::5353:53",
     )
 
     @property

@@ -1,7 +1,8 @@
 """Whether a document is what cloud-init will understand, before it is written anywhere.
 
 Cloud-init publishes JSON schemas of its documents. They come from its Debian package: installed, or fetched once into
-a directory of the daemon's. Without them the form and the YAML are still checked, and the answer says so.
+a directory of the daemon's. Without them the form and the YAML are still checked, of a network document its structure
+(`cloudinit_network`), and the answer says so.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import yaml
 from tarmac.lib.files import write_atomic
 from tarmac.lib.process import run
 from tarmac.model.errors import Fix, InvalidInput
+from tarmac.services.cloudinit_network import structure
 
 DOCUMENT_MAX = 256 * 1024
 _NODES_MAX = 100_000
@@ -100,17 +102,31 @@ class Schemas:
             return Checked(schema=False, note="cloud-init publishes no schema for meta-data")
         name = kind
         if kind == "network":
-            data = data.get("network", data)
+            node, data = _below_network(kind, node, data)
+            if data == {"config": "disabled"}:
+                return Checked(schema=False, note="cloud-init leaves the network alone")
             name = f"network-{data.get('version')}"
             if name not in NAMES:
                 raise _wrong(kind, 1, "version", "'version' must be 1 or 2")
-            data = {"network": data} if name == "network-2" and _wants_network(self._load(name)) else data
+            _validate(kind, structure(data["version"]), data, node)
         schema = self._load(name)
         if schema is None:
-            note = f"{NAMES[name]} is not there: only the YAML was checked"
-            return Checked(schema=False, note=note)
-        _validate(kind, schema, data, node)
+            what = "only the YAML" if kind != "network" else "only the structure"
+            return Checked(schema=False, note=f"{NAMES[name]} is not there: {what} was checked")
+        checker = jsonschema.validators.validator_for(schema, default=jsonschema.Draft4Validator)(schema)
+        if name == "network-2" and _wants_network(schema):
+            data = {"network": data}
+        _validate(kind, checker, data, node)
         return Checked(schema=True)
+
+
+def _below_network(kind: str, node: yaml.Node | None, data: dict[str, Any]) -> tuple[yaml.Node | None, dict[str, Any]]:
+    """The document proper: it may stand below `network`, as in netplan's files."""
+    if "network" not in data:
+        return node, data
+    if not isinstance(data["network"], dict):
+        raise _wrong(kind, _line_of(node, ["network"]), "network", "it must be a mapping of keys to values")
+    return _child(node, "network"), data["network"]
 
 
 def _wants_network(schema: Any) -> bool:
@@ -163,10 +179,9 @@ def _unfolded(node: yaml.Node | None, known: dict[int, int]) -> int:
     return total
 
 
-def _validate(kind: str, schema: Any, data: Any, node: yaml.Node | None) -> None:
+def _validate(kind: str, validator: jsonschema.protocols.Validator, data: Any, node: yaml.Node | None) -> None:
     # JSON has no dates and no other keys than texts: what YAML makes of them is shown to the schema as text.
     plain = json.loads(json.dumps(data, default=str))
-    validator = jsonschema.Draft4Validator(schema)
     problems = sorted(validator.iter_errors(plain), key=lambda error: (len(error.absolute_path), str(error.path)))
     if not problems:
         return
@@ -178,7 +193,7 @@ def _validate(kind: str, schema: Any, data: Any, node: yaml.Node | None) -> None
 
 def _line_of(node: yaml.Node | None, path: Sequence[Any]) -> int:
     """The line of the deepest part of `path` that the document has."""
-    line = 1
+    line = node.start_mark.line + 1 if node is not None else 1
     for part in path:
         node = _child(node, part)
         if node is None:

@@ -209,11 +209,13 @@ async def _when_free(command: Callable[[], Awaitable[None]]) -> None:
     """QEMU gives up a device's name and what it used a moment after it has told that the device is gone (its RCU)."""
     for _ in range(FREE_TRIES):
         try:
-            return await command()
+            await command()
         except HostFailure as problem:
             if not _TAKEN.search(problem.cause + problem.evidence):
                 raise
-        await asyncio.sleep(FREE_SECONDS)
+            await asyncio.sleep(FREE_SECONDS)
+        else:
+            return
     await command()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import tempfile
@@ -39,6 +40,7 @@ BOMB = "#cloud-config\n" + "".join(
     f"{key}: &{key} [{','.join([below] * 10)}]\n"
     for below, key in zip(["x", "*a", "*b", "*c", "*d"], "abcde", strict=True)
 )
+STATIC = "version: 1\nconfig:\n- {{type: physical, name: e, subnets: [\n  {{type: static,\n  address: {}}}]}}\n"
 DNS = HostDns.parse("nameserver 127.0.0.53\nnameserver 192.0.2.1\nsearch lan\n")
 
 
@@ -162,6 +164,17 @@ async def test_generated_documents_fit_cloud_inits_schema(schemas: Schemas) -> N
         ("user", "#cloud-config\na: &a\n  b: *a\n", 1, "unfold"),
         ("network", "version: 3\n", 1, "version"),
         ("network", "a: [\n", 2, "YAML"),
+        ("network", "network: 5\n", 1, "mapping"),
+        ("network", "version: 1\n", 1, "config"),
+        ("network", "version: true\nconfig: []\n", 1, "version"),
+        ("network", "version: 1\nconfig:\n- type: physical\n  name: eth0\n- type: fysical\n", 5, "config.1.type"),
+        ("network", "version: 1\nconfig:\n- type: physical\n", 3, "name"),
+        ("network", STATIC.format("10.0.0.300/24"), 5, "config.0.subnets.0.address"),
+        ("network", "version: 1\nconfig:\n- type: vlan\n  name: v\n  vlan_link: a\n", 3, "vlan_id"),
+        ("network", "network:\n  version: 2\n  etherents: {}\n", 2, "etherents"),
+        ("network", "version: 2\nethernets:\n  eth0:\n    dhcp4: perhaps\n", 4, "ethernets.eth0.dhcp4"),
+        ("network", "network:\n  version: 2\n  ethernets:\n    e:\n      addresses: 7\n", 5, "ethernets.e.addresses"),
+        ("network", "version: 2\nvlans:\n  v:\n    id: 4\n", 4, "link"),
         ("meta", "just text\n", 1, "mapping"),
     ],
 )  # fmt: skip
@@ -172,6 +185,40 @@ async def test_wrong_documents_name_the_place(schemas: Schemas, kind: str, text:
     assert problem.error_code == "cloudinit-document"
     assert f"line {line}" in problem.message and word in problem.message
     assert problem.cause and problem.evidence and problem.fixes and kind in problem.parameters
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        STATIC.format("10.0.0.30/24"),
+        "network:\n  version: 1\n  config:\n  - {type: nameserver, address: [192.0.2.1, '2001:db8::1']}\n",
+        "version: 2\nrenderer: networkd\nethernets:\n  e: {dhcp4: yes, match: {driver: virtio_net}, set-name: lan0}\n",
+        "version: 2\nethernets: {e: {addresses: [10.0.0.2/8, 'fd00::2/64'], routes: [{to: default, via: 10.0.0.1}]}}\n",
+        "version: 2\nbonds:\n  b: {interfaces: [e0, e1], parameters: {mode: 802.3ad}}\nvlans:\n  v: {id: 7, link: b}\n",
+        "version: 2\n",
+    ],
+)  # fmt: skip
+async def test_right_network_documents_are_taken(tmp_path: Path, schemas: Schemas, text: str) -> None:
+    bare = Schemas(tmp_path, tmp_path).check("network", text)
+    assert not bare.schema and "only the structure was checked" in bare.note
+    schemas.check("network", text)
+
+
+async def test_a_network_that_is_left_alone(tmp_path: Path) -> None:
+    assert "alone" in Schemas(tmp_path, tmp_path).check("network", "network:\n  config: disabled\n").note
+
+
+async def test_a_network_schema_of_the_package_is_used(tmp_path: Path) -> None:
+    """Newer cloud-inits bring them, in the form of draft 7."""
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "properties": {"ethernets": {"propertyNames": {"const": "eth0"}}},
+    }
+    (tmp_path / "schema-network-config-v2.json").write_text(json.dumps(schema))
+    found = Schemas(tmp_path, tmp_path / "none")
+    assert found.check("network", "version: 2\nethernets: {eth0: {}}\n").schema
+    with pytest.raises(InvalidInput, match="line 2, ethernets"):
+        found.check("network", "version: 2\nethernets: {eth1: {}}\n")
 
 
 async def test_other_forms_of_user_data_are_taken(schemas: Schemas) -> None:
