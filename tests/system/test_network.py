@@ -41,6 +41,11 @@ def test_a_guest_on_a_bridge_is_reached_and_cards_come_and_go(bridged: TestDaemo
     bridged.put(f"{bridged.qemu}/100/config", delete="net1")
     eventually(lambda: "eth1" not in bridged.run(100, "ls", "/sys/class/net"))
 
+    bridged.put(f"{bridged.qemu}/100/config", net1="virtio,bridge=vmbr0,queues=2")
+    eventually(lambda: "eth1" in bridged.run(100, "ls", "/sys/class/net"))
+    bridged.put(f"{bridged.qemu}/100/config", delete="net1")
+    eventually(lambda: "eth1" not in bridged.run(100, "ls", "/sys/class/net"))
+
     mac = bridged.get(f"{bridged.qemu}/100/config")["net0"].split("=", 1)[1].split(",")[0]
     bridged.put(f"{bridged.qemu}/100/config", net0=f"virtio={mac},bridge=vmbr0,link_down=1")
     eventually(lambda: bridged.run(100, "sh", "-c", "cat /sys/class/net/eth0/carrier || echo 0").strip() == "0")

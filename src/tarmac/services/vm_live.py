@@ -149,7 +149,7 @@ class VmLive:
         elif option == "-object" and text.startswith("{"):
             await qmp.object_add(json.loads(text))
         elif option == "-netdev" and text.startswith("type=tap"):
-            await qmp.netdev_add(_words(await self._with_taps(guest, qmp, text, config)))
+            await self._plug_tap(guest, qmp, text, config)
         elif option == "-netdev":
             await _human(qmp, f"netdev_add {text}")
         elif option == "-object":
@@ -157,21 +157,24 @@ class VmLive:
         else:
             await _when_free(lambda: _human(qmp, f"device_add {text}"))
 
-    async def _with_taps(self, guest: Guest, qmp: Qmp, text: str, config: VmConfig) -> str:
-        """A card on a bridge: open its tap and hand it over under a name instead of a number."""
-        fds = placeholders(config)
-        launch: Launch = await self._launcher.plan(guest.vmid, config, fds)
-        for need in launch.taps:
-            if f"id={need.key}," in text + ",":
-                opened = await self._launcher.open_tap(need)
-                try:
-                    for key, fd in opened.items():
-                        await qmp.getfd(f"fd-{key}", fd)
-                        text = text.replace(f"fd={fds[key]}", f"fd=fd-{key}")
-                finally:
-                    for fd in opened.values():
-                        os.close(fd)
-        return text
+    async def _plug_tap(self, guest: Guest, qmp: Qmp, text: str, config: VmConfig) -> None:
+        """A card on a bridge: open its tap and hand it over under names instead of numbers."""
+        launch: Launch = await self._launcher.plan(guest.vmid, config, placeholders(config))
+        need = next(need for need in launch.taps if f"id={need.key}," in f"{text},")
+        opened = await self._launcher.open_tap(need)
+        names = {f"fd-{key}": fd for key, fd in opened.items()}
+        try:
+            for name, fd in names.items():
+                await qmp.getfd(name, fd)
+            await qmp.netdev_add(_words(re.sub(r"\b(fds?)=[\d:]+", rf"\1={':'.join(names)}", text)))
+        except TarmacError:
+            for name in names:  # else the tap would stay for as long as QEMU runs
+                with contextlib.suppress(TarmacError):
+                    await qmp.closefd(name)
+            raise
+        finally:
+            for fd in opened.values():
+                os.close(fd)
 
     async def _shares(self, guest: Guest, qmp: Qmp, config: VmConfig) -> None:
         cgroup = self._launcher.cgroup(guest.vmid)

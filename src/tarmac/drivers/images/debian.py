@@ -209,7 +209,8 @@ async def _fill(disk: RawDisk, layout: _Layout, system: Path, directory: Path) -
     make[0], make[-2] = tools.find("mke2fs"), disk.path.name
     unpack = ["tar", "-xp", "--numeric-owner", "--xattrs", "--xattrs-include=*", "--exclude=./dev/*"]
     unpack += ["-f", system.name, "-C", "tree/root"]
-    script = f"trap 'rm -rf tree/root' EXIT\nset -e\nmkdir tree/root\n{shlex.join(unpack)}\n{shlex.join(make)}\n"
+    traps = "trap 'rm -rf tree/root' EXIT\ntrap 'exit 143' TERM\n"
+    script = f"{traps}set -e\nmkdir tree/root\n{shlex.join(unpack)}\n{shlex.join(make)}\n"
     if os.geteuid() == 0:
         await tools.run("sh", "-c", script, cwd=directory)
         return

@@ -79,6 +79,10 @@ class Commands:
     async def netdev_del(self, netdev: str) -> None:
         await self.execute("netdev_del", {"id": netdev})
 
+    async def closefd(self, name: str) -> None:
+        """Drop a descriptor that was handed over by `getfd` and not used."""
+        await self.execute("closefd", {"fdname": name})
+
     async def set_link(self, name: str, up: bool) -> None:
         await self.execute("set_link", {"name": name, "up": up})
 
