@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
 from support.daemon import TestDaemon
 
+AXE = Path(__file__).resolve().parents[2] / "ui/node_modules/axe-core/axe.min.js"
 CHROMIUM = "/usr/bin/chromium"
 # Chromium would look for its maker's hosts at every start otherwise; as root it has no sandbox of its own.
 FLAGS = (
@@ -33,6 +35,17 @@ class Visit:
         self.page.get_by_label("Password", exact=True).fill(PASSWORD)
         self.page.get_by_role("button", name="Log in").click()
         self.page.get_by_role("grid").wait_for()
+
+    def faults(self) -> list[str]:
+        """What axe finds serious or worse in what is shown now."""
+        self.page.evaluate(AXE.read_text())
+        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{fault['id']}: {node['target']} {node['failureSummary']}"
+            for fault in found["violations"]
+            if fault["impact"] in ("serious", "critical")
+            for node in fault["nodes"]
+        ]
 
     def go(self, place: str) -> None:
         """`#/qemu/100/console` and the like, without loading the page again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -125,3 +126,74 @@ def test_on_a_phone(daemon: TestDaemon, scheme: str) -> None:
         ground = found.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(20, 24, 29)")
         assert found.complaints == []
+
+
+def test_a_user_gets_a_token_and_a_grant(page: Visit, daemon: TestDaemon) -> None:
+    screen = page.page
+    page.go("#/access")
+    screen.get_by_role("button", name="New user").click()
+    form = screen.get_by_role("dialog")
+    form.get_by_label("Name").fill("ann")
+    form.get_by_role("textbox", name="Password").fill("a long password")
+    form.get_by_role("button", name="Make the user").click()
+    row = screen.get_by_role("row", name="ann@pve")
+    row.get_by_role("button", name="New token").click()
+    form.get_by_label("Name").fill("robot")
+    form.get_by_role("button", name="Make the token").click()
+    shown = screen.get_by_role("dialog").get_by_text("ann@pve!robot=")
+    expect(shown).to_be_visible()
+    assert len(shown.inner_text().partition("=")[2]) == 36
+    screen.keyboard.press("Escape")
+    page.go("#/access/grants")
+    screen.get_by_role("button", name="New grant").click()
+    form.get_by_label("Path").fill("/vms")
+    form.get_by_label("User or token").click()
+    screen.get_by_role("option", name="ann@pve", exact=True).click()
+    form.get_by_label("Role").click()
+    screen.get_by_role("option", name="PVEVMUser").click()
+    form.get_by_role("button", name="Grant it").click()
+    expect(screen.get_by_role("row", name="/vms")).to_contain_text("user ann@pve")
+    granted = [(g["path"], g["ugid"], g["roleid"]) for g in daemon.get("/access/acl")]
+    assert ("/vms", "ann@pve", "PVEVMUser") in granted
+    assert page.complaints == []
+
+
+def test_a_file_is_uploaded(page: Visit, daemon: TestDaemon, tmp_path: Path) -> None:
+    file = tmp_path / "small.iso"
+    file.write_bytes(bytes(32 * 2048 * 1024))
+    screen = page.page
+    page.go("#/storage/local")
+    screen.get_by_label("File").set_input_files(file)
+    expect(screen.get_by_text("local:iso/small.iso")).to_be_visible(timeout=60_000)
+    screen.get_by_role("button", name="Delete").first.wait_for()
+    assert any(v["volid"] == "local:iso/small.iso" for v in daemon.get("/nodes/n1/storage/local/content"))
+    assert page.complaints == []
+
+
+def test_the_keyboard_alone_starts_a_guest(page: Visit, daemon: TestDaemon, tiny: str) -> None:
+    daemon.create(150, tiny, name="by-key", freeze=1)
+    page.go("#/qemu/150")
+    expect(page.page.get_by_role("heading", name="150 (by-key)")).to_be_visible()
+    page.page.keyboard.press("s")
+    eventually(lambda: daemon.status(150)["status"] == "running")
+    daemon.task("POST", f"{daemon.qemu}/150/status/stop")
+
+
+PLACES = ("#/", "#/qemu/160", "#/qemu/160/hardware", "#/qemu/160/tasks", "#/node/n1", "#/storage/local", "#/access")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_serious_for_people_who_cannot_see_or_point(daemon: TestDaemon, tiny: str, scheme: str) -> None:
+    if not any(guest["vmid"] == 160 for guest in daemon.get("/cluster/resources", type="vm")):
+        daemon.create(160, tiny, name="seen", tags="a;b")
+    with visit(daemon, scheme=scheme) as found:
+        found.log_in()
+        faults: list[str] = []
+        for place in PLACES:
+            found.go(place)
+            found.page.locator(".view h2, .view [role=grid]").first.wait_for()
+            faults += [f"{place} {fault}" for fault in found.faults()]
+        found.page.get_by_role("button", name="New guest").click()
+        found.page.get_by_role("dialog").get_by_label("Name").wait_for()
+        faults += [f"new guest: {fault}" for fault in found.faults()]
+    assert not faults, "\n".join(faults)

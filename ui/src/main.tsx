@@ -1,7 +1,7 @@
 import "./mantine.css";
 import "./styles.css";
 
-import { createTheme, MantineProvider } from "@mantine/core";
+import { createTheme, Drawer, MantineProvider, Modal } from "@mantine/core";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { Component, type ReactNode, StrictMode, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
@@ -12,7 +12,14 @@ import { ConsoleLayer } from "./features/guests/consoles";
 import { Login } from "./features/login/login";
 import { Shell } from "./shell/shell";
 
-const theme = createTheme({ fontFamily: "system-ui, sans-serif", defaultRadius: "sm", cursorType: "pointer" });
+const closable = { closeButtonProps: { "aria-label": "Close" } };
+const theme = createTheme({
+  fontFamily: "system-ui, sans-serif",
+  defaultRadius: "sm",
+  cursorType: "pointer",
+  primaryShade: 8, // white words on it can be read
+  components: { Drawer: Drawer.extend({ defaultProps: closable }), Modal: Modal.extend({ defaultProps: closable }) },
+});
 const queries = new QueryClient({ defaultOptions: { queries: { retry: false, refetchOnWindowFocus: false } } });
 
 function App(): ReactNode {

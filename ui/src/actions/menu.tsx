@@ -4,13 +4,15 @@ import { Button, Group, Menu, Modal, Text, TextInput } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 
 import { type Resource, titleOf } from "../store/inventory";
+import { useActionKeys } from "./keys";
 import { type Action, asCurl, fitting } from "./registry";
 import { run } from "./run";
 
 const SHOWN = 3;
 
-export function ActionBar(props: { rows: readonly Resource[] }): ReactNode {
-  const { rows } = props;
+/** `keys`: the actions' keys work, too (on the page of one guest). */
+export function ActionBar(props: { rows: readonly Resource[]; keys?: boolean }): ReactNode {
+  const { rows, keys } = props;
   const [asked, setAsked] = useState<Action | null>(null);
   const [busy, setBusy] = useState<string | null>(null);
   const actions = fitting(rows);
@@ -22,6 +24,7 @@ export function ActionBar(props: { rows: readonly Resource[] }): ReactNode {
     setBusy(null);
   };
   const choose = (action: Action): void => (action.danger ? setAsked(action) : void begin(action));
+  useActionKeys(keys ? rows[0] : undefined, choose);
 
   return (
     <Group gap={6} role="toolbar" aria-label="Actions">

@@ -50,6 +50,11 @@ export function dropTicket(): void {
   csrf = "";
 }
 
+/** For requests that are not made here. */
+export function csrfToken(): string {
+  return csrf;
+}
+
 /** One call. Raises ApiError; a lost connection is one, too, with status 0. */
 export async function call<T>(method: Method, path: string, params: Params = {}, signal?: AbortSignal): Promise<T> {
   return (await whole<T>(method, path, params, signal)).data;

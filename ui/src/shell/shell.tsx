@@ -5,21 +5,25 @@ import { type ReactNode, useEffect, useState, useSyncExternalStore } from "react
 
 import { dismiss, failures, onFailures } from "../actions/run";
 import type { Session } from "../api/session";
+import { AccessPage } from "../features/access/page";
 import { CreateGuest } from "../features/guests/create";
 import { GuestList } from "../features/guests/list";
 import { GuestPage } from "../features/guests/page";
+import { NodePage } from "../features/node/page";
 import { StoragePage } from "../features/storage/page";
 import { TaskList } from "../features/tasks/panel";
 import { href, usePlace } from "../lib/router";
 import { isReachable, onReachable, start } from "../store/feed";
 import { titleOf, useAll } from "../store/inventory";
 import { ProblemPanel } from "../ui/problem";
+import { KeyboardHelp } from "./keyboard";
 import { Palette } from "./palette";
 import { Tree } from "./tree";
 
 export function Shell(props: { session: Session; onLogout: () => void }): ReactNode {
   const [palette, setPalette] = useState(false);
   const [creating, setCreating] = useState(false);
+  const [help, setHelp] = useState(false);
   const [narrowTree, setNarrowTree] = useState(false);
   const scheme = useMantineColorScheme();
   const reachable = useSyncExternalStore(onReachable, isReachable);
@@ -33,6 +37,7 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
     const onKey = (event: KeyboardEvent): void => {
       const typing = (event.target as HTMLElement).closest("input, textarea, select, .console-layer");
       if ((event.ctrlKey || event.metaKey) && (event.key === "k" || event.key === " ")) setPalette(true);
+      else if (event.key === "?" && !typing) setHelp(true);
       else if (event.key === "/" && !typing) document.querySelector<HTMLElement>("[data-filter]")?.focus();
       else return;
       event.preventDefault();
@@ -64,6 +69,10 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
               </Button>
             </Menu.Target>
             <Menu.Dropdown>
+              <Menu.Item component="a" href={href("access")}>
+                Permissions
+              </Menu.Item>
+              <Menu.Item onClick={() => setHelp(true)}>Keyboard</Menu.Item>
               <Menu.Item onClick={() => scheme.toggleColorScheme()}>Dark or light</Menu.Item>
               <Menu.Item onClick={props.onLogout}>Log out</Menu.Item>
             </Menu.Dropdown>
@@ -91,6 +100,7 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
         {node && <TaskList node={node} />}
       </footer>
       {palette && <Palette onClose={() => setPalette(false)} />}
+      {help && <KeyboardHelp onClose={() => setHelp(false)} />}
       {creating && <CreateGuest onClose={() => setCreating(false)} />}
     </div>
   );
@@ -99,6 +109,8 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
 function View(props: { parts: readonly string[] }): ReactNode {
   const [kind, id = ""] = props.parts;
   if (kind === "qemu" || kind === "lxc") return <GuestPage key={id} id={`${kind}/${id}`} />;
+  if (kind === "node") return <NodePage key={id} node={id} />;
+  if (kind === "access") return <AccessPage />;
   if (kind === "storage") return <StoragePage key={id} storage={id} />;
   return <GuestList />;
 }

@@ -31,7 +31,7 @@ export function Rows<T>(props: {
         {rows.getVirtualItems().map((row) => (
           <div
             key={row.key}
-            role="presentation"
+            role={role === "list" ? "listitem" : "presentation"}
             className="row-place"
             style={{ height: ROW, transform: `translateY(${row.start}px)` }}
           >

@@ -39,7 +39,7 @@ export function GuestPage(props: { id: string }): ReactNode {
         <h2>
           <State row={row} /> {titleOf(row)}
         </h2>
-        <ActionBar rows={[row]} />
+        <ActionBar rows={[row]} keys />
       </header>
       <Tabs value={view} onChange={(next) => go("qemu", row.vmid ?? 0, next ?? "summary")}>
         <Tabs.List>

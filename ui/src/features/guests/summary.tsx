@@ -1,9 +1,9 @@
-import { Progress } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 
 import { bytes, duration, percent } from "../../lib/format";
 import { apiPath, type Resource } from "../../store/inventory";
+import { Fact, Gauge } from "../../ui/facts";
 import { addressesOf, statusOf } from "./api";
 
 const BOOTING = 60; // seconds in which no agent is expected to answer
@@ -41,25 +41,6 @@ export function Summary(props: { row: Resource }): ReactNode {
         name={`Memory, of ${bytes(row.maxmem)}`} part={running && row.maxmem ? (row.mem ?? 0) / row.maxmem : 0}
         text={bytes(running ? row.mem : 0)}
       />
-    </div>
-  );
-}
-
-function Fact(props: { name: string; value: ReactNode }): ReactNode {
-  return (
-    <>
-      <dt>{props.name}</dt>
-      <dd>{props.value ?? "–"}</dd>
-    </>
-  );
-}
-
-function Gauge(props: { name: string; part: number; text: string }): ReactNode {
-  return (
-    <div className="gauge">
-      <span>{props.name}</span>
-      <Progress value={Math.min(100, props.part * 100)} aria-label={props.name} size="lg" />
-      <span>{props.text}</span>
     </div>
   );
 }

@@ -1,0 +1,62 @@
+/** One node: its load, what it is made of, its storages and its guests. */
+
+import { useQuery } from "@tanstack/react-query";
+import { type ReactNode, useCallback } from "react";
+
+import { call } from "../../api/client";
+import { bytes, duration, percent } from "../../lib/format";
+import { type Resource, useResource } from "../../store/inventory";
+import { Fact, Gauge } from "../../ui/facts";
+import { GuestList } from "../guests/list";
+
+interface NodeStatus {
+  uptime: number;
+  cpu: number;
+  loadavg: string[];
+  kversion: string;
+  pveversion: string;
+  memory: { used: number; total: number };
+  rootfs: { used: number; total: number };
+  swap?: { used: number; total: number };
+  cpuinfo: { cpus: number; model: string };
+  [key: string]: unknown;
+}
+
+export function NodePage(props: { node: string }): ReactNode {
+  const { node } = props;
+  const row = useResource(`node/${node}`);
+  const status = useQuery({
+    queryKey: ["node", node], queryFn: () => call<NodeStatus>("GET", `/nodes/${node}/status`), refetchInterval: 3000,
+  });
+  const own = useCallback((one: Resource) => one.node === node, [node]);
+  if (!row) return <p className="hint">There is no such node.</p>;
+  const now = status.data;
+  return (
+    <section className="page">
+      <header>
+        <h2>{node}</h2>
+      </header>
+      {now && (
+        <div className="summary">
+          <dl>
+            <Fact name="Up" value={duration(now.uptime)} />
+            <Fact name="Processor" value={`${now.cpuinfo.cpus} × ${now.cpuinfo.model}`} />
+            <Fact name="Kernel" value={now.kversion} />
+            <Fact name="Version" value={now.pveversion} />
+            <Fact name="Load" value={now.loadavg.join(", ")} />
+          </dl>
+          <Gauge name="CPU" part={now.cpu} text={percent(now.cpu)} />
+          <Gauge
+            name={`Memory, of ${bytes(now.memory.total)}`} part={now.memory.used / now.memory.total}
+            text={bytes(now.memory.used)}
+          />
+          <Gauge
+            name={`Disk, of ${bytes(now.rootfs.total)}`} part={now.rootfs.used / now.rootfs.total}
+            text={bytes(now.rootfs.used)}
+          />
+        </div>
+      )}
+      <GuestList of={own} title={`Guests of ${node}`} />
+    </section>
+  );
+}
