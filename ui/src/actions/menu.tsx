@@ -3,6 +3,7 @@
 import { Button, Group, Menu, Modal, Text, TextInput } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 
+import { CloneForm } from "../features/guests/clone";
 import { type Resource, titleOf } from "../store/inventory";
 import { useActionKeys } from "./keys";
 import { type Action, asCurl, fitting } from "./registry";
@@ -14,6 +15,7 @@ const SHOWN = 3;
 export function ActionBar(props: { rows: readonly Resource[]; keys?: boolean }): ReactNode {
   const { rows, keys } = props;
   const [asked, setAsked] = useState<Action | null>(null);
+  const [form, setForm] = useState<Action["form"] | null>(null);
   const [busy, setBusy] = useState<string | null>(null);
   const actions = fitting(rows);
 
@@ -23,7 +25,11 @@ export function ActionBar(props: { rows: readonly Resource[]; keys?: boolean }):
     await run(action, rows);
     setBusy(null);
   };
-  const choose = (action: Action): void => (action.danger ? setAsked(action) : void begin(action));
+  const choose = (action: Action): void => {
+    if (action.form) setForm(action.form);
+    else if (action.danger) setAsked(action);
+    else void begin(action);
+  };
   useActionKeys(keys ? rows[0] : undefined, choose);
 
   return (
@@ -61,6 +67,7 @@ export function ActionBar(props: { rows: readonly Resource[]; keys?: boolean }):
           </Menu.Dropdown>
         </Menu>
       )}
+      {form === "clone" && rows[0] && <CloneForm row={rows[0]} onClose={() => setForm(null)} />}
       {asked && <Question action={asked} rows={rows} onYes={() => void begin(asked)} onNo={() => setAsked(null)} />}
     </Group>
   );

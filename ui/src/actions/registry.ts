@@ -21,6 +21,8 @@ export interface Action {
   danger?: "ask" | "name";
   /** What will be lost, in a sentence, for the question. */
   consequence?: string;
+  /** The form that asks for the rest, on one thing at a time. */
+  form?: "clone";
   /** The id of the action that takes it back. */
   inverse?: string;
   cli: (row: Resource) => string;
@@ -63,6 +65,21 @@ export const ACTIONS: readonly Action[] = [
     danger: "ask", consequence: "What the system inside has not written to disk is lost.", cli: word("reset"),
   },
   {
+    id: "clone", label: "Clone", key: "n", fits: guest, privilege: "VM.Clone", method: "POST",
+    path: (row) => `${apiPath(row)}/clone`, form: "clone", cli: (row) => `tarmac vm clone ${row.vmid} --name NAME`,
+  },
+  {
+    id: "template", label: "Make it a template", fits: stopped, privilege: "VM.Allocate", method: "POST",
+    path: (row) => `${apiPath(row)}/template`, danger: "ask",
+    consequence: "Its disks never change again; it cannot be started, only cloned.", cli: word("template"),
+  },
+  {
+    id: "live-template", label: "Freeze into a live template", fits: running, privilege: "VM.Clone.Live", method: "POST",
+    path: (row) => `${apiPath(row)}/template`, params: { live: 1 }, danger: "ask",
+    consequence: "It stops here and becomes a template, memory and all; clones go on from this moment.",
+    cli: (row) => `tarmac vm template ${row.vmid} --live`,
+  },
+  {
     id: "delete", label: "Delete", fits: (row) => guest(row) && row.status === "stopped", privilege: "VM.Allocate",
     method: "DELETE", path: apiPath, danger: "name",
     consequence: "Its configuration and its disks are removed for good.", cli: word("delete"),
@@ -71,7 +88,7 @@ export const ACTIONS: readonly Action[] = [
 
 /** The actions that fit all of the rows. */
 export function fitting(rows: readonly Resource[]): Action[] {
-  return rows.length ? ACTIONS.filter((action) => rows.every(action.fits)) : [];
+  return rows.length ? ACTIONS.filter((action) => (!action.form || rows.length === 1) && rows.every(action.fits)) : [];
 }
 
 export function actionById(id: string): Action | undefined {

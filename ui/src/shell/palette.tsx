@@ -26,7 +26,7 @@ export function Palette(props: { onClose: () => void }): ReactNode {
   const words = useDeferredValue(text);
   const entries = useMemo<Entry[]>(() => {
     const [first = "", ...rest] = words.trim().toLowerCase().split(/\s+/);
-    const verbs = ACTIONS.filter((action) => !action.danger && first && action.label.toLowerCase().startsWith(first));
+    const verbs = ACTIONS.filter((action) => !action.danger && !action.form && first && action.label.toLowerCase().startsWith(first));
     const things = search(rows, words).slice(0, MOST);
     return [
       ...verbs.flatMap((action) =>

@@ -25,7 +25,7 @@ export function Rows<T>(props: {
     useFlushSync: false,
   });
   return (
-    <div className="rows" ref={place} tabIndex={0} onKeyDown={onKeyDown} role={role} aria-label={label}>
+    <div className="rows" ref={place} tabIndex={0} onKeyDown={onKeyDown} role={role === "list" && !items.length ? undefined : role} aria-label={label}>
       {items.length === 0 && empty}
       <div style={{ height: rows.getTotalSize(), position: "relative" }} role="presentation">
         {rows.getVirtualItems().map((row) => (

@@ -21,6 +21,8 @@ export interface Status {
   pid?: number;
   "running-qemu"?: string;
   task?: string;
+  /** A live template: clones go on from its memory. */
+  live?: number;
 }
 
 export interface Pending {

@@ -20,12 +20,14 @@ export interface TaskStatus extends Omit<Task, "status"> {
   "waits-for"?: string;
   steps?: { title: string; state: string }[];
   error?: { code: string; message: string };
+  /** Of clones: their numbers, and what took how many seconds. */
+  result?: { vmids?: number[]; times?: Record<string, Record<string, number>> };
 }
 
 const NAMES: Record<string, string> = {
   qmcreate: "Create", qmstart: "Start", qmstop: "Cut the power", qmshutdown: "Shut down", qmreboot: "Reboot",
   qmreset: "Reset", qmpause: "Pause", qmresume: "Resume", qmdestroy: "Delete", qmconfig: "Change", resize: "Resize disk",
-  qmclone: "Clone", qmtemplate: "Make template", qmsnapshot: "Snapshot", qmdelsnapshot: "Delete snapshot",
+  qmclone: "Clone", qminstant: "Instant clone", qmtemplate: "Make template", qmsnapshot: "Snapshot", qmdelsnapshot: "Delete snapshot",
   qmrollback: "Roll back", imgdel: "Delete volume", imgcopy: "Upload", download: "Download", imagebuild: "Build image",
   vncproxy: "Console", qmmove: "Move disk",
 };

@@ -1,0 +1,130 @@
+/** Clones of a guest: one or many, standing on its template, whole copies, or going on from its memory. */
+
+import { Button, Drawer, NumberInput, SegmentedControl, Select, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { type FormEvent, type ReactNode, useEffect, useState } from "react";
+
+import { problemFrom } from "../../actions/run";
+import { call, type Params, type Problem } from "../../api/client";
+import { soon } from "../../store/feed";
+import { apiPath, type Resource, titleOf, useAll } from "../../store/inventory";
+import { ProblemPanel } from "../../ui/problem";
+import { Table } from "../../ui/table";
+import { statusOf as taskStatus, type TaskStatus } from "../tasks/tasks";
+import { statusOf } from "./api";
+
+type Way = "instant" | "linked" | "full";
+const WAYS: Record<Way, { label: string; what: string }> = {
+  instant: { label: "Instant", what: "Goes on from the template's memory in a moment, with an identity of its own." },
+  linked: { label: "Linked", what: "Stores only what differs from the template; boots." },
+  full: { label: "Full", what: "A copy that stands on nothing." },
+};
+
+export function CloneForm(props: { row: Resource; onClose: () => void }): ReactNode {
+  const { row, onClose } = props;
+  const path = apiPath(row);
+  const storages = useAll().filter((one) => one.type === "storage" && one.content?.includes("images"));
+  const status = useQuery({ queryKey: ["status", path], queryFn: () => statusOf(path) });
+  const ways: Way[] = [...(status.data?.live ? ["instant" as const] : []), ...(row.template ? ["linked" as const] : []), "full"];
+  const [form, setForm] = useState({ way: null as Way | null, name: `${row.name ?? "clone"}-{n}`, count: 1, storage: "", });
+  const [begun, setBegun] = useState<{ upid: string; at: number } | null>(null);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const set = (change: Partial<typeof form>): void => setForm((old) => ({ ...old, ...change }));
+  const way = form.way ?? ways[0] ?? "full";
+
+  const submit = async (event: FormEvent): Promise<void> => {
+    event.preventDefault();
+    setProblem(null);
+    const at = performance.now();
+    try {
+      const upid = await call<string>("POST", `${path}/clone`, paramsOf(way, form));
+      setBegun({ upid, at });
+      soon();
+    } catch (raised) {
+      setProblem(problemFrom(raised, "clone"));
+    }
+  };
+
+  return (
+    <Drawer opened onClose={onClose} position="right" size="md" title={`Clone ${titleOf(row)}`}>
+      {begun ? (
+        <Stopwatch node={row.node ?? ""} {...begun} onClose={onClose} />
+      ) : (
+        <form onSubmit={(event) => void submit(event)} className="form">
+          <SegmentedControl
+            fullWidth value={way} onChange={(value) => set({ way: value as Way })} aria-label="Kind of clone"
+            data={ways.map((id) => ({ value: id, label: WAYS[id].label }))}
+          />
+          <p className="hint">{WAYS[way].what}</p>
+          <NumberInput label="How many" min={1} max={100} value={form.count} onChange={(count) => set({ count: Number(count) })} data-autofocus />
+          <TextInput label="Name" required value={form.name} onChange={(e) => set({ name: e.currentTarget.value })} description="{n} becomes 1, 2, 3; {vmid} the number" />
+          {way === "full" && (
+            <Select label="Storage" placeholder="where the disks are now" clearable value={form.storage || null} data={storages.map((one) => one.storage ?? "")} onChange={(value) => set({ storage: value ?? "" })} />
+          )}
+          {problem && <ProblemPanel problem={problem} />}
+          <Button type="submit">Clone</Button>
+        </form>
+      )}
+    </Drawer>
+  );
+}
+
+function paramsOf(way: Way, form: { name: string; count: number; storage: string }): Params {
+  return {
+    name: form.count === 1 ? form.name.replaceAll(/-?\{n\}/g, "") : form.name,
+    ...(form.count > 1 ? { count: form.count } : {}),
+    ...(way === "instant" ? { instant: 1 } : way === "full" ? { full: 1 } : {}),
+    ...(way === "full" && form.storage ? { storage: form.storage } : {}),
+  };
+}
+
+interface Made {
+  vmid: number;
+  seconds: Record<string, number>;
+}
+
+/** Counts from the click to the end of the work, and shows what took how long. */
+function Stopwatch(props: { node: string; upid: string; at: number; onClose: () => void }): ReactNode {
+  const { node, upid, at, onClose } = props;
+  const [now, setNow] = useState(at);
+  const status = useQuery({
+    queryKey: ["task", upid],
+    queryFn: () => taskStatus({ node, upid }),
+    refetchInterval: (query) => (query.state.data?.status === "stopped" ? false : 100),
+  });
+  const ended = status.data?.status === "stopped";
+  useEffect(() => {
+    if (ended) {
+      soon();
+      return undefined;
+    }
+    const timer = setInterval(() => setNow(performance.now()), 50);
+    return () => clearInterval(timer);
+  }, [ended]);
+  const made = clonesOf(status.data);
+  const steps = Object.keys(made[0]?.seconds ?? {});
+  return (
+    <section aria-label="Clones" aria-live="polite">
+      <p className="stopwatch" role="timer">
+        {((now - at) / 1000).toFixed(2)} s
+      </p>
+      <p>{ended ? status.data?.exitstatus : "working…"}</p>
+      {status.data?.error && <ProblemPanel problem={status.data.error} />}
+      <Table
+        label="Made" rows={made} keyOf={(one) => String(one.vmid)} empty=""
+        columns={[
+          { title: "Number", show: (one) => one.vmid },
+          ...steps.map((step) => ({ title: step, show: (one: Made) => `${one.seconds[step]?.toFixed(2) ?? "–"} s` })),
+        ]}
+      />
+      <Button onClick={onClose} variant="default" mt="sm">
+        Close
+      </Button>
+    </section>
+  );
+}
+
+function clonesOf(status: TaskStatus | undefined): Made[] {
+  const { vmids = [], times = {} } = status?.result ?? {};
+  return vmids.map((vmid) => ({ vmid, seconds: times[String(vmid)] ?? {} }));
+}
