@@ -10,6 +10,7 @@ import { onLoggedOut } from "./api/client";
 import { keepAlive, logout, resume, type Session } from "./api/session";
 import { ConsoleLayer } from "./features/guests/consoles";
 import { Login } from "./features/login/login";
+import { FormLayer } from "./shell/forms";
 import { Shell } from "./shell/shell";
 
 const closable = { closeButtonProps: { "aria-label": "Close" } };
@@ -37,7 +38,9 @@ function App(): ReactNode {
   };
   return (
     <ConsoleLayer>
-      <Shell session={session} onLogout={leave} />
+      <FormLayer>
+        <Shell session={session} onLogout={leave} />
+      </FormLayer>
     </ConsoleLayer>
   );
 }

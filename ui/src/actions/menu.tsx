@@ -3,8 +3,8 @@
 import { Button, Group, Menu, Modal, Text, TextInput } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 
-import { CloneForm } from "../features/guests/clone";
 import { type Resource, titleOf } from "../store/inventory";
+import { useForms } from "./forms";
 import { useActionKeys } from "./keys";
 import { type Action, asCurl, fitting } from "./registry";
 import { run } from "./run";
@@ -15,7 +15,7 @@ const SHOWN = 3;
 export function ActionBar(props: { rows: readonly Resource[]; keys?: boolean }): ReactNode {
   const { rows, keys } = props;
   const [asked, setAsked] = useState<Action | null>(null);
-  const [form, setForm] = useState<Action["form"] | null>(null);
+  const openForm = useForms();
   const [busy, setBusy] = useState<string | null>(null);
   const actions = fitting(rows);
 
@@ -26,7 +26,7 @@ export function ActionBar(props: { rows: readonly Resource[]; keys?: boolean }):
     setBusy(null);
   };
   const choose = (action: Action): void => {
-    if (action.form) setForm(action.form);
+    if (action.form && rows[0]) openForm(action.form, rows[0]);
     else if (action.danger) setAsked(action);
     else void begin(action);
   };
@@ -67,7 +67,6 @@ export function ActionBar(props: { rows: readonly Resource[]; keys?: boolean }):
           </Menu.Dropdown>
         </Menu>
       )}
-      {form === "clone" && rows[0] && <CloneForm row={rows[0]} onClose={() => setForm(null)} />}
       {asked && <Question action={asked} rows={rows} onYes={() => void begin(asked)} onNo={() => setAsked(null)} />}
     </Group>
   );

@@ -5,6 +5,7 @@
 
 import type { Method, Params } from "../api/client";
 import { apiPath, type Resource } from "../store/inventory";
+import type { FormName } from "./forms";
 
 export interface Action {
   id: string;
@@ -22,7 +23,7 @@ export interface Action {
   /** What will be lost, in a sentence, for the question. */
   consequence?: string;
   /** The form that asks for the rest, on one thing at a time. */
-  form?: "clone";
+  form?: FormName;
   /** The id of the action that takes it back. */
   inverse?: string;
   cli: (row: Resource) => string;
