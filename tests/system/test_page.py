@@ -91,10 +91,8 @@ def test_a_refusal_is_readable(page: Visit, daemon: TestDaemon, tiny: str) -> No
     daemon.create(131, tiny, name="guarded", protection=1)
     screen = page.page
     page.go("#/qemu/131")
-    screen.get_by_role("toolbar").get_by_role("button", name="More actions").or_(
-        screen.get_by_role("button", name="Delete")
-    ).first.wait_for()
-    screen.get_by_role("button", name="Delete").click()
+    screen.get_by_role("toolbar").get_by_role("button", name="More actions").click()
+    screen.get_by_role("menuitem", name="Delete").click()
     dialog = screen.get_by_role("dialog")
     expect(dialog.get_by_role("button", name="Delete")).to_be_disabled()
     dialog.get_by_label("Type 131 to go on").fill("131")
