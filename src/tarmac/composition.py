@@ -30,6 +30,8 @@ from tarmac.services.access import Access
 from tarmac.services.acls import Acls
 from tarmac.services.agents import Agents
 from tarmac.services.autostart import Autostart
+from tarmac.services.clone_disks import CloneDisks
+from tarmac.services.clones import Clones
 from tarmac.services.cloudinit import CloudInit
 from tarmac.services.cloudinit_schema import Schemas
 from tarmac.services.cluster import Cluster
@@ -56,6 +58,7 @@ from tarmac.services.storage_views import StorageViews
 from tarmac.services.storages import Storages
 from tarmac.services.task_log import TaskLogs
 from tarmac.services.tasks import Tasks
+from tarmac.services.templates import Templates
 from tarmac.services.tickets import Tickets
 from tarmac.services.tokens import Tokens
 from tarmac.services.uids import Uids
@@ -232,6 +235,20 @@ def _guests(ground: Ground, s: Services) -> None:
         jobs=jobs,
         configs=s.vm_configs,
         disks=disks,
+        uids=s.uids,
+        registry=registry,
+        qemu_version=s.nodes.facts.qemu_version,
+    )
+    s.templates = Templates(
+        guests=guests, jobs=jobs, access=access, storages=s.storages, volumes=s.volumes, registry=registry
+    )
+    s.clones = Clones(
+        guests=guests,
+        jobs=jobs,
+        configs=s.vm_configs,
+        access=access,
+        disks=CloneDisks(storages=s.storages, plans=s.volumes.plans, cloudinit=s.cloudinit),
+        cloudinit=s.cloudinit,
         uids=s.uids,
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,

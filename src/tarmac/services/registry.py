@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tarmac.services.acls import Acls
     from tarmac.services.agents import Agents
     from tarmac.services.autostart import Autostart
+    from tarmac.services.clones import Clones
     from tarmac.services.cloudinit import CloudInit
     from tarmac.services.cloudinit_schema import Schemas
     from tarmac.services.cluster import Cluster
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tarmac.services.storage_views import StorageViews
     from tarmac.services.storages import Storages
     from tarmac.services.tasks import Tasks
+    from tarmac.services.templates import Templates
     from tarmac.services.tickets import Tickets
     from tarmac.services.tokens import Tokens
     from tarmac.services.uids import Uids
@@ -64,6 +66,8 @@ class Services:
     jobs: Jobs = LATER
     tasks: Tasks = LATER
     vms: Vms = LATER
+    templates: Templates = LATER
+    clones: Clones = LATER
     vm_configs: VmConfigs = LATER
     vm_create: VmCreate = LATER
     vm_disks: VmDisks = LATER
