@@ -209,3 +209,34 @@ def test_running_guests_and_guests_with_snapshots_do_not_become_templates(site: 
     site.task("POST", f"{site.qemu}/100/status/start")
     with pytest.raises(ApiError, match="you can't convert a VM to template if VM is running"):
         site.post(f"{site.qemu}/100/template")
+
+
+def broken_start(daemon: TestDaemon, vmid: int) -> dict[str, Any]:
+    status = daemon.wait_task(daemon.post(f"{daemon.qemu}/{vmid}/status/start"))
+    assert status["exitstatus"] != "OK"
+    return dict(status)
+
+
+def test_a_missing_or_damaged_base_is_found_at_the_start_and_named(site: TestDaemon) -> None:
+    make_template(site)
+    clone(site, 9000, newid=101)
+    base = path_of(site, 9000, "scsi0")
+    times = base.stat()
+    subprocess.run(["chattr", "-i", base], check=False, stderr=subprocess.DEVNULL)
+    aside = base.with_suffix(".aside")
+    base.rename(aside)
+    lost = broken_start(site, 101)
+    assert lost["exitstatus"] == f"the image {base.name} is missing"
+    assert lost["error"]["evidence"] == str(base)
+    aside.rename(base)
+    with base.open("r+b") as file:
+        head = file.read(4)
+        file.seek(0)
+        file.write(b"\0\0\0\0")
+    assert broken_start(site, 101)["exitstatus"] == f"the image {base.name} is damaged"
+    with base.open("r+b") as file:
+        file.write(head)
+    changed = broken_start(site, 101)
+    assert changed["exitstatus"] == f"the base image {base.name} was changed"
+    os.utime(base, ns=(times.st_atime_ns, times.st_mtime_ns))
+    site.task("POST", f"{site.qemu}/101/status/start")

@@ -36,6 +36,7 @@ class DirectoryBases(DirectoryImages):
                 if os.geteuid() == 0:
                     os.chown(old, 0, -1 if gid is None else gid)
                 old.chmod(_BASE_MODE)
+                layering.seal(old)
                 files.rename_new(old, new)
             layering.set_immutable(new, True)
 
@@ -50,6 +51,7 @@ class DirectoryBases(DirectoryImages):
         def turn_back() -> None:
             if old.exists() or not new.exists():
                 layering.set_immutable(old, False)
+                layering.unseal(old)
                 old.chmod(0o640)
                 files.rename_new(old, new)
 
