@@ -31,6 +31,7 @@ from tarmac.services.acls import Acls
 from tarmac.services.agents import Agents
 from tarmac.services.autostart import Autostart
 from tarmac.services.clone_disks import CloneDisks
+from tarmac.services.clone_live import CloneLive
 from tarmac.services.clones import Clones
 from tarmac.services.cloudinit import CloudInit
 from tarmac.services.cloudinit_schema import Schemas
@@ -38,6 +39,8 @@ from tarmac.services.cluster import Cluster
 from tarmac.services.console_sessions import ConsoleSessions
 from tarmac.services.consoles import Consoles
 from tarmac.services.directory import Directory as UserDirectory
+from tarmac.services.disk_mirrors import DiskMirrors
+from tarmac.services.disk_moves import DiskMoves
 from tarmac.services.disk_plans import DiskPlans
 from tarmac.services.downloads import Downloads
 from tarmac.services.groups import Groups
@@ -242,16 +245,27 @@ def _guests(ground: Ground, s: Services) -> None:
     s.templates = Templates(
         guests=guests, jobs=jobs, access=access, storages=s.storages, volumes=s.volumes, registry=registry
     )
+    mirrors = DiskMirrors(runtime=s.runtime, storages=s.storages, probe=s.probe, agents=s.agents)
     s.clones = Clones(
         guests=guests,
         jobs=jobs,
         configs=s.vm_configs,
         access=access,
         disks=CloneDisks(storages=s.storages, plans=s.volumes.plans, cloudinit=s.cloudinit),
+        live=CloneLive(guests=guests, mirrors=mirrors, storages=s.storages, registry=registry),
         cloudinit=s.cloudinit,
         uids=s.uids,
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,
+    )
+    s.disk_moves = DiskMoves(
+        guests=guests,
+        jobs=jobs,
+        access=access,
+        storages=s.storages,
+        volumes=s.volumes,
+        mirrors=mirrors,
+        registry=registry,
     )
     s.vm_disks = VmDisks(guests=guests, jobs=jobs, runtime=s.runtime, storages=s.storages, registry=registry)
     s.vm_status = VmStatus(guests=guests, jobs=jobs, nodes=s.nodes, access=access)

@@ -11,6 +11,7 @@ import enum
 from dataclasses import dataclass, field
 
 from tarmac.model.disk import TpmState, Volume
+from tarmac.model.errors import WrongState
 from tarmac.model.job import PlannedStep
 from tarmac.model.parse import split_property_string
 from tarmac.model.vm_clone import CloneDraft, is_cloudinit
@@ -80,6 +81,8 @@ class CloneDisks:
             return await self._cloudinit.plan_medium(vmid, key, storage)
         if wish.manner is Manner.LINKED and not isinstance(volume, TpmState):  # swtpm reads no layers
             return await self._plans.plan_clone(vmid, volume.file, taken=taken)
+        if wish.manner is Manner.MIRRORED and isinstance(volume, TpmState):
+            raise WrongState("cannot clone TPM state while VM is running", code="tpm-running")
         where = {"storage": wish.storage, "format": wish.format}
         if wish.manner is Manner.MIRRORED:
             return await self._plans.plan_mirror(vmid, volume.file, **where, taken=taken)

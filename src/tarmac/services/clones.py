@@ -18,6 +18,7 @@ from tarmac.model.lifecycle import State
 from tarmac.model.vm_clone import clone_name, draft_clone, is_cloudinit
 from tarmac.services.access import Access, Identity
 from tarmac.services.clone_disks import CloneDisks, Manner, Wish
+from tarmac.services.clone_live import CloneLive
 from tarmac.services.cloudinit import CloudInit
 from tarmac.services.guests import Guest, Guests
 from tarmac.services.jobs import Jobs
@@ -43,6 +44,7 @@ class Clones:
         configs: VmConfigs,
         access: Access,
         disks: CloneDisks,
+        live: CloneLive,
         cloudinit: CloudInit,
         uids: Uids,
         registry: Registry,
@@ -53,6 +55,7 @@ class Clones:
         self._configs = configs
         self._access = access
         self._disks = disks
+        self._live = live
         self._cloudinit = cloudinit
         self._uids = uids
         self._registry = registry
@@ -206,6 +209,8 @@ class Clones:
         texts = renewed(made.texts)
         texts |= {"meta": birth_marks(texts, self._qemu_version)["meta"]}
         steps = list(made.steps)
+        if made.mirrors:
+            steps.append(self._live.step(source, vmid, made.mirrors))
         if any(is_cloudinit(volume) for volume in draft.volumes.values()):
             args = {"vmid": vmid, "source": source.vmid}
             steps.append(PlannedStep(step="clone-documents", title="copy the cloud-init documents", args=args))

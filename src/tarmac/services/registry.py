@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tarmac.services.cluster import Cluster
     from tarmac.services.console_sessions import ConsoleSessions
     from tarmac.services.consoles import Consoles
+    from tarmac.services.disk_moves import DiskMoves
     from tarmac.services.downloads import Downloads
     from tarmac.services.groups import Groups
     from tarmac.services.guests import Guests
@@ -71,6 +72,7 @@ class Services:
     vm_configs: VmConfigs = LATER
     vm_create: VmCreate = LATER
     vm_disks: VmDisks = LATER
+    disk_moves: DiskMoves = LATER
     vm_status: VmStatus = LATER
     guests: Guests = LATER
     launcher: Launcher = LATER

@@ -1,4 +1,4 @@
-"""Templates and clones of guests."""
+"""Templates and clones of guests, and moving their disks."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import LIST, UPID, Allow, Call, Started, get, post
-from tarmac.faces.api.endpoints.common import DISK_KEYS, Guest
+from tarmac.faces.api.endpoints.common import DISK_KEYS, Guest, digest_setting
 from tarmac.model.errors import Denied
 from tarmac.model.settings import setting
+from tarmac.model.units import KIB
 from tarmac.services.clones import MOST
 
 FORMATS = ("raw", "qcow2", "vmdk")
@@ -38,6 +39,28 @@ class Clone(Guest):
     pool: str | None = setting(None, format="pve-poolid", help="Put the clone into this pool.")
     target: str | None = setting(None, format="pve-node", help="The node of the clone.")
     bwlimit: int | None = setting(None, ge=0, unit="KiB/s", built=False, help="Limit of the copying.")
+
+
+MOVABLE = (*DISK_KEYS, *(f"unused{i}" for i in range(256)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move(Guest):
+    disk: str = setting(choices=MOVABLE, help="The disk to move.")
+    storage: str | None = setting(None, format="pve-storage-id", help="Where it goes.")
+    format: str | None = setting(None, choices=FORMATS, help="Its image format there.")
+    delete: bool = setting(False, help="Remove the source afterwards; else it becomes `unusedN`.")
+    digest: str | None = digest_setting()
+    bwlimit: int | None = setting(None, ge=0, unit="KiB/s", help="Limit of the copying, in a running guest.")
+    target_vmid: int | None = setting(
+        None, name="target-vmid", ge=100, le=999_999_999, built=False, help="Give the disk to this guest."
+    )
+    target_disk: str | None = setting(
+        None, name="target-disk", choices=MOVABLE, built=False, help="What the disk becomes there."
+    )
+    target_digest: str | None = setting(
+        None, name="target-digest", max_length=40, built=False, help="Only if that guest still has this digest."
+    )
 
 
 async def _may_clone(call: Call, p: Any) -> None:
@@ -108,3 +131,26 @@ async def clone(call: Call, p: Clone) -> Started:
 async def clones(call: Call, p: Guest) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = call.services.templates.clones(call.identity, p.vmid)
     return found
+
+
+@post(
+    "/nodes/{node}/qemu/{vmid}/move_disk",
+    params=Move,
+    allow=Allow("/vms/{vmid}", "VM.Config.Disk"),
+    returns=UPID,
+    cli="vm move-disk {vmid} {disk} {storage}",
+    help="Move a disk to another storage or into another format, also under a running guest.",
+)
+async def move_disk(call: Call, p: Move) -> Started:
+    result: Started = await call.services.disk_moves.move(
+        call.identity,
+        p.vmid,
+        p.disk,
+        storage=p.storage,
+        format=p.format,
+        delete=p.delete,
+        digest=p.digest,
+        speed=(p.bwlimit or 0) * KIB,
+        dryrun=call.dryrun,
+    )
+    return result
