@@ -98,6 +98,7 @@ IMPORT = "local:0,import-from=local:import/small.qcow2"
 CREATE = {"scsi0": SMALL, "scsi1": IMPORT, "ide2": "local:cloudinit", **CPU_STOPPED}
 GUEST = "{qemu}/{vmid}"
 GROW = {"disk": "scsi0", "size": "4M"}
+MOVE = {"disk": "scsi1", "storage": "local", "format": "raw", "delete": 1}
 CHANGE = {"scsi2": SMALL, "name": "new"}
 FREE = {"delete": "unused0", "name": "new"}
 grown, renamed = config_has("scsi0", "size=4M"), config_has("name", "new")
@@ -115,6 +116,9 @@ WORKS = {
     "clone": Work("qmclone", as_template, "POST", GUEST + "/clone", {}, has_clones(1)),
     "clone-full": Work("qmclone", stopped, "POST", GUEST + "/clone", {}, has_clones(1)),
     "clone-many": Work("qmclone", as_template, "POST", GUEST + "/clone", {"count": 3}, has_clones(3)),
+    "clone-running": Work("qmclone", running, "POST", GUEST + "/clone", {}, has_clones(1)),
+    "move": Work("qmmove", stopped, "POST", GUEST + "/move_disk", MOVE, config_has("scsi1", ".raw")),
+    "move-running": Work("qmmove", running, "POST", GUEST + "/move_disk", MOVE, config_has("scsi1", ".raw")),
     "config-free": Work("qmconfig", with_unused, "POST", GUEST + "/config", FREE, renamed),
 }
 

