@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,3 +89,76 @@ def test_a_disk_is_moved_under_a_writing_guest(daemon: TestDaemon, guest: int, o
         "vm-100-disk-0.qcow2",
         "vm-100-disk-1.qcow2",
     ]
+
+
+SLOW = {"bwlimit": 2048}  # KiB/s: 64 MiB written in rounds take long enough to be cut off
+
+
+def mirroring(daemon: TestDaemon, upid: str) -> bool:
+    status = daemon.get(f"/nodes/{daemon.node}/tasks/{upid}/status")
+    assert status["status"] == "running", status
+    return bool(status.get("progress"))
+
+
+def fill_disks(daemon: TestDaemon, vmid: int) -> None:
+    """Something to copy: 24 MiB behind the writer's places."""
+    for disk in ("sdb", "sdc"):
+        daemon.run(
+            vmid, "sh", "-c", f"dd if=/dev/urandom of=/dev/{disk} bs=1M seek=2 count=24 conv=notrunc 2>/dev/null"
+        )
+
+
+def test_a_killed_daemon_goes_on_with_a_move(daemon: TestDaemon, guest: int, other: str) -> None:
+    fill_disks(daemon, guest)
+    pid = pid_of(daemon, guest)
+    upid = daemon.post(f"{daemon.qemu}/{guest}/move_disk", disk="scsi1", storage=other, delete=1, **SLOW)
+    eventually(lambda: mirroring(daemon, upid))
+    daemon.kill()
+    daemon.start()
+    assert daemon.wait_task(upid)["exitstatus"] == "OK"
+    assert (pid_of(daemon, guest), daemon.status(guest)["qmpstatus"]) == (pid, "running")
+    goes_on(daemon, guest)
+    daemon.task("POST", f"{daemon.qemu}/{guest}/status/stop")
+    assert daemon.get(f"{daemon.qemu}/{guest}/config")["scsi1"].startswith("other:")
+    assert written(path_of(daemon, guest, "scsi1"), path_of(daemon, guest, "scsi2")) > 0
+
+
+@pytest.mark.parametrize(
+    ("verb", "params"),
+    [("move_disk", {"disk": "scsi1", "delete": 1}), ("clone", {"newid": 101})],
+    ids=["move", "clone"],
+)
+def test_a_guest_that_dies_while_it_is_copied_keeps_its_disks(
+    daemon: TestDaemon, guest: int, other: str, verb: str, params: dict[str, Any]
+) -> None:
+    fill_disks(daemon, guest)
+    before = daemon.get(f"{daemon.qemu}/{guest}/config")
+    upid = daemon.post(f"{daemon.qemu}/{guest}/{verb}", storage=other, **params, **SLOW)
+    eventually(lambda: mirroring(daemon, upid))
+    os.kill(pid_of(daemon, guest), signal.SIGKILL)
+    status = daemon.wait_task(upid)
+    assert status["exitstatus"] != "OK"
+    assert daemon.get(f"{daemon.qemu}/{guest}/config") == before
+    assert [row["vmid"] for row in daemon.get(daemon.qemu)] == [guest]
+    assert not list((daemon.data / "other").rglob("vm-*"))
+    eventually(lambda: daemon.status(guest)["status"] == "stopped")
+    written(path_of(daemon, guest, "scsi1"), path_of(daemon, guest, "scsi2"))
+
+
+@pytest.mark.parametrize(
+    ("verb", "params"),
+    [("move_disk", {"disk": "scsi1", "delete": 1}), ("clone", {"newid": 101})],
+    ids=["move", "clone"],
+)
+def test_a_cancelled_copy_leaves_the_guest_running(
+    daemon: TestDaemon, guest: int, other: str, verb: str, params: dict[str, Any]
+) -> None:
+    fill_disks(daemon, guest)
+    upid = daemon.post(f"{daemon.qemu}/{guest}/{verb}", storage=other, **params, **SLOW)
+    eventually(lambda: mirroring(daemon, upid))
+    daemon.delete(f"/nodes/{daemon.node}/tasks/{upid}")
+    assert daemon.wait_task(upid)["exitstatus"] == "interrupted by signal"
+    goes_on(daemon, guest)
+    assert not list((daemon.data / "other").rglob("vm-*"))
+    daemon.task("POST", f"{daemon.qemu}/{guest}/{verb}", storage=other, **params)  # nothing is in its way
+    goes_on(daemon, guest)

@@ -33,12 +33,13 @@ class Manner(enum.StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What a caller wants of a clone's disks. `storage` and `format` None: as the source's; `snapshot`: of which point
-    in time."""
+    in time; `speed`: how many bytes a second a copy may take, 0 for no limit."""
 
     manner: Manner
     storage: str | None = None
     format: str | None = None
     snapshot: str | None = None
+    speed: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -86,7 +87,9 @@ class CloneDisks:
         where = {"storage": wish.storage, "format": wish.format}
         if wish.manner is Manner.MIRRORED:
             return await self._plans.plan_mirror(vmid, volume.file, **where, taken=taken)
-        return await self._plans.plan_copy(vmid, volume.file, snapshot=wish.snapshot, **where, taken=taken)
+        return await self._plans.plan_copy(
+            vmid, volume.file, snapshot=wish.snapshot, speed=wish.speed, **where, taken=taken
+        )
 
     def storages_of(self, draft: CloneDraft, storage: str | None) -> list[str]:
         """The storages on which the clone takes space."""

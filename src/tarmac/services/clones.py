@@ -82,6 +82,7 @@ class Clones:
         snapname: str | None = None,
         pool: str | None = None,
         target: str | None = None,
+        speed: int = 0,
         dryrun: bool = False,
     ) -> Started:
         """`POST clone`. Without `newid` the lowest free numbers; with it and `count`, that one and those behind it. The
@@ -101,6 +102,7 @@ class Clones:
                 "storage": storage,
                 "format": format,
                 "snapname": snapname,
+                "speed": speed,
             }
             self._check_rights(identity, source, args)
             queue = f"guest/{vmid}"
@@ -186,7 +188,13 @@ class Clones:
         if args["full"]:
             running = source.state is not State.STOPPED and args["snapname"] is None
             manner = Manner.MIRRORED if running else Manner.COPIED
-        return Wish(manner=manner, storage=args["storage"], format=args["format"], snapshot=args["snapname"])
+        return Wish(
+            manner=manner,
+            storage=args["storage"],
+            format=args["format"],
+            snapshot=args["snapname"],
+            speed=args["speed"],
+        )
 
     def reserve_step(self, source: Guest, vmids: Sequence[int], snapshot: str | None = None) -> PlannedStep:
         """The numbers are taken on disk: guests that have nothing but `lock: clone`, and where they come from."""
@@ -210,7 +218,7 @@ class Clones:
         texts |= {"meta": birth_marks(texts, self._qemu_version)["meta"]}
         steps = list(made.steps)
         if made.mirrors:
-            steps.append(self._live.step(source, vmid, made.mirrors))
+            steps.append(self._live.step(source, vmid, made.mirrors, speed=wish.speed))
         if any(is_cloudinit(volume) for volume in draft.volumes.values()):
             args = {"vmid": vmid, "source": source.vmid}
             steps.append(PlannedStep(step="clone-documents", title="copy the cloud-init documents", args=args))

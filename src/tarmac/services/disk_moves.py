@@ -70,7 +70,7 @@ class DiskMoves:
         speed: int = 0,
         dryrun: bool = False,
     ) -> Started:
-        """`POST move_disk`; `speed` in bytes a second for a running guest. Returns the task, or the plan.
+        """`POST move_disk`; `speed` in bytes a second, 0 for no limit. Returns the task, or the plan.
 
         Raises InvalidInput, WrongState, Denied, Conflict (`digest`)."""
         guest = self._guests.get(vmid)
@@ -91,8 +91,11 @@ class DiskMoves:
         volume = self._movable(guest, key)
         self._check_target(volume.file, args)
         live = guest.state is not State.STOPPED and not isinstance(volume, UnusedDisk)
-        make = self._volumes.plans.plan_mirror if live else self._volumes.plans.plan_copy
-        made = await make(guest.vmid, volume.file, storage=args["storage"], format=args["format"])
+        plans, where = self._volumes.plans, {"storage": args["storage"], "format": args["format"]}
+        if live:
+            made = await plans.plan_mirror(guest.vmid, volume.file, **where)
+        else:
+            made = await plans.plan_copy(guest.vmid, volume.file, speed=args["speed"], **where)
         file, freed = self._moved(guest, key, volume, made, delete=args["delete"])
         steps = [made.step]
         if live:

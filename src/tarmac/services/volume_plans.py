@@ -131,12 +131,13 @@ class VolumePlans:
         snapshot: str | None = None,
         storage: str | None = None,
         format: str | None = None,
+        speed: int = 0,
         taken: Collection[str] = (),
     ) -> NewVolume:
         """A full copy of a volume, or of a point in time of it. Without `storage` beside its source, without `format`
-        in its source's if that can be there. Raises InvalidInput, NotFound."""
+        in its source's if that can be there; at most `speed` bytes a second. Raises InvalidInput, NotFound."""
         target, size, chosen = await self._target(vmid, source, storage, format, taken)
-        args = {"volid": target, "format": chosen, "source": source, "snapshot": snapshot}
+        args = {"volid": target, "format": chosen, "source": source, "snapshot": snapshot, "speed": speed}
         title = f"copy {source}{f' as in {snapshot}' if snapshot else ''} to {target} ({human_size(size)})"
         step = PlannedStep(step="volume-copy", title=title, args=args)
         return NewVolume(volid=target, size=size, format=chosen, step=step)

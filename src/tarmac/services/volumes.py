@@ -268,7 +268,7 @@ class Volumes:
         return {"volid": str(made)}
 
     async def _do_copy(
-        self, ctx: StepContext, volid: str, format: str, source: str, snapshot: str | None = None
+        self, ctx: StepContext, volid: str, format: str, source: str, snapshot: str | None = None, speed: int = 0
     ) -> dict[str, Any]:
         """`snapshot` None: what the volume holds now; nobody writes to it meanwhile."""
         driver, _, owner, file = self._named(volid)
@@ -280,6 +280,7 @@ class Volumes:
             format=format,
             name=file,
             token=_token(ctx, volid),
+            speed=speed,
             advance=lambda done, total: ctx.progress(done, total, "bytes"),
         )
         return {"volid": str(made)}

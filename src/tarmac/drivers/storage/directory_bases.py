@@ -88,6 +88,7 @@ class DirectoryBases(DirectoryImages):
         name: str | None = None,
         owner: Owner | None = None,
         token: str = "",
+        speed: int = 0,
         advance: Advance | None = None,
     ) -> VolumeId:
         async def fill(part: Path) -> None:
@@ -95,7 +96,7 @@ class DirectoryBases(DirectoryImages):
             size = await self._run(lambda: image.virtual_size(source.path, source.format), what)
             if format == source.format and await self._run(lambda: self._shared(source, part), what):
                 return
-            await image.copy(source.path, source.format, part, format, size=size, advance=advance)
+            await image.copy(source.path, source.format, part, format, size=size, speed=speed, advance=advance)
 
         return await self._new_image(vmid, format, name, owner, token, fill)
 

@@ -55,10 +55,19 @@ async def commit(path: Path, *, size: int, advance: Advance | None = None) -> No
 
 
 async def copy(
-    source: Path, source_format: str, target: Path, target_format: str, *, size: int, advance: Advance | None = None
+    source: Path,
+    source_format: str,
+    target: Path,
+    target_format: str,
+    *,
+    size: int,
+    speed: int = 0,
+    advance: Advance | None = None,
 ) -> None:
-    """A flat copy of an image of ours of `size` bytes. The caller has checked the source's chain (`chain`)."""
-    argv = ["qemu-img", "convert", "-p", "-f", source_format, "-O", target_format, str(source), str(target)]
+    """A flat copy of an image of ours of `size` bytes, at most `speed` bytes a second (0: no limit). The caller has
+    checked the source's chain (`chain`)."""
+    limit = ["-r", str(speed)] if speed else []
+    argv = ["qemu-img", "convert", "-p", *limit, "-f", source_format, "-O", target_format, str(source), str(target)]
     await qemu_img(argv, f"cannot copy {source.name}", target, percent_of(size, advance))
 
 

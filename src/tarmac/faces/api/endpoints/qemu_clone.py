@@ -38,7 +38,7 @@ class Clone(Guest):
     snapname: str | None = setting(None, max_length=40, format="pve-configid", help="Clone this snapshot.")
     pool: str | None = setting(None, format="pve-poolid", help="Put the clone into this pool.")
     target: str | None = setting(None, format="pve-node", help="The node of the clone.")
-    bwlimit: int | None = setting(None, ge=0, unit="KiB/s", built=False, help="Limit of the copying.")
+    bwlimit: int | None = setting(None, ge=0, unit="KiB/s", help="Limit of the copying.")
 
 
 MOVABLE = (*DISK_KEYS, *(f"unused{i}" for i in range(256)))
@@ -51,7 +51,7 @@ class Move(Guest):
     format: str | None = setting(None, choices=FORMATS, help="Its image format there.")
     delete: bool = setting(False, help="Remove the source afterwards; else it becomes `unusedN`.")
     digest: str | None = digest_setting()
-    bwlimit: int | None = setting(None, ge=0, unit="KiB/s", help="Limit of the copying, in a running guest.")
+    bwlimit: int | None = setting(None, ge=0, unit="KiB/s", help="Limit of the copying.")
     target_vmid: int | None = setting(
         None, name="target-vmid", ge=100, le=999_999_999, built=False, help="Give the disk to this guest."
     )
@@ -115,6 +115,7 @@ async def clone(call: Call, p: Clone) -> Started:
         snapname=p.snapname,
         pool=p.pool,
         target=p.target,
+        speed=(p.bwlimit or 0) * KIB,
         dryrun=call.dryrun,
     )
     return result
