@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from proxmoxer import ProxmoxAPI, ResourceException
+from proxmoxer.tools import Tasks
 
 from support.daemon import ApiError, TestDaemon, test_daemon
 from support.faults import CPU_STOPPED, assert_whole, wait_idle
 
+pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")  # the certificate is the daemon's own
 DISK = "local:0,import-from=local:import/small.qcow2"
 
 
@@ -66,14 +69,18 @@ def fill(path: Path) -> None:
     raw.unlink()
 
 
-def contents(path: Path) -> str:
-    """The checksum of what a guest sees."""
+def raw_of(path: Path) -> bytes:
+    """What a guest sees of an image."""
     raw = path.parent / f"read-{path.name}.raw"
-    subprocess.run(["qemu-img", "convert", "-f", path.suffix[1:], "-O", "raw", path, raw], check=True)
+    subprocess.run(["qemu-img", "convert", "-U", "-f", path.suffix[1:], "-O", "raw", path, raw], check=True)
     try:
-        return hashlib.sha256(raw.read_bytes()).hexdigest()
+        return raw.read_bytes()
     finally:
         raw.unlink()
+
+
+def contents(path: Path) -> str:
+    return hashlib.sha256(raw_of(path)).hexdigest()
 
 
 def test_a_template_is_proxmoxs(site: TestDaemon) -> None:
@@ -240,3 +247,88 @@ def test_a_missing_or_damaged_base_is_found_at_the_start_and_named(site: TestDae
     assert changed["exitstatus"] == f"the base image {base.name} was changed"
     os.utime(base, ns=(times.st_atime_ns, times.st_mtime_ns))
     site.task("POST", f"{site.qemu}/101/status/start")
+
+
+def as_user(daemon: TestDaemon, name: str, grants: dict[str, str]) -> Any:
+    """A client that may do what `grants` (path: privileges) say."""
+    daemon.post("/access/users", userid=f"{name}@pve", password="correct horse battery")
+    for number, (path, privileges) in enumerate(grants.items()):
+        daemon.post("/access/roles", roleid=f"{name}{number}", privs=privileges)
+        daemon.put(f"/access/acl?path={path}", users=f"{name}@pve", roles=f"{name}{number}")
+    return ProxmoxAPI(
+        "127.0.0.1", port=daemon.port, user=f"{name}@pve", password="correct horse battery", verify_ssl=False
+    )
+
+
+KEYS = "VM.Config.Disk,VM.Config.CPU,VM.Config.Memory,VM.Config.Network,VM.Config.HWType,VM.Config.Options"
+MAY = {
+    "/vms/9000": "VM.Clone,VM.Audit",
+    "/vms": f"VM.Allocate,VM.PowerMgmt,{KEYS}",
+    "/storage/local": "Datastore.AllocateSpace",
+}
+LACKING = [
+    ("ann", {"/vms/9000": "VM.Audit"}, "/vms/9000, VM.Clone"),
+    ("ben", {"/vms": KEYS + ",VM.PowerMgmt"}, "/vms/101, VM.Allocate"),
+    ("cat", {"/storage/local": "Datastore.Audit"}, "/storage/local, Datastore.AllocateSpace"),
+    ("dan", {"/vms": f"VM.Allocate,{KEYS}"}, "/vms/101, VM.PowerMgmt"),  # the template has freeze=1
+]
+
+
+@pytest.mark.parametrize(("name", "instead", "words"), LACKING)
+def test_each_right_is_needed(site: TestDaemon, name: str, instead: dict[str, str], words: str) -> None:
+    make_template(site)
+    client = as_user(site, name, MAY | instead)
+    with pytest.raises(ResourceException) as refused:
+        client.nodes("n1").qemu(9000).clone.post(newid=101)
+    assert refused.value.status_code == 403
+    assert words in str(refused.value)
+
+
+def test_proxmoxer_clones_with_the_rights_it_takes(site: TestDaemon) -> None:
+    make_template(site)
+    client = as_user(site, "eve", MAY)
+    upid = client.nodes("n1").qemu(9000).clone.post(newid=101, name="cloned", full=1, target="n1", storage="local")
+    assert Tasks.blocking_status(client, upid, timeout=60)["exitstatus"] == "OK"
+    assert config(site, 101)["name"] == "cloned"
+
+
+def test_a_linked_clone_can_be_resized_and_made_whole(site: TestDaemon) -> None:
+    make_template(site)
+    clone(site, 9000, newid=101)
+    before = contents(path_of(site, 9000, "scsi0"))
+    site.task("PUT", f"{site.qemu}/101/resize", disk="scsi0", size="+1M")
+    site.task("POST", f"{site.qemu}/101/status/start")
+    site.task("PUT", f"{site.qemu}/101/resize", disk="scsi0", size="+1M")
+    site.task("POST", f"{site.qemu}/101/move_disk", disk="scsi0", storage="local", delete=1)
+    site.task("POST", f"{site.qemu}/101/status/stop")
+    assert config(site, 101)["scsi0"] == "local:101/vm-101-disk-1.qcow2,size=3M"
+    site.task("DELETE", f"{site.qemu}/9000")
+    site.task("PUT", f"{site.qemu}/101/resize", disk="scsi0", size="4M")
+    assert hashlib.sha256(raw_of(path_of(site, 101, "scsi0"))[: 1 << 20]).hexdigest() == before
+
+
+def test_uefi_variables_are_cloned_too(site: TestDaemon) -> None:
+    if not Path("/usr/share/OVMF/OVMF_VARS_4M.fd").exists():
+        pytest.skip("the package ovmf is not installed")
+    make_template(site, bios="ovmf", efidisk0="local:1,efitype=4m", machine="q35")
+    for vmid, params in ((101, {}), (102, {"full": 1})):
+        clone(site, 9000, newid=vmid, **params)
+        assert ",efitype=4m,size=528K" in config(site, vmid)["efidisk0"]
+        assert raw_of(path_of(site, vmid, "efidisk0")) == raw_of(path_of(site, 9000, "efidisk0"))
+        site.task("POST", f"{site.qemu}/{vmid}/status/start")
+    clone(site, 102, newid=103)  # of a running guest
+    assert raw_of(path_of(site, 103, "efidisk0")) == raw_of(path_of(site, 9000, "efidisk0"))
+
+
+def test_a_snapshotless_move_of_a_stopped_guest(site: TestDaemon) -> None:
+    site.task("POST", site.qemu, vmid=100, scsi0=DISK, **CPU_STOPPED)
+    fill(path_of(site, 100, "scsi0"))
+    before = contents(path_of(site, 100, "scsi0"))
+    with pytest.raises(ApiError, match="you can't move to the same storage with same format"):
+        site.post(f"{site.qemu}/100/move_disk", disk="scsi0", storage="local")
+    site.task("POST", f"{site.qemu}/100/move_disk", disk="scsi0", storage="local", format="raw")
+    assert config(site, 100)["scsi0"] == "local:100/vm-100-disk-1.raw,size=1M"
+    assert config(site, 100)["unused0"] == "local:100/vm-100-disk-0.qcow2"
+    assert contents(path_of(site, 100, "scsi0")) == before
+    site.task("POST", f"{site.qemu}/100/move_disk", disk="unused0", storage="local", format="raw", delete=1)
+    assert config(site, 100)["unused0"] == "local:100/vm-100-disk-2.raw"
