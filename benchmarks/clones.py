@@ -1,7 +1,8 @@
 """Clones of a 32 GiB template: linked beside `qemu-img create -b`, full beside `qemu-img convert` and `cp --reflink`.
 
 What is timed of ours is the whole call: from the request until its task has ended and the clone is in the store, with
-its identity, all of it on disk. The peers make a file and nothing else; the copies are synced, `qemu-img create` is not. The template holds `--data` MiB of random bytes.
+its identity, all of it on disk. The peers make a file and nothing else; copies are synced, `qemu-img create` is not.
+The template holds `--data` MiB of random bytes.
 
     .venv/bin/python benchmarks/clones.py --times 20 --data 256
 """

@@ -43,6 +43,7 @@ from tarmac.services.disk_mirrors import DiskMirrors
 from tarmac.services.disk_moves import DiskMoves
 from tarmac.services.disk_plans import DiskPlans
 from tarmac.services.downloads import Downloads
+from tarmac.services.exports import Exports
 from tarmac.services.groups import Groups
 from tarmac.services.guests import Guests
 from tarmac.services.images import Images
@@ -182,6 +183,8 @@ async def _storage(ground: Ground, s: Services) -> None:
     s.uploads = Uploads(storages=s.storages, jail=jail, jobs=jobs, registry=registry)
     s.downloads = Downloads(storages=s.storages, jail=jail, jobs=jobs, registry=registry)
     s.images = Images(storages=s.storages, jobs=jobs, registry=registry, cache=ground.data / "cache" / "images")
+    s.exports = Exports(guests=s.guests, storages=s.storages, jobs=jobs, folder=ground.data / "cache" / "exports")
+    await s.exports.start()
     s.schemas = Schemas(ground.data / "cache" / "cloudinit-schemas")
     s.cloudinit = CloudInit(store=store, storages=s.storages, schemas=s.schemas, registry=registry, guest=s.guests.get)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tarmac.services.consoles import Consoles
     from tarmac.services.disk_moves import DiskMoves
     from tarmac.services.downloads import Downloads
+    from tarmac.services.exports import Exports
     from tarmac.services.groups import Groups
     from tarmac.services.guests import Guests
     from tarmac.services.images import Images
@@ -89,6 +90,7 @@ class Services:
     volumes: Volumes = LATER
     uploads: Uploads = LATER
     downloads: Downloads = LATER
+    exports: Exports = LATER
     images: Images = LATER
     cloudinit: CloudInit = LATER
     schemas: Schemas = LATER

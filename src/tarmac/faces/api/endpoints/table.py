@@ -10,6 +10,7 @@ from tarmac.faces.api.endpoints import (
     cluster,
     consoles,
     content,
+    exports,
     images,
     login_link,
     nodes,
@@ -40,6 +41,7 @@ MODULES = (
     consoles,
     storage,
     content,
+    exports,
     images,
 )
 
