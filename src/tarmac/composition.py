@@ -235,7 +235,9 @@ def _guests(ground: Ground, s: Services) -> None:
         acls=s.acls,
         registry=registry,
     )
-    s.vm_configs = VmConfigs(guests=guests, jobs=jobs, access=access, disks=disks, live=live, registry=registry)
+    s.vm_configs = VmConfigs(
+        guests=guests, jobs=jobs, access=access, disks=disks, live=live, volumes=s.volumes, registry=registry
+    )
     s.vm_create = VmCreate(
         guests=guests,
         jobs=jobs,

@@ -94,6 +94,10 @@ def test_a_template_is_proxmoxs(site: TestDaemon) -> None:
         site.post(f"{site.qemu}/{vmid}/template")
     started = site.wait_task(site.post(f"{site.qemu}/{vmid}/status/start"))
     assert started["exitstatus"] == "you can't start a vm if it's a template"
+    with pytest.raises(ApiError, match="cannot become an ordinary guest again"):
+        site.put(f"{site.qemu}/{vmid}/config", template=0)
+    with pytest.raises(ApiError, match="can't move the base volume"):
+        site.post(f"{site.qemu}/{vmid}/move_disk", disk="scsi0", storage="local", format="raw")
     with pytest.raises(ApiError, match="base volume"):
         site.put(f"{site.qemu}/{vmid}/resize", disk="scsi0", size="+1M")
 
@@ -332,3 +336,17 @@ def test_a_snapshotless_move_of_a_stopped_guest(site: TestDaemon) -> None:
     assert contents(path_of(site, 100, "scsi0")) == before
     site.task("POST", f"{site.qemu}/100/move_disk", disk="unused0", storage="local", format="raw", delete=1)
     assert config(site, 100)["unused0"] == "local:100/vm-100-disk-2.raw"
+
+
+def test_a_base_image_with_clones_does_not_go_by_the_back_door(site: TestDaemon) -> None:
+    make_template(site)
+    clone(site, 9000, newid=101)
+    site.task("POST", f"{site.qemu}/9000/config", delete="scsi0")
+    with pytest.raises(ApiError, match="still in use by linked cloned"):
+        site.put(f"{site.qemu}/9000/config", delete="unused0")
+    volid = config(site, 9000)["unused0"]
+    with pytest.raises(ApiError):
+        site.delete(f"/nodes/n1/storage/local/content/{volid.partition(':')[2]}")
+    with pytest.raises(ApiError, match="still in use by linked cloned"):
+        site.delete(f"{site.qemu}/9000")
+    assert raw_of(path_of(site, 101, "scsi0"))
