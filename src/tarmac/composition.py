@@ -30,14 +30,20 @@ from tarmac.services.access import Access
 from tarmac.services.acls import Acls
 from tarmac.services.agents import Agents
 from tarmac.services.autostart import Autostart
+from tarmac.services.clone_disks import CloneDisks
+from tarmac.services.clone_live import CloneLive
+from tarmac.services.clones import Clones
 from tarmac.services.cloudinit import CloudInit
 from tarmac.services.cloudinit_schema import Schemas
 from tarmac.services.cluster import Cluster
 from tarmac.services.console_sessions import ConsoleSessions
 from tarmac.services.consoles import Consoles
 from tarmac.services.directory import Directory as UserDirectory
+from tarmac.services.disk_mirrors import DiskMirrors
+from tarmac.services.disk_moves import DiskMoves
 from tarmac.services.disk_plans import DiskPlans
 from tarmac.services.downloads import Downloads
+from tarmac.services.exports import Exports
 from tarmac.services.groups import Groups
 from tarmac.services.guests import Guests
 from tarmac.services.images import Images
@@ -56,6 +62,7 @@ from tarmac.services.storage_views import StorageViews
 from tarmac.services.storages import Storages
 from tarmac.services.task_log import TaskLogs
 from tarmac.services.tasks import Tasks
+from tarmac.services.templates import Templates
 from tarmac.services.tickets import Tickets
 from tarmac.services.tokens import Tokens
 from tarmac.services.uids import Uids
@@ -177,6 +184,8 @@ async def _storage(ground: Ground, s: Services) -> None:
     s.downloads = Downloads(storages=s.storages, jail=jail, jobs=jobs, registry=registry)
     cache = ground.data / "cache" / "images"
     s.images = Images(storages=s.storages, jail=jail, jobs=jobs, registry=registry, cache=cache)
+    s.exports = Exports(guests=s.guests, storages=s.storages, jobs=jobs, folder=ground.data / "cache" / "exports")
+    await s.exports.start()
     s.schemas = Schemas(ground.data / "cache" / "cloudinit-schemas")
     s.cloudinit = CloudInit(store=store, storages=s.storages, schemas=s.schemas, registry=registry, guest=s.guests.get)
 
@@ -227,7 +236,9 @@ def _guests(ground: Ground, s: Services) -> None:
         acls=s.acls,
         registry=registry,
     )
-    s.vm_configs = VmConfigs(guests=guests, jobs=jobs, access=access, disks=disks, live=live, registry=registry)
+    s.vm_configs = VmConfigs(
+        guests=guests, jobs=jobs, access=access, disks=disks, live=live, volumes=s.volumes, registry=registry
+    )
     s.vm_create = VmCreate(
         guests=guests,
         jobs=jobs,
@@ -236,6 +247,31 @@ def _guests(ground: Ground, s: Services) -> None:
         uids=s.uids,
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,
+    )
+    s.templates = Templates(
+        guests=guests, jobs=jobs, access=access, storages=s.storages, volumes=s.volumes, registry=registry
+    )
+    mirrors = DiskMirrors(runtime=s.runtime, storages=s.storages, probe=s.probe, agents=s.agents)
+    s.clones = Clones(
+        guests=guests,
+        jobs=jobs,
+        configs=s.vm_configs,
+        access=access,
+        disks=CloneDisks(storages=s.storages, plans=s.volumes.plans, cloudinit=s.cloudinit),
+        live=CloneLive(guests=guests, mirrors=mirrors, storages=s.storages, registry=registry),
+        cloudinit=s.cloudinit,
+        uids=s.uids,
+        registry=registry,
+        qemu_version=s.nodes.facts.qemu_version,
+    )
+    s.disk_moves = DiskMoves(
+        guests=guests,
+        jobs=jobs,
+        access=access,
+        storages=s.storages,
+        volumes=s.volumes,
+        mirrors=mirrors,
+        registry=registry,
     )
     s.vm_disks = VmDisks(guests=guests, jobs=jobs, runtime=s.runtime, storages=s.storages, registry=registry)
     s.vm_status = VmStatus(guests=guests, jobs=jobs, nodes=s.nodes, access=access)

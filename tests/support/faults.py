@@ -134,9 +134,10 @@ def _numbers(directory: Path) -> set[int]:
 
 
 def _volumes(daemon: TestDaemon, vmid: int) -> set[str]:
+    """The guest's own images, `100/vm-100-disk-0.qcow2`; of a linked clone's name the last two parts."""
     config = daemon.get(f"{daemon.qemu}/{vmid}/config")
-    texts = [str(value).partition(",")[0] for value in config.values()]
-    return {text.removeprefix("local:") for text in texts if text.startswith(f"local:{vmid}/")}
+    texts = [str(value).partition(",")[0].removeprefix("local:") for value in config.values()]
+    return {"/".join(text.split("/")[-2:]) for text in texts if f"{vmid}" in text.split("/")[-2:-1]}
 
 
 def _uids(data: Path) -> set[int]:

@@ -166,3 +166,18 @@ def test_deleted_means_gone(daemon: TestDaemon, tiny: str, tarmac: Tarmac) -> No
     assert tarmac("vm", "delete", "brief").code == 0
     assert tarmac("vm", "config", vmid).code == 3
     assert not (daemon.data / "storage" / "images" / vmid).exists()
+
+
+def test_a_template_and_its_clones(daemon: TestDaemon, tiny: str, tarmac: Tarmac) -> None:
+    daemon.create(9000, tiny, name="golden")
+    assert tarmac("vm", "template", "golden").code == 0
+    ran = tarmac("vm", "clone", "golden", "--count", "2", "--name", "web-{n}")
+    assert ran.code == 0, ran.err
+    rows = json.loads(tarmac("vm", "clones", "golden", "--output", "json").out)
+    assert [(row["name"], row["linked"], row["current"]) for row in rows] == [("web-1", 1, 1), ("web-2", 1, 1)]
+    refused = tarmac("vm", "delete", "golden")
+    assert refused.code != 0
+    assert "web-1" in refused.err
+    ran = tarmac("vm", "move-disk", "web-1", "scsi0", "local", "--format", "raw", "--delete")
+    assert ran.code == 0, ran.err
+    assert [row["linked"] for row in json.loads(tarmac("vm", "clones", "golden", "--output", "json").out)] == [0, 1]

@@ -18,7 +18,7 @@ from support.faults import CPU_STOPPED, PHASES, ask_and_die, assert_whole, task_
 from support.obliging_guest import OBLIGING, wait_up
 
 SMALL = "local:0.001"
-_numbers = itertools.count(100)
+_numbers = itertools.count(10_000)
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,21 @@ def with_unused(daemon: TestDaemon, vmid: int) -> None:
     daemon.task("POST", f"{daemon.qemu}/{vmid}/config", delete="scsi1")
 
 
+def as_template(daemon: TestDaemon, vmid: int) -> None:
+    """A template with two disks and a cloud-init medium whose documents are its owner's."""
+    daemon.task("POST", daemon.qemu, vmid=vmid, scsi0=SMALL, scsi1=IMPORT, ide2="local:cloudinit", **CPU_STOPPED)
+    daemon.put(f"{daemon.qemu}/{vmid}/cloudinit/documents/user", content="#cloud-config\n")
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/template")
+
+
+def clones(daemon: TestDaemon, vmid: int) -> list[int]:
+    return [row["vmid"] for row in daemon.get(f"{daemon.qemu}/{vmid}/clones")]
+
+
+def has_clones(count: int) -> Callable[[TestDaemon, int], bool]:
+    return lambda daemon, vmid: exists(daemon, vmid) and len(clones(daemon, vmid)) == count
+
+
 def exists(daemon: TestDaemon, vmid: int) -> bool:
     try:
         return bool(daemon.get(f"{daemon.qemu}/{vmid}/config"))
@@ -108,6 +123,7 @@ IMPORT = "local:0,import-from=local:import/small.qcow2"
 CREATE = {"scsi0": SMALL, "scsi1": IMPORT, "ide2": "local:cloudinit", **CPU_STOPPED}
 GUEST = "{qemu}/{vmid}"
 GROW = {"disk": "scsi0", "size": "4M"}
+MOVE = {"disk": "scsi1", "storage": "local", "format": "raw", "delete": 1}
 CHANGE = {"scsi2": SMALL, "name": "new"}
 FREE = {"delete": "unused0", "name": "new"}
 grown, renamed = config_has("scsi0", "size=4M"), config_has("name", "new")
@@ -129,6 +145,13 @@ WORKS = {
         "qmconfig", obliging, "POST", GUEST + "/config", {"net2": "virtio"}, config_has("net2", "virtio")
     ),
     "unplug-card": Work("qmconfig", obliging, "POST", GUEST + "/config", {"delete": "net1"}, config_lacks("net1")),
+    "template": Work("qmtemplate", stopped, "POST", GUEST + "/template", {}, config_has("template", "1")),
+    "clone": Work("qmclone", as_template, "POST", GUEST + "/clone", {}, has_clones(1)),
+    "clone-full": Work("qmclone", stopped, "POST", GUEST + "/clone", {}, has_clones(1)),
+    "clone-many": Work("qmclone", as_template, "POST", GUEST + "/clone", {"count": 3}, has_clones(3)),
+    "clone-running": Work("qmclone", running, "POST", GUEST + "/clone", {}, has_clones(1)),
+    "move": Work("qmmove", stopped, "POST", GUEST + "/move_disk", MOVE, config_has("scsi1", ".raw")),
+    "move-running": Work("qmmove", running, "POST", GUEST + "/move_disk", MOVE, config_has("scsi1", ".raw")),
     "config-free": Work("qmconfig", with_unused, "POST", GUEST + "/config", FREE, renamed),
 }
 
@@ -175,6 +198,8 @@ def _remove(daemon: TestDaemon, vmid: int) -> None:
     """The next work on the guest goes on at once; nothing of it is left afterwards."""
     wait_idle(daemon)  # a create with `start` begins a task of its own
     if exists(daemon, vmid):
+        for clone in clones(daemon, vmid):
+            daemon.task("DELETE", f"{daemon.qemu}/{clone}")
         if runs(daemon, vmid):
             daemon.task("POST", f"{daemon.qemu}/{vmid}/status/stop")
         daemon.task("DELETE", f"{daemon.qemu}/{vmid}")

@@ -89,6 +89,43 @@ def test_a_create_that_imports_too_much(house: TestDaemon, tight: Path, bystande
     (house.data / "storage" / "import" / "big.raw").unlink()
 
 
+@pytest.fixture(scope="module")
+def large(house: TestDaemon, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """A guest with a disk that is larger than the whole tight storage."""
+    source = tmp_path_factory.mktemp("large") / "large.raw"
+    source.write_bytes(os.urandom(40 * MIB))
+    image = house.add_image(source, "large.raw")
+    house.task("POST", house.qemu, vmid=120, scsi0=f"local:0,import-from={image}", **CPU_STOPPED)
+    return 120
+
+
+COPIES = {
+    "clone": ("clone", {"newid": 121, "storage": "tight"}),
+    "move": ("move_disk", {"disk": "scsi0", "storage": "tight"}),
+}
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["stopped", "running"])
+@pytest.mark.parametrize("verb", COPIES)
+def test_a_copy_of_a_disk_that_does_not_fit(
+    house: TestDaemon, tight: Path, bystander: int, large: int, verb: str, running: bool
+) -> None:
+    before, config = _everything(tight), house.get(f"{house.qemu}/{large}/config")
+    if running:
+        house.task("POST", f"{house.qemu}/{large}/status/start")
+    pids = house.qemu_pids()
+    path, params = COPIES[verb]
+    status = house.wait_task(house.post(f"{house.qemu}/{large}/{path}", **params))
+    _has_five_parts(status["error"])
+    assert _everything(tight) == before
+    assert house.get(f"{house.qemu}/{large}/config") == config
+    assert house.qemu_pids() == pids
+    if running:
+        house.task("POST", f"{house.qemu}/{large}/status/stop")
+    assert {row["vmid"] for row in house.get(house.qemu)} == {100, large}
+    assert house.qemu_pids() == {100: bystander}
+
+
 def test_an_upload_that_cannot_fit(house: TestDaemon, tight: Path, bystander: int) -> None:
     before = _everything(tight)
     with pytest.raises(ApiError) as refused:

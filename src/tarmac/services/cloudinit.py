@@ -106,6 +106,13 @@ class CloudInit:
         prefix = f"{PREFIX}{vmid}/document/"
         return {entry.key.removeprefix(prefix): entry.value.decode() for entry in await self._store.range(prefix)}
 
+    async def copy_documents(self, source: int, target: int) -> None:
+        """Give a clone the documents that were set for its source; repeatable. Not `meta`: its instance id would make
+        cloud-init take the clone for its source."""
+        kept = {kind: text for kind, text in (await self.documents(source)).items() if kind != "meta"}
+        if kept:
+            await self._store.transact([], puts={self._key(target, kind): text.encode() for kind, text in kept.items()})
+
     async def forget(self, vmid: int) -> None:
         """Remove what is kept of a guest that is gone; repeatable."""
         keys = [entry.key for entry in await self._store.range(f"{PREFIX}{vmid}/")]

@@ -27,7 +27,7 @@ from tarmac.services.firmware import variables_template
 from tarmac.services.storages import Storages
 from tarmac.services.volume_plans import NewVolume, VolumePlans
 
-_OF_THE_MAKING = frozenset({"file", "format", "import-from", "size"})
+OF_THE_MAKING = frozenset({"file", "format", "import-from", "size"})
 
 
 class DiskPlans:
@@ -56,7 +56,7 @@ class DiskPlans:
             disk = parse_property_string(declared, text)
             if disk.file in ("none", "cdrom"):
                 continue
-            options = {k: v for k, v in split_property_string(declared, text).items() if k not in _OF_THE_MAKING}
+            options = {k: v for k, v in split_property_string(declared, text).items() if k not in OF_THE_MAKING}
             made = await self._new(vmid, key, disk, names, default_storage)
             if made is not None:
                 steps.append(made.step)

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +38,14 @@ PREFIX, HISTORY = "guests/", "history/guests/"
 @dataclasses.dataclass(slots=True)
 class Guest:
     """One guest. `text` is its whole configuration file; `file`, `config` and `digest` are read from it once.
-    `rows` are those of lists as `services.encoded_rows` keeps them until the text changes."""
+    `rows` are those of lists as `services.encoded_rows` keeps them until the text changes; `origin` is the record of
+    what it was cloned from (docs/format/state.md), None for what is no clone."""
 
     vmid: int
     text: str
     revision: int
     uid: int | None = None
+    origin: Mapping[str, Any] | None = None
     state: State = State.STOPPED
     process: GuestProcess | None = None
     started: float | None = None
@@ -113,7 +115,9 @@ class Guests:
         for entry in await self._store.range(PREFIX):
             record = json.loads(entry.value)
             vmid = int(entry.key.removeprefix(PREFIX))
-            self._guests[vmid] = Guest(vmid, record["text"], entry.revision, uid=record.get("uid"))
+            self._guests[vmid] = Guest(
+                vmid, record["text"], entry.revision, uid=record.get("uid"), origin=record.get("origin")
+            )
         await asyncio.to_thread(self._mirror.mkdir, parents=True, exist_ok=True, mode=0o700)
 
     def __iter__(self) -> Iterator[Guest]:
@@ -162,26 +166,41 @@ class Guests:
         self.check_free(vmid)
         self._claimed.add(vmid)
 
-    def unclaim(self, vmid: int) -> None:
-        self._claimed.discard(vmid)
+    def claim_free(self, count: int) -> list[int]:
+        """Take the `count` lowest free numbers, at once."""
+        found: list[int] = []
+        while len(found) < count:
+            found.append(self.next_id())
+            self._claimed.add(found[-1])
+        return found
+
+    def unclaim(self, *vmids: int) -> None:
+        self._claimed.difference_update(vmids)
 
     # -- configuration ------------------------------------------------------------------------------------------
 
     async def create(self, vmid: int, text: str, *, uid: int | None, user: str) -> Guest:
         """A new guest. Raises Conflict when the number is taken; a repeated call with the same text is fine."""
-        known = self._guests.get(vmid)
-        if known is not None:
-            if known.text == text:
-                return known
-            raise Conflict(f"VM {vmid} already exists", code="guest-exists")
-        key = f"{PREFIX}{vmid}"
-        value = _record(text, uid)
-        revision = await self._store.transact([Compare.absent(key)], puts={key: value})
-        guest = Guest(vmid, text, revision, uid=uid)
-        self._guests[vmid] = guest
-        await self._write_mirror(guest)
-        log.info("guest created", extra={"vmid": vmid, "user": user})
-        return guest
+        await self.create_many({vmid: uid}, text, user=user)
+        return self._guests[vmid]
+
+    async def create_many(
+        self, uids: Mapping[int, int | None], text: str, *, origin: Mapping[str, Any] | None = None, user: str
+    ) -> None:
+        """New guests with the same text in one transaction: all or none. `uids` by number. As `create` otherwise."""
+        new = {vmid: uid for vmid, uid in uids.items() if vmid not in self._guests}
+        for vmid in uids.keys() - new.keys():
+            if self._guests[vmid].text != text:
+                raise Conflict(f"VM {vmid} already exists", code="guest-exists")
+        if not new:
+            return
+        puts = {f"{PREFIX}{vmid}": _record(text, uid, origin) for vmid, uid in new.items()}
+        revision = await self._store.transact([Compare.absent(key) for key in puts], puts=puts)
+        for vmid, uid in new.items():
+            self._guests[vmid] = Guest(vmid, text, revision, uid=uid, origin=origin)
+        for vmid in new:
+            await self._write_mirror(self._guests[vmid])
+            log.info("guest created", extra={"vmid": vmid, "user": user})
 
     async def write(self, guest: Guest, file: GuestFile, *, user: str, keep_history: bool = True) -> None:
         """Replace a guest's configuration; the predecessor is kept with who and when. Raises Conflict when somebody
@@ -190,7 +209,7 @@ class Guests:
         if text == guest.text:
             return
         key = f"{PREFIX}{guest.vmid}"
-        puts = {key: _record(text, guest.uid)}
+        puts = {key: _record(text, guest.uid, guest.origin)}
         if keep_history:
             old = {"text": guest.text, "until": time.time(), "changed_by": user}
             puts[f"{HISTORY}{guest.vmid}/{guest.revision:012d}"] = json.dumps(old).encode()
@@ -231,8 +250,11 @@ class Guests:
         return self._mirror / f"{vmid}.conf"
 
 
-def _record(text: str, uid: int | None) -> bytes:
-    return json.dumps({"format": 1, "kind": "qemu", "text": text, "uid": uid}).encode()
+def _record(text: str, uid: int | None, origin: Mapping[str, Any] | None) -> bytes:
+    record: dict[str, Any] = {"format": 1, "kind": "qemu", "text": text, "uid": uid}
+    if origin is not None:
+        record["origin"] = dict(origin)
+    return json.dumps(record).encode()
 
 
 def _volumes(file: GuestFile) -> set[str]:

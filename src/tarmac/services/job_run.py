@@ -123,7 +123,7 @@ class JobRun:
                 )
                 for i, s in enumerate(plan.steps)
             ]
-            await self._journal.planned(record.upid, record.steps)
+            await self._journal.planned(record.upid, record.steps, record.result)
         record.state = JobState.RUNNING
         for step in record.steps:
             if step.state is StepState.DONE:
@@ -216,7 +216,16 @@ class JobRun:
         def line(text: str) -> None:
             self._logs.line(record.upid, text)
 
+        def publish(key: str, value: Any) -> None:
+            record.result = {**(record.result or {}), key: value}
+
         results: dict[int, Any] = {}
         return StepContext(
-            upid=record.upid, user=record.user, log=line, progress=progress, results=results, resumed=resumed
+            upid=record.upid,
+            user=record.user,
+            log=line,
+            progress=progress,
+            results=results,
+            publish=publish,
+            resumed=resumed,
         )

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from tarmac.services.acls import Acls
     from tarmac.services.agents import Agents
     from tarmac.services.autostart import Autostart
+    from tarmac.services.clones import Clones
     from tarmac.services.cloudinit import CloudInit
     from tarmac.services.cloudinit_schema import Schemas
     from tarmac.services.cluster import Cluster
     from tarmac.services.console_sessions import ConsoleSessions
     from tarmac.services.consoles import Consoles
+    from tarmac.services.disk_moves import DiskMoves
     from tarmac.services.downloads import Downloads
+    from tarmac.services.exports import Exports
     from tarmac.services.groups import Groups
     from tarmac.services.guests import Guests
     from tarmac.services.images import Images
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from tarmac.services.storage_views import StorageViews
     from tarmac.services.storages import Storages
     from tarmac.services.tasks import Tasks
+    from tarmac.services.templates import Templates
     from tarmac.services.tickets import Tickets
     from tarmac.services.tokens import Tokens
     from tarmac.services.uids import Uids
@@ -64,9 +68,12 @@ class Services:
     jobs: Jobs = LATER
     tasks: Tasks = LATER
     vms: Vms = LATER
+    templates: Templates = LATER
+    clones: Clones = LATER
     vm_configs: VmConfigs = LATER
     vm_create: VmCreate = LATER
     vm_disks: VmDisks = LATER
+    disk_moves: DiskMoves = LATER
     vm_status: VmStatus = LATER
     guests: Guests = LATER
     launcher: Launcher = LATER
@@ -83,6 +90,7 @@ class Services:
     volumes: Volumes = LATER
     uploads: Uploads = LATER
     downloads: Downloads = LATER
+    exports: Exports = LATER
     images: Images = LATER
     cloudinit: CloudInit = LATER
     schemas: Schemas = LATER

@@ -15,13 +15,15 @@ class StepContext:
     """What a step gets beside its arguments.
 
     `log(line)` writes to the task's log; `progress(done, total, unit)` moves its bar; `results` holds what earlier
-    steps returned, by position; `resumed` says that an earlier daemon may have done this step wholly or in part."""
+    steps returned, by position; `publish(key, value)` adds to the task's result; `resumed` says that an earlier daemon
+    may have done this step wholly or in part."""
 
     upid: str
     user: str
     log: Callable[[str], None]
     progress: Callable[[float, float, str], None]
     results: dict[int, Any] = field(default_factory=dict)
+    publish: Callable[[str, Any], None] = lambda key, value: None
     resumed: bool = False
     warnings: list[str] = field(default_factory=list)
 

@@ -26,6 +26,7 @@ from tarmac.services.jobs import Jobs
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.vm_identity import complete_nics
 from tarmac.services.vm_live import VmLive, touches_guest
+from tarmac.services.volumes import Volumes, base_in_use
 
 HIDDEN = "**********"
 CHECKSUM = "checksum mismatch (file change by other user?)"
@@ -43,6 +44,7 @@ class VmConfigs:
         access: Access,
         disks: DiskPlans,
         live: VmLive,
+        volumes: Volumes,
         registry: Registry,
     ) -> None:
         self._guests = guests
@@ -50,6 +52,7 @@ class VmConfigs:
         self._access = access
         self._disks = disks
         self._live = live
+        self._volumes = volumes
         registry.step("config-put", self._do_put, commits=True)
         registry.step("guest-live", self._do_live, self._undo_live)
         registry.kind("qmconfig", self._plan_update, recover="undo")
@@ -162,7 +165,22 @@ class VmConfigs:
         )
         merged = with_sections(guest.file, change).merged()
         check_change(VmConfig.parse(merged), texts)
+        await self._check_template(guest, merged, change.freed)
         return change, steps
+
+    async def _check_template(self, guest: Guest, merged: Mapping[str, str], freed: Iterable[str]) -> None:
+        """A template with base images stays one, and none of them goes while clones stand on it."""
+        for volid in freed:
+            if clones := await self._volumes.clones_of(volid):
+                raise base_in_use(volid, [str(clone) for clone in clones])
+        if guest.template and not VmConfig.parse(merged).template:
+            bases = [volid for volid in guest.config.volumes.values() if self._volumes.is_base(volid)]
+            if bases:
+                raise InvalidInput.of(
+                    "template",
+                    "a template cannot become an ordinary guest again: clones may stand on its disks",
+                    fixes=[Fix(text="make a full clone of it", action=f"POST .../qemu/{guest.vmid}/clone")],
+                )
 
     async def _live_keys(
         self, guest: Guest, texts: Mapping[str, str], delete: Iterable[str], planned: Collection[str]

@@ -118,7 +118,7 @@ class VmCreate:
 
     async def _do_write(self, ctx: StepContext, vmid: int, texts: Mapping[str, str]) -> None:
         guest = self._guests.get(vmid)
-        if guest.file.current.get("lock") == "create":
+        if guest.file.current.get("lock") in ("create", "clone"):
             await self._guests.write(guest, GuestFile(current=dict(texts)), user=ctx.user, keep_history=False)
 
     async def _do_start(self, ctx: StepContext, vmid: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tarmac.drivers.qemu.argv.blockdev import top_node
-from tarmac.model.errors import Conflict, InvalidInput, WrongState
+from tarmac.model.errors import Conflict, Fix, InvalidInput, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.parse import split_property_string
 from tarmac.model.settings import find_setting
@@ -58,6 +58,14 @@ class VmDisks:
             raise InvalidInput.of("disk", f"disk '{key}' does not exist")
         if disk.is_cdrom:
             raise InvalidInput.of("disk", f"you can't resize a cdrom ('{key}')")
+        if self._storages.of(disk.volume)[0].parse(disk.volume).is_base:
+            raise WrongState(
+                f"can't resize the base volume '{disk.volume}' of a template",
+                code="is-base",
+                cause="clones stand on it, so it never changes",
+                evidence=f"{key}: {disk.file}",
+                fixes=[Fix(text="clone the template and resize the clone's disk")],
+            )
         driver, volume = self._storages.of(disk.volume)
         old = (await driver.info(volume)).size
         new = wanted_size(args["size"], old)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from tarmac.model.nic import Nic
 from tarmac.model.parse import parse_property_string, split_property_string
+from tarmac.model.smbios import Smbios
 
 MAC_PREFIX = "BC:24:11"  # Proxmox's own, so that tools that look at it keep working
 
@@ -29,6 +30,25 @@ def complete_nics(texts: Mapping[str, str]) -> dict[str, str]:
                 parts = split_property_string(Nic, text)
                 rest = [f"{k}={v}" for k, v in parts.items() if k != "model"]
                 found[key] = ",".join([f"{nic.model.value}={new_mac()}", *rest])
+    return found
+
+
+def renewed(texts: Mapping[str, str]) -> dict[str, str]:
+    """The texts of a clone with new MAC addresses, a new firmware UUID and, where there was one, a new generation id.
+
+    Ports of the host that are forwarded to the source stay with it: two guests cannot have the same."""
+    found = dict(texts)
+    for key, text in texts.items():
+        if key.startswith("net") and key[3:].isdigit():
+            parts = split_property_string(Nic, text)
+            for gone in ("macaddr", "forward"):
+                parts.pop(gone, None)
+            model = parts.pop("model")
+            found[key] = ",".join([f"{model}={new_mac()}", *(f"{k}={v}" for k, v in parts.items())])
+    smbios = split_property_string(Smbios, texts.get("smbios1", "")) if texts.get("smbios1") else {}
+    found["smbios1"] = ",".join(f"{k}={v}" for k, v in {**smbios, "uuid": str(uuid.uuid4())}.items())
+    if texts.get("vmgenid", "0") != "0":
+        found["vmgenid"] = str(uuid.uuid4())
     return found
 
 

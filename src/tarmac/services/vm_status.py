@@ -82,7 +82,9 @@ class VmStatus:
         """Proxmox's word for the work that goes on; a mark left in an imported configuration is shown as it stands."""
         job = self._jobs.lock_of(f"guest/{guest.vmid}")
         if job is not None:
-            return _LOCK_WORDS.get(job.kind)
+            # The source of a clone is read and not locked; clients wait for the clone alone.
+            of_the_source = job.kind == "qmclone" and job.id == str(guest.vmid)
+            return None if of_the_source else _LOCK_WORDS.get(job.kind)
         return guest.config.lock
 
 

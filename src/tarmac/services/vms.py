@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tarmac.model import lifecycle
-from tarmac.model.errors import Denied, Fix
+from tarmac.model.errors import Denied, Fix, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import Verb
 from tarmac.model.vm import VmConfig
@@ -24,7 +24,7 @@ from tarmac.services.jobs import Jobs
 from tarmac.services.runtime import Runtime
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.uids import Uids
-from tarmac.services.volumes import Volumes
+from tarmac.services.volumes import Volumes, base_in_use
 
 Started = str | Plan
 STOP_SECONDS = 30
@@ -122,6 +122,7 @@ class Vms:
         running guest, Denied for a protected one."""
         guest = self._guests.get(vmid)
         self._check_unprotected(guest)
+        await self._check_unshared(guest)
         return await self._begin(identity, "qmdestroy", vmid, {"unreferenced": unreferenced}, dryrun, Verb.DELETE)
 
     async def _begin(
@@ -158,11 +159,33 @@ class Vms:
                 fixes=[Fix(text="set protection to 0 first", action="PUT .../config", parameters={"protection": "0"})],
             )
 
+    async def _check_unshared(self, guest: Guest) -> None:
+        """Raises Busy while clones stand on the guest's base images; it names them."""
+        for volid in guest.config.volumes.values():
+            clones = await self._volumes.clones_of(volid)
+            owners = dict.fromkeys(
+                number for clone in clones if (number := self._volumes.owner(str(clone))) is not None
+            )
+            if clones:
+                raise base_in_use(volid, [self._named(number) for number in owners])
+
+    def _named(self, vmid: int) -> str:
+        guest = self._guests.find(vmid)
+        return f"guest {vmid} ({guest.name})" if guest is not None else f"an image of the missing guest {vmid}"
+
     # -- plans --------------------------------------------------------------------------------------------------
 
     async def _plan_start(self, args: Mapping[str, Any]) -> Plan:
         guest = self._guests.get(args["vmid"])
         lifecycle.after(guest.state, Verb.START, guest.vmid)
+        if guest.template:
+            raise WrongState(
+                "you can't start a vm if it's a template",
+                code="is-template",
+                cause="clones stand on its disks, so they must not change",
+                evidence="template: 1",
+                fixes=[Fix(text="clone it and start the clone", action=f"POST .../qemu/{guest.vmid}/clone")],
+            )
         texts = guest.file.merged()
         config = VmConfig.parse(texts)
         await self._runtime.check(guest, texts)
@@ -217,6 +240,7 @@ class Vms:
         guest = self._guests.get(args["vmid"])
         lifecycle.after(guest.state, Verb.DELETE, guest.vmid)
         self._check_unprotected(guest)
+        await self._check_unshared(guest)
         owned = await self._volumes.owned(guest, unreferenced=bool(args.get("unreferenced")))
         frees = tuple(
             PlannedStep(step="volume-free", title=f"remove {volid}", args={"volid": volid}) for volid in owned

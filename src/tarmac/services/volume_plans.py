@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,13 @@ from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.volume_names import Content, free_disk_name, image_name
 from tarmac.model.disk import Volume
-from tarmac.model.errors import InvalidInput
+from tarmac.model.errors import Fix, InvalidInput
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import PlannedStep
 from tarmac.model.units import human_size
 from tarmac.services.storages import Storages
+
+CLONE_FORMAT = "qcow2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,66 @@ class VolumePlans:
         return NewVolume(
             volid=target, size=size, format=chosen, step=PlannedStep(step="volume-import", title=title, args=args)
         )
+
+    async def plan_clone(self, vmid: int, base: str, *, taken: Collection[str] = ()) -> NewVolume:
+        """A linked clone of a base image. Raises InvalidInput in Proxmox's words where that cannot be, NotFound."""
+        driver, volid = self._storages.of(base)
+        name = driver.parse(volid)
+        if not name.is_base or name.vmid is None or not driver.capabilities.linked_clones:
+            raise InvalidInput(
+                f"Linked clone feature for '{base}' is not available",
+                code="no-linked-clone",
+                cause="only a template's base image can be shared, on a storage that has linked clones",
+                evidence=base,
+                fixes=[Fix(text="make a full clone", parameters={"full": "1"})],
+            )
+        info = await driver.info(volid)
+        plain = VolumeId.parse(await self._free_volid(driver, vmid, CLONE_FORMAT, taken))
+        named = dataclasses.replace(driver.parse(plain), base=(name.vmid, name.file))
+        target = str(VolumeId(driver.id, str(named)))
+        title = f"clone {base} as {target} (linked)"
+        step = PlannedStep(step="volume-clone", title=title, args={"base": base, "volid": target})
+        return NewVolume(volid=target, size=info.size, format=CLONE_FORMAT, step=step)
+
+    async def plan_copy(
+        self,
+        vmid: int,
+        source: str,
+        *,
+        snapshot: str | None = None,
+        storage: str | None = None,
+        format: str | None = None,
+        speed: int = 0,
+        taken: Collection[str] = (),
+    ) -> NewVolume:
+        """A full copy of a volume, or of a point in time of it. Without `storage` beside its source, without `format`
+        in its source's if that can be there; at most `speed` bytes a second. Raises InvalidInput, NotFound."""
+        target, size, chosen = await self._target(vmid, source, storage, format, taken)
+        args = {"volid": target, "format": chosen, "source": source, "snapshot": snapshot, "speed": speed}
+        title = f"copy {source}{f' as in {snapshot}' if snapshot else ''} to {target} ({human_size(size)})"
+        step = PlannedStep(step="volume-copy", title=title, args=args)
+        return NewVolume(volid=target, size=size, format=chosen, step=step)
+
+    async def plan_mirror(
+        self, vmid: int, source: str, *, storage: str | None, format: str | None, taken: Collection[str] = ()
+    ) -> NewVolume:
+        """An empty volume into which a running guest's disk will be mirrored; as `plan_copy` otherwise."""
+        target, size, chosen = await self._target(vmid, source, storage, format, taken)
+        args = {"volid": target, "size": size, "format": chosen}
+        step = PlannedStep(step="volume-allocate", title=f"allocate {target} ({human_size(size)})", args=args)
+        return NewVolume(volid=target, size=size, format=chosen, step=step)
+
+    async def _target(
+        self, vmid: int, source: str, storage: str | None, format: str | None, taken: Collection[str]
+    ) -> tuple[str, int, str]:
+        """(volume id, size in bytes, format) of what a copy of `source` will be."""
+        origin, volid = self._storages.of(source)
+        info = await origin.info(volid)
+        driver = self._storages.get(storage or origin.id, Content.IMAGES)
+        if format is None and origin.parse(volid).format in driver.capabilities.formats:
+            format = origin.parse(volid).format
+        chosen = self.format_of(driver, format)
+        return await self._free_volid(driver, vmid, chosen, taken), info.size, chosen
 
     async def plan_resize(self, volid: str, size: int) -> PlannedStep:
         """Grow a volume that no guest runs on to `size` bytes. Raises InvalidInput when it is smaller, NotFound."""

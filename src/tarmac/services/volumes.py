@@ -14,10 +14,10 @@ from typing import Any, Protocol
 from tarmac.drivers.qemu.facts import VolumeFacts
 from tarmac.drivers.storage.base import Layer, Owner, Storage, VolumeInfo
 from tarmac.drivers.storage.jail import Jail
-from tarmac.drivers.storage.volume_names import Content
+from tarmac.drivers.storage.volume_names import Content, base_name
 from tarmac.model.conf_file import GuestFile
 from tarmac.model.disk import Volume
-from tarmac.model.errors import Busy, Conflict, Fix, InvalidInput, NotFound
+from tarmac.model.errors import Busy, Conflict, Fix, InvalidInput, NotFound, WrongState
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.units import GIB, KIB, MIB
@@ -62,6 +62,9 @@ class Volumes:
         self._references = references
         registry.step("volume-allocate", self._do_allocate, self._undo_made)
         registry.step("volume-import", self._do_import, self._undo_made)
+        registry.step("volume-clone", self._do_clone, self._undo_made)
+        registry.step("volume-copy", self._do_copy, self._undo_made)
+        registry.step("volume-make-base", self._do_make_base, self._undo_make_base)
         registry.step("volume-resize", self._do_resize)
         registry.step("volume-free", self._do_free, commits=True)
         registry.kind("imgdel", self._plan_delete, recover="resume")
@@ -134,7 +137,7 @@ class Volumes:
         sections = (guest.file.current, guest.file.pending, *guest.file.snapshots.values())
         for text in (text for section in sections for text in section.values()):
             volid = text.split(",", 1)[0].removeprefix("file=").removeprefix("volume=")
-            if self._owner(volid) == guest.vmid:
+            if self.owner(volid) == guest.vmid:
                 found[volid] = None
         if unreferenced:
             for driver in self._storages.usable():
@@ -142,7 +145,36 @@ class Volumes:
                     found[str(volume.volid)] = None
         return [volid for volid in found if not set(self._references(volid)) - {guest.vmid}]
 
-    def _owner(self, volid: str) -> int | None:
+    async def clones_of(self, volid: str) -> list[VolumeId]:
+        """The images that stand on this one: the linked clones of a base image, whoever's they are."""
+        driver, parsed = self._storages.of(volid)
+        name = driver.parse(parsed)
+        if not name.is_base:
+            return []
+        images = await driver.list(Content.IMAGES)
+        return [v.volid for v in images if driver.parse(v.volid).base == (name.vmid, name.file)]
+
+    def is_base(self, volid: str) -> bool:
+        """Whether a volume id is that of a template's image."""
+        driver, parsed = self._storages.of(volid)
+        return driver.parse(parsed).is_base
+
+    def base_of(self, volid: str) -> str:
+        """What an image will be called as a base image."""
+        driver, parsed = self._storages.of(volid)
+        return str(VolumeId(driver.id, str(base_name(driver.parse(parsed)))))
+
+    def stands_on(self, volid: str) -> int | None:
+        """The guest on whose base image a linked clone stands, by its name; None for what is none."""
+        try:
+            driver, parsed = self._storages.of(volid)
+            base = driver.parse(parsed).base
+        except (InvalidInput, NotFound, WrongState):
+            return None
+        return base[0] if base is not None else None
+
+    def owner(self, volid: str) -> int | None:
+        """The guest to which a disk image belongs, by its name; None for what is none."""
         try:
             driver, parsed = self._storages.of(volid)
             name = driver.parse(parsed)
@@ -171,7 +203,7 @@ class Volumes:
             if volid in planned:
                 found[volid] = VolumeFacts(path=str(driver.path(parsed)), format=name.format)
                 continue
-            read_only = name.content is not Content.IMAGES
+            read_only = name.content is not Content.IMAGES or name.is_base
             found[volid] = chain_facts(await driver.layers(parsed), read_only=read_only)
         return found
 
@@ -230,6 +262,37 @@ class Volumes:
         )
         return {"volid": volid, "size": (await driver.info(parsed)).size}
 
+    async def _do_clone(self, ctx: StepContext, base: str, volid: str) -> dict[str, Any]:
+        driver, _, owner, file = self._named(volid)
+        made = await driver.clone(VolumeId.parse(base), owner, name=file, token=_token(ctx, volid))
+        return {"volid": str(made)}
+
+    async def _do_copy(
+        self, ctx: StepContext, volid: str, format: str, source: str, snapshot: str | None = None, speed: int = 0
+    ) -> dict[str, Any]:
+        """`snapshot` None: what the volume holds now; nobody writes to it meanwhile."""
+        driver, _, owner, file = self._named(volid)
+        origin, from_volid = self._storages.of(source)
+        layers = await origin.layers(from_volid, snapshot)
+        made = await driver.copy(
+            layers[0],
+            owner,
+            format=format,
+            name=file,
+            token=_token(ctx, volid),
+            speed=speed,
+            advance=lambda done, total: ctx.progress(done, total, "bytes"),
+        )
+        return {"volid": str(made)}
+
+    async def _do_make_base(self, ctx: StepContext, volid: str, gid: int | None) -> dict[str, Any]:
+        driver, parsed = self._storages.of(volid)
+        return {"volid": str(await driver.make_base(parsed, gid=gid))}
+
+    async def _undo_make_base(self, ctx: StepContext, volid: str, gid: int | None) -> None:
+        driver, parsed = self._storages.of(volid)
+        await driver.unmake_base(parsed)
+
     async def _undo_made(self, ctx: StepContext, volid: str, **_: Any) -> None:
         """Removes the volume only if this very step made it; one that was there before stays."""
         try:
@@ -258,20 +321,19 @@ class Volumes:
                 evidence="guests " + ", ".join(map(str, users)),
                 fixes=[Fix(text="detach it there and remove the `unused` entry")],
             )
-        name = driver.parse(volid)
-        if name.content is not Content.IMAGES:
-            return
-        clones = [
-            v.volid for v in await driver.list(Content.IMAGES) if driver.parse(v.volid).base == (name.vmid, name.file)
-        ]
-        if clones:
-            raise Busy(
-                f"base volume '{volid}' is still in use by linked clones",
-                code="volume-is-base",
-                cause="other images store only what differs from it",
-                evidence=", ".join(map(str, clones[:10])),
-                fixes=[Fix(text="remove the clones, or make them full copies, first")],
-            )
+        if clones := await self.clones_of(str(volid)):
+            raise base_in_use(str(volid), [str(clone) for clone in clones])
+
+
+def base_in_use(volid: str, users: Sequence[str]) -> Busy:
+    """The error for a base image with clones; `users` name them."""
+    return Busy(
+        f"base volume '{volid}' is still in use by linked cloned",  # Proxmox's words, to the letter
+        code="volume-is-base",
+        cause="linked clones store only what differs from it",
+        evidence=", ".join(users[:20]) + (f" and {len(users) - 20} more" if len(users) > 20 else ""),
+        fixes=[Fix(text="remove the clones first, or flatten them: move their disks to make them full copies")],
+    )
 
 
 def _token(ctx: StepContext, volid: str) -> str:

@@ -25,6 +25,8 @@ OURS = {"wait", "dryrun"}
 
 # Parameters that we take and Proxmox does not, by endpoint.
 ADDITIONS: dict[str, set[str]] = {
+    # Ours: several clones in one call.
+    "POST /nodes/{node}/qemu/{vmid}/clone": {"count"},
     # Ours: hosts of the own network from which downloads are allowed.
     "POST /storage": {"download-hosts"},
     "PUT /storage/{storage}": {
@@ -45,6 +47,7 @@ ADDITIONS: dict[str, set[str]] = {
 # Parameters whose facts differ on purpose: (Proxmox's, ours).
 DIFFERENT: dict[tuple[str, str], str] = {
     ("POST /nodes/{node}/qemu", "vmid"): "a number is allocated when none is given",
+    ("POST /nodes/{node}/qemu/{vmid}/clone", "newid"): "a number is allocated when none is given",
     ("POST /nodes/{node}/storage/{storage}/upload", "content"): "a field of the form, read from the stream",
     ("POST /nodes/{node}/storage/{storage}/upload", "filename"): "the form's file, read from the stream",
     ("GET /nodes/{node}/qemu/{vmid}/cloudinit/dump", "type"): "also the vendor document",

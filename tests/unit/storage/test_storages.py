@@ -223,7 +223,7 @@ async def test_a_base_with_linked_clones_stays(local: Site) -> None:
     assert [(r["volid"], r.get("parent")) for r in rows] == [
         (base, None), (clone, "../900/base-900-disk-0.qcow2"),
     ]  # fmt: skip
-    with pytest.raises(Busy, match="linked clones"):
+    with pytest.raises(Busy, match="in use by linked clone"):
         await local.volumes.delete("root@pam", base)
     config = local.guest(100, f"scsi0: {clone},size=1M\n").config
     facts = (await local.volumes.facts(config))[clone]

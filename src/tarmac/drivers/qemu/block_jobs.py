@@ -3,7 +3,7 @@
 A job here is QEMU's (mirror, commit, stream, backup), named by an id that says whose it is, so that the next daemon
 finds it again. `auto-dismiss` is off everywhere: a job's outcome waits for whoever asks, even after a lost connection.
 
-    await start_mirror(qmp, "move-scsi0", node="f-scsi0-...", target="f-scsi0-...", sync="full")
+    await start_mirror(qmp, "move-scsi0", node="drive-scsi0", replaces="f-scsi0-...", target="f-scsi0-...", sync="full")
     await until_ready(process, "move-scsi0", advance)      # both sides are the same from now on
     await finish(process, "move-scsi0", pivot=True)
 
@@ -25,6 +25,7 @@ Advance = Callable[[int, int], None]
 _ENDED = frozenset({"concluded", "null"})
 _READY = frozenset({"ready", "pending", "standby"})
 _POLL_SECONDS = 0.5
+_SAME_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +53,20 @@ async def find(qmp: Qmp, job: str) -> BlockJob | None:
     return None
 
 
-async def start_mirror(qmp: Qmp, job: str, *, node: str, target: str, sync: str, speed: int = 0) -> None:
+async def start_mirror(
+    qmp: Qmp, job: str, *, node: str, target: str, sync: str, replaces: str | None = None, speed: int = 0
+) -> None:
     """Copy a node to another and keep both the same. `sync`: `full`, or `top` for the top layer alone. `speed` in bytes
-    a second, 0: as fast as it goes. A failing target ends the job and never disturbs the guest."""
+    a second, 0: as fast as it goes. A failing target ends the job and never disturbs the guest.
+
+    `node` is what the device uses, a disk's throttle filter: QEMU takes no node with others above it ("Need a root
+    block node"). `replaces`: the node below the filter in whose place the target comes when the job is finished by
+    going over."""
+    more = {} if replaces is None else {"replaces": replaces}
     await _start(
-        qmp, "blockdev-mirror", job, {"device": node, "target": target, "sync": sync, "speed": speed,
-         "on-target-error": "report", "on-source-error": "report", "copy-mode": "background"},
+        qmp, "blockdev-mirror", job,
+        {"device": node, "target": target, "sync": sync, "speed": speed, "on-target-error": "report",
+         "on-source-error": "report", "copy-mode": "background", **more},
     )  # fmt: skip
 
 
@@ -85,6 +94,18 @@ async def until_ready(process: GuestProcess, job: str, advance: Advance | None =
     """Wait until the job's two sides are the same. Raises NoSpace or HostFailure when it fails; it is dismissed then.
     Cancelled: the job goes on; `abandon` ends it."""
     await _until(process, job, _READY, advance)
+
+
+async def until_same(process: GuestProcess, job: str) -> None:
+    """Of a mirror that is ready, in a guest that is paused: wait until nothing is left to copy, and have both sides on
+    disk. From then on either holds everything. Raises as `until_ready`."""
+    await until_ready(process, job)
+    while True:  # QEMU tells nobody when the last byte is copied
+        found = await find(process.monitor(), job)
+        if found is None or found.done >= found.total:
+            break
+        await asyncio.sleep(_SAME_SECONDS)
+    await process.monitor().stop()  # flushes every node, also when the guest stands still already
 
 
 async def until_ended(process: GuestProcess, job: str, advance: Advance | None = None) -> None:

@@ -213,11 +213,13 @@ class Storage(Protocol):
         name: str | None = None,
         owner: Owner | None = None,
         token: str = "",
+        speed: int = 0,
         advance: Advance | None = None,
     ) -> VolumeId:
         """A new image with the contents of a chain of this node's storages, given by its top layer, that nobody writes
         to meanwhile. It stands on nothing; where `shares_blocks` holds and the source is a whole image of this storage
-        in the same format, it shares blocks and takes no time. `token` as in `allocate`."""
+        in the same format, it shares blocks and takes no time. `speed`: at most so many bytes a second, 0 for no limit.
+        `token` as in `allocate`."""
 
     # Base images and linked clones
 

@@ -146,7 +146,11 @@ class DirectoryStorage(DirectoryBases, DirectoryPoints):
             if name.content is not Content.IMAGES:
                 return (Layer(path=place, format="raw", direct=files.takes_direct(place)),)
             top = place if snapshot is None else layering.frozen_place(place, snapshot)
-            return tuple(_layer(path, format) for path, format in image.chain(top, name.format, self._is_image))
+            images = image.chain(top, name.format, self._is_image)
+            for path, _ in images:
+                if is_base(path.name):
+                    layering.check_seal(path)
+            return tuple(_layer(path, format) for path, format in images)
 
         return await self._volume(volid, find)
 

@@ -12,7 +12,7 @@ from tarmac.drivers.storage import directory_layers as layering
 from tarmac.drivers.storage import image
 from tarmac.drivers.storage.base import Advance, Layer, Owner
 from tarmac.drivers.storage.directory_images import DirectoryImages
-from tarmac.drivers.storage.volume_names import VolumeName
+from tarmac.drivers.storage.volume_names import base_name, plain_name
 from tarmac.model.errors import Conflict, InvalidInput, WrongState
 from tarmac.model.ids import VolumeId
 
@@ -27,7 +27,7 @@ class DirectoryBases(DirectoryImages):
         if name.is_base:
             await self.info(volid)
             return volid
-        renamed = _renamed(name, "vm", "base")
+        renamed = base_name(name)
         old, new = self._place(name), self._place(renamed)
 
         def turn() -> None:
@@ -36,6 +36,7 @@ class DirectoryBases(DirectoryImages):
                 if os.geteuid() == 0:
                     os.chown(old, 0, -1 if gid is None else gid)
                 old.chmod(_BASE_MODE)
+                layering.seal(old)
                 files.rename_new(old, new)
             layering.set_immutable(new, True)
 
@@ -44,12 +45,13 @@ class DirectoryBases(DirectoryImages):
 
     async def unmake_base(self, volid: VolumeId) -> VolumeId:
         name = self._image(volid)
-        base, plain = (name, _renamed(name, "base", "vm")) if name.is_base else (_renamed(name, "vm", "base"), name)
+        base, plain = (name, plain_name(name)) if name.is_base else (base_name(name), name)
         old, new = self._place(base), self._place(plain)
 
         def turn_back() -> None:
             if old.exists() or not new.exists():
                 layering.set_immutable(old, False)
+                layering.unseal(old)
                 old.chmod(0o640)
                 files.rename_new(old, new)
 
@@ -86,6 +88,7 @@ class DirectoryBases(DirectoryImages):
         name: str | None = None,
         owner: Owner | None = None,
         token: str = "",
+        speed: int = 0,
         advance: Advance | None = None,
     ) -> VolumeId:
         async def fill(part: Path) -> None:
@@ -93,7 +96,7 @@ class DirectoryBases(DirectoryImages):
             size = await self._run(lambda: image.virtual_size(source.path, source.format), what)
             if format == source.format and await self._run(lambda: self._shared(source, part), what):
                 return
-            await image.copy(source.path, source.format, part, format, size=size, advance=advance)
+            await image.copy(source.path, source.format, part, format, size=size, speed=speed, advance=advance)
 
         return await self._new_image(vmid, format, name, owner, token, fill)
 
@@ -108,17 +111,6 @@ class DirectoryBases(DirectoryImages):
             files.drop(part)
             return False
         return True
-
-
-def _renamed(name: VolumeName, old: str, new: str) -> VolumeName:
-    start = f"{old}-{name.vmid}-"
-    if not name.file.startswith(start):
-        raise InvalidInput(
-            f"volume name '{name.file}' does not begin with '{start}'",
-            code="volume-name",
-            cause="only such volumes can become base images and back",
-        )
-    return dataclasses.replace(name, file=f"{new}-{name.vmid}-{name.file.removeprefix(start)}", is_base=new == "base")
 
 
 def _refuse_layers(volid: VolumeId, place: Path) -> None:

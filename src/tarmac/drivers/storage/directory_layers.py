@@ -12,6 +12,7 @@ On file systems that share blocks between files (btrfs, xfs) a point in time is 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -24,9 +25,10 @@ from pathlib import Path
 from tarmac.drivers.storage import directory_files as files
 from tarmac.drivers.storage.headers import read_qcow2
 from tarmac.lib.files import fsync_directory
-from tarmac.model.errors import Conflict
+from tarmac.model.errors import Conflict, DataCorrupt, Fix
 
 _LAYER = re.compile(r"snap-(?P<snapshot>[A-Za-z][A-Za-z0-9_-]*?)-(?P<file>(?:vm|base)-\d+-.+)")
+_SEAL = "user.tarmac.sealed"
 _FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
 _FS_IOC_GETFLAGS, _FS_IOC_SETFLAGS, _FS_IMMUTABLE = 0x80086601, 0x40086602, 0x10
 _CANNOT = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.EXDEV, errno.ENOSYS, errno.EPERM, errno.EACCES}
@@ -183,6 +185,44 @@ def shares_blocks(root: Path) -> bool:
     finally:
         files.drop(one, two)
     return True
+
+
+def seal(place: Path) -> None:
+    """Remember what a base image looks like, so that `check_seal` finds out when somebody wrote into it after all."""
+    try:
+        os.setxattr(place, _SEAL, _looks(place))
+    except OSError as problem:
+        if problem.errno not in _CANNOT:
+            raise
+
+
+def check_seal(place: Path) -> None:
+    """Raises DataCorrupt naming a base image that was written to since it was sealed; fine where it never was."""
+    try:
+        sealed = os.getxattr(place, _SEAL)
+    except OSError as problem:
+        if problem.errno not in (_CANNOT | {errno.ENODATA}):
+            raise
+        return
+    if sealed != (now := _looks(place)):
+        raise DataCorrupt(
+            f"the base image {place.name} was changed",
+            code="base-changed",
+            cause="something wrote into a template's disk; every clone that stands on it is damaged by that",
+            evidence=f"{place}: size and time of change were {sealed.decode()}, are {now.decode()}",
+            fixes=[Fix(text="bring the file back from a backup, with its time of change")],
+        )
+
+
+def unseal(place: Path) -> None:
+    """Forget it again."""
+    with contextlib.suppress(OSError):
+        os.removexattr(place, _SEAL)
+
+
+def _looks(place: Path) -> bytes:
+    status = place.stat()
+    return f"{status.st_size} {status.st_mtime_ns}".encode()
 
 
 def set_immutable(place: Path, immutable: bool) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from tarmac.drivers.storage.base import Advance
-from tarmac.drivers.storage.headers import read_qcow2, vmdk_size
+from tarmac.drivers.storage.headers import Qcow2Header, read_qcow2, vmdk_size
 from tarmac.lib.process import Finished, run
 from tarmac.model.errors import DataCorrupt, Fix, HostFailure, NoSpace, TarmacError
 
@@ -55,10 +55,19 @@ async def commit(path: Path, *, size: int, advance: Advance | None = None) -> No
 
 
 async def copy(
-    source: Path, source_format: str, target: Path, target_format: str, *, size: int, advance: Advance | None = None
+    source: Path,
+    source_format: str,
+    target: Path,
+    target_format: str,
+    *,
+    size: int,
+    speed: int = 0,
+    advance: Advance | None = None,
 ) -> None:
-    """A flat copy of an image of ours of `size` bytes. The caller has checked the source's chain (`chain`)."""
-    argv = ["qemu-img", "convert", "-p", "-f", source_format, "-O", target_format, str(source), str(target)]
+    """A flat copy of an image of ours of `size` bytes, at most `speed` bytes a second (0: no limit). The caller has
+    checked the source's chain (`chain`)."""
+    limit = ["-r", str(speed)] if speed else []
+    argv = ["qemu-img", "convert", "-p", *limit, "-f", source_format, "-O", target_format, str(source), str(target)]
     await qemu_img(argv, f"cannot copy {source.name}", target, percent_of(size, advance))
 
 
@@ -135,14 +144,11 @@ def chain(path: Path, format: str, allowed: Callable[[PurePosixPath], bool]) -> 
 
     `allowed(reference)` decides on each backing reference, which is relative to the images' directory (`100/vm-...`).
     Blocks. Raises OSError, and DataCorrupt for a data file, for an absolute reference or a protocol (`json:`, `nbd:`),
-    for one that is not allowed, and for more than 64 layers."""
+    for one that is not allowed, for more than 64 layers, and, naming the file, for a layer that is missing or
+    damaged."""
     images, layers = path.parent.parent, [(path, format)]
     while format == "qcow2":
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            header = read_qcow2(fd)
-        finally:
-            os.close(fd)
+        header = _header(path)
         if header.data_file:
             raise _foreign(path, "its data lies in another file, which no image made here does", "data file")
         if header.backing_file is None:
@@ -150,11 +156,39 @@ def chain(path: Path, format: str, allowed: Callable[[PurePosixPath], bool]) -> 
         relative = _resolve(path, images, header.backing_file)
         if relative is None or not allowed(relative):
             raise _foreign(path, "its backing file is none that was made here", header.backing_file[:200])
-        path, format = images / relative, relative.suffix.removeprefix(".")
+        above, path, format = path, images / relative, relative.suffix.removeprefix(".")
+        if not path.exists():
+            raise _lost(path, above)
         layers.append((path, format))
         if len(layers) > _CHAIN_MAX:
             raise _foreign(path, f"its chain of backing files is longer than {_CHAIN_MAX}", str(path))
     return layers
+
+
+def _header(path: Path) -> Qcow2Header:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        return read_qcow2(fd)
+    except DataCorrupt as problem:
+        raise DataCorrupt(
+            f"the image {path.name} is damaged",
+            code=problem.error_code,
+            cause=problem.cause,
+            evidence=f"{path}: {problem.evidence}",
+            fixes=[Fix(text="bring the file back from a backup; every guest that stands on it needs it")],
+        ) from problem
+    finally:
+        os.close(fd)
+
+
+def _lost(path: Path, above: Path) -> DataCorrupt:
+    return DataCorrupt(
+        f"the image {path.name} is missing",
+        code="image-layer-missing",
+        cause=f"{above.name} stores only what differs from it",
+        evidence=str(path),
+        fixes=[Fix(text=f"bring {path} back from a backup, under the same name")],
+    )
 
 
 def _resolve(path: Path, images: Path, reference: str) -> PurePosixPath | None:

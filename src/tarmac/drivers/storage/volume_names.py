@@ -11,6 +11,7 @@ is laxer than a safe file name (`iso/..iso`, control characters), we are not: no
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import re
 from collections.abc import Collection, Mapping
@@ -164,6 +165,28 @@ def image_name(vmid: int, file: str) -> VolumeName:
 def is_base(file: str) -> bool:
     """Whether a file name is that of a template's disk, which nothing changes."""
     return file.startswith("base-")
+
+
+def base_name(name: VolumeName) -> VolumeName:
+    """The name that an image gets as a base image: `vm-9000-disk-0` becomes `base-9000-disk-0`. Raises InvalidInput."""
+    return _renamed(name, "vm", "base")
+
+
+def plain_name(name: VolumeName) -> VolumeName:
+    """The reverse of `base_name`."""
+    return _renamed(name, "base", "vm")
+
+
+def _renamed(name: VolumeName, old: str, new: str) -> VolumeName:
+    start = f"{old}-{name.vmid}-"
+    if not name.file.startswith(start):
+        raise InvalidInput(
+            f"volume name '{name.file}' does not begin with '{start}'",
+            code="volume-name",
+            cause="only such volumes can become base images and back",
+        )
+    file = f"{new}-{name.vmid}-{name.file.removeprefix(start)}"
+    return dataclasses.replace(name, file=file, is_base=new == "base")
 
 
 def free_disk_name(vmid: int, taken: Collection[str], format: str) -> str:

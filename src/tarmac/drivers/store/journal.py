@@ -56,12 +56,13 @@ class Journal:
         sql = f"INSERT INTO jobs ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
         await self._thread.write(lambda db: db.execute(sql, row))
 
-    async def planned(self, upid: str, steps: Sequence[StepRecord]) -> None:
-        """The plan of a job, whole, before its first step."""
+    async def planned(self, upid: str, steps: Sequence[StepRecord], result: Any = None) -> None:
+        """The plan of a job, whole, before its first step; `result`: what it already says of the outcome."""
         rows = [(upid, s.position, s.step, s.version, s.title, json.dumps(dict(s.args)), s.state.value) for s in steps]
 
         def insert(db: sqlite3.Connection) -> None:
-            db.execute("UPDATE jobs SET state = ? WHERE upid = ?", (JobState.RUNNING.value, upid))
+            values = (JobState.RUNNING.value, _dump(result), upid)
+            db.execute("UPDATE jobs SET state = ?, result = ? WHERE upid = ?", values)
             columns = "upid, position, step, version, title, args, state"
             db.executemany(f"INSERT INTO steps ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 

@@ -59,6 +59,8 @@ HAND_WRITTEN: dict[str, Entry] = {
     "vm cp": Entry("vm_copy", "copy", "Copy a file into or out of a guest, through its agent: GUEST:PATH is one end."),
     "vm screenshot": Entry("vm", "screenshot", "Save what the guest's screen shows as a PNG file."),
     "vm showcmd": Entry("showcmd", "showcmd", "Print the QEMU command line of a guest, or of a configuration file."),
+    "vm export-disk": Entry("export", "disk", "Download a disk of a stopped guest, or of a snapshot, as a file."),
+    "storage export": Entry("export", "volume", "Download a disk image as a file, in a format of one's choice."),
     "image build": Entry("image", "build", "Build an image from its recipe: tiny, debian-12."),
     "image pull": Entry("image", "pull", "Download an image by its address into a storage."),
     "image list": Entry("image", "list_images", "The images that are there."),

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from tarmac.faces.cli.errors import CliError, from_reply, usage
-from tarmac.faces.cli.wire import Connection, Reply, WireError, tls_socket, unix_socket
+from tarmac.faces.cli.wire import Connection, Reply, Take, WireError, tls_socket, unix_socket
 from tarmac.lib.places import api_socket, default_data_dir
 
 BASE = "/api2/json"
@@ -79,10 +79,11 @@ class Client:
         body: bytes | Iterable[bytes] = b"",
         length: int | None = None,
         timeout: float | None = None,
+        take: Take | None = None,
     ) -> Reply:
         """One request with its reply as it is. Raises CliError where there is no reply."""
         try:
-            return self.connection.request(method, target, headers, body, length, timeout)
+            return self.connection.request(method, target, headers, body, length, timeout, take)
         except WireError as error:
             raise self._unreachable(error, method) from error
 

@@ -15,6 +15,9 @@ MAX_BODY = 1 << 30
 _STALE_SECONDS = 5.0
 
 
+Take = Callable[[bytes, int, int], object]
+
+
 class WireError(OSError):
     """The connection failed: `sent` says whether the request may have reached the server."""
 
@@ -54,8 +57,10 @@ class Connection:
         body: bytes | Iterable[bytes] = b"",
         length: int | None = None,
         timeout: float | None = None,
+        take: Take | None = None,
     ) -> Reply:
-        """Send one request and read its whole reply. `body` may be chunks whose sum is `length` bytes.
+        """Send one request and read its whole reply. `body` may be chunks whose sum is `length` bytes. `take` gets the
+        body of a success piece by piece, however long it is, with how much there is of how much.
 
         Raises WireError (an OSError); the connection is closed then, and the next request opens a new one."""
         if self._socket is not None and time.monotonic() - self._used > _STALE_SECONDS:
@@ -76,7 +81,10 @@ class Connection:
             else:
                 self._send_stream(bare, raw, body)
             reply = self.read_head(method)
-            reply.body = self._read_body(method, reply)
+            if take is not None and reply.status == 200 and "content-length" in reply.headers:
+                self._hand_on(int(reply.headers["content-length"]), take)
+            else:
+                reply.body = self._read_body(method, reply)
         except OSError as error:
             self.close()
             raise WireError(str(error) or type(error).__name__, sent=sent) from error
@@ -132,6 +140,16 @@ class Connection:
                 break
         pairs = (line.partition(":") for line in lines[1:])
         return Reply(int(status), reason.strip(), {name.strip().lower(): value.strip() for name, _, value in pairs})
+
+    def _hand_on(self, size: int, take: Take) -> None:
+        have = 0
+        while have < size:
+            part, self._buffer = self._buffer[: size - have], self._buffer[size - have :]
+            part = part or self.open().recv(min(size - have, 1 << 20))
+            if not part:
+                raise OSError("the connection ended in the middle of the reply")
+            have += len(part)
+            take(part, have, size)
 
     def _read_body(self, method: str, reply: Reply) -> bytes:
         if method == "HEAD" or reply.status in (101, 204, 304):

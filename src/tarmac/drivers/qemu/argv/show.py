@@ -19,7 +19,8 @@ _DIRECTORIES = {"iso": "template/iso", "vztmpl": "template/cache", "import": "im
 def show(text: str, node: NodeFacts, *, vmid: int = 100, runtime_dir: str | None = None) -> Launch:
     """What would be started for a `.conf` text. Raises InvalidInput as `parse_conf` and `build` do.
 
-    Volumes are taken to be where Proxmox's layout puts them in the node's storages, without layers below."""
+    Volumes are taken to be where Proxmox's layout puts them in the node's storages; of what lies below only the base
+    image is known that the name of a linked clone tells."""
     config = VmConfig.parse(parse_conf(text).current)
     launch = LaunchFacts(
         vmid=vmid,
@@ -54,8 +55,21 @@ def _volume(key: str, file: str, node: NodeFacts) -> VolumeFacts:
             cause=f"the node's storages are: {', '.join(sorted(node.storages)) or 'none'}",
             evidence=f"{key}: {file}",
         )
-    path, format_ = volume_path(volume, root)
-    return VolumeFacts(path=path, format=format_)
+    base, own = _linked(volume)
+    path, format_ = volume_path(own, root)
+    if base is None:
+        return VolumeFacts(path=path, format=format_)
+    below, below_format = volume_path(base, root)
+    backing = VolumeFacts(path=below, format=below_format, read_only=True)
+    return VolumeFacts(path=path, format=format_, backing=backing)
+
+
+def _linked(volume: VolumeId) -> tuple[VolumeId | None, VolumeId]:
+    """`9000/base-9000-disk-0.qcow2/101/vm-101-disk-0.qcow2` as base and own image; no base for all others."""
+    parts = volume.name.split("/")
+    if len(parts) != 4:
+        return None, volume
+    return VolumeId(volume.storage, "/".join(parts[:2])), VolumeId(volume.storage, "/".join(parts[2:]))
 
 
 def _descriptors(config: VmConfig, node: NodeFacts) -> dict[str, int]:

@@ -1,0 +1,157 @@
+"""Templates and clones of guests, and moving their disks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tarmac.faces.api.declare import LIST, UPID, Allow, Call, Started, get, post
+from tarmac.faces.api.endpoints.common import DISK_KEYS, Guest, digest_setting
+from tarmac.model.errors import Denied
+from tarmac.model.settings import setting
+from tarmac.model.units import KIB
+from tarmac.services.clones import MOST
+
+FORMATS = ("raw", "qcow2", "vmdk")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template(Guest):
+    disk: str | None = setting(None, choices=DISK_KEYS, help="Turn only this disk into a base image.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clone(Guest):
+    newid: int | None = setting(
+        None, ge=100, le=999_999_999, default_text="a free one", help="The clone's number; of several the first."
+    )
+    count: int = setting(1, ge=1, le=MOST, help="How many clones; their numbers are taken at once.")
+    name: str | None = setting(
+        None, max_length=253, help="The clone's name; `{n}` becomes 1, 2, ... and `{vmid}` the number."
+    )
+    description: str | None = setting(None, help="Notes about the clone.")
+    full: bool | None = setting(
+        None, default_text="0 for a template, else 1", help="Copy the disks instead of sharing the template's."
+    )
+    storage: str | None = setting(None, format="pve-storage-id", help="Where a full clone's disks go.")
+    format: str | None = setting(None, choices=FORMATS, help="Image format of a full clone's disks.")
+    snapname: str | None = setting(None, max_length=40, format="pve-configid", help="Clone this snapshot.")
+    pool: str | None = setting(None, format="pve-poolid", help="Put the clone into this pool.")
+    target: str | None = setting(None, format="pve-node", help="The node of the clone.")
+    bwlimit: int | None = setting(None, ge=0, unit="KiB/s", help="Limit of the copying.")
+
+
+MOVABLE = (*DISK_KEYS, *(f"unused{i}" for i in range(256)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move(Guest):
+    disk: str = setting(choices=MOVABLE, help="The disk to move.")
+    storage: str | None = setting(None, format="pve-storage-id", help="Where it goes.")
+    format: str | None = setting(None, choices=FORMATS, help="Its image format there.")
+    delete: bool = setting(False, help="Remove the source afterwards; else it becomes `unusedN`.")
+    digest: str | None = digest_setting()
+    bwlimit: int | None = setting(None, ge=0, unit="KiB/s", help="Limit of the copying.")
+    target_vmid: int | None = setting(
+        None, name="target-vmid", ge=100, le=999_999_999, built=False, help="Give the disk to this guest."
+    )
+    target_disk: str | None = setting(
+        None, name="target-disk", choices=MOVABLE, built=False, help="What the disk becomes there."
+    )
+    target_digest: str | None = setting(
+        None, name="target-digest", max_length=40, built=False, help="Only if that guest still has this digest."
+    )
+
+
+async def _may_clone(call: Call, p: Any) -> None:
+    """`VM.Clone` on the source; `VM.Allocate` on the new number (`/vms` where it is still open) or on the pool."""
+    access = call.services.access
+    access.check(call.identity, f"/vms/{p.vmid}", ["VM.Clone"])
+    path = f"/vms/{p.newid}" if p.newid is not None and p.count == 1 else "/vms"
+    try:
+        access.check(call.identity, path, ["VM.Allocate"])
+    except Denied:
+        if p.pool is None:
+            raise
+        access.check(call.identity, f"/pool/{p.pool}", ["VM.Allocate"])
+
+
+@post(
+    "/nodes/{node}/qemu/{vmid}/template",
+    params=Template,
+    allow=Allow("/vms/{vmid}", "VM.Allocate"),
+    returns=UPID,
+    cli="vm template {vmid}",
+    help="Turn a guest into a template, which can only be cloned.",
+)
+async def template(call: Call, p: Template) -> Started:
+    result: Started = await call.services.templates.make(call.identity, p.vmid, disk=p.disk, dryrun=call.dryrun)
+    return result
+
+
+@post(
+    "/nodes/{node}/qemu/{vmid}/clone",
+    params=Clone,
+    allow=Allow.by(
+        _may_clone,
+        "VM.Clone on /vms/{vmid}, VM.Allocate on /vms/{newid} or on /pool/{pool}, Datastore.AllocateSpace on the "
+        "storages, and each key's own privilege",
+    ),
+    returns=UPID,
+    cli="vm clone {vmid}",
+    help="Make one clone of a guest, a template or a snapshot, or several.",
+)
+async def clone(call: Call, p: Clone) -> Started:
+    result: Started = await call.services.clones.clone(
+        call.identity,
+        p.vmid,
+        newid=p.newid,
+        count=p.count,
+        name=p.name,
+        description=p.description,
+        full=p.full,
+        storage=p.storage,
+        format=p.format,
+        snapname=p.snapname,
+        pool=p.pool,
+        target=p.target,
+        speed=(p.bwlimit or 0) * KIB,
+        dryrun=call.dryrun,
+    )
+    return result
+
+
+@get(
+    "/nodes/{node}/qemu/{vmid}/clones",
+    params=Guest,
+    allow=Allow("/vms/{vmid}", "VM.Audit"),
+    returns=LIST,
+    cli="vm clones {vmid}",
+    help="The clones of a guest, and whether they came from its present state.",
+)
+async def clones(call: Call, p: Guest) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = call.services.templates.clones(call.identity, p.vmid)
+    return found
+
+
+@post(
+    "/nodes/{node}/qemu/{vmid}/move_disk",
+    params=Move,
+    allow=Allow("/vms/{vmid}", "VM.Config.Disk"),
+    returns=UPID,
+    cli="vm move-disk {vmid} {disk} {storage}",
+    help="Move a disk to another storage or into another format, also under a running guest.",
+)
+async def move_disk(call: Call, p: Move) -> Started:
+    result: Started = await call.services.disk_moves.move(
+        call.identity,
+        p.vmid,
+        p.disk,
+        storage=p.storage,
+        format=p.format,
+        delete=p.delete,
+        digest=p.digest,
+        speed=(p.bwlimit or 0) * KIB,
+        dryrun=call.dryrun,
+    )
+    return result

@@ -1,0 +1,352 @@
+"""Templates and clones against a whole daemon: Proxmox's words, identity, data, and what may not be removed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proxmoxer import ProxmoxAPI, ResourceException
+from proxmoxer.tools import Tasks
+
+from support.daemon import ApiError, TestDaemon, test_daemon
+from support.faults import CPU_STOPPED, assert_whole, wait_idle
+
+pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")  # the certificate is the daemon's own
+DISK = "local:0,import-from=local:import/small.qcow2"
+
+
+@pytest.fixture(scope="module")
+def site(small_image: Path) -> Iterator[TestDaemon]:
+    """A daemon with an image of a few random bytes."""
+    with test_daemon() as daemon:
+        daemon.add_image(small_image, "small.qcow2")
+        yield daemon
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(site: TestDaemon) -> Iterator[None]:
+    """Each test begins without guests, and leaves everything whole."""
+    yield
+    wait_idle(site)
+    assert_whole(site)
+    for row in sorted(site.get(site.qemu), key=lambda row: row.get("template", 0)):
+        if row["status"] == "running":
+            site.task("POST", f"{site.qemu}/{row['vmid']}/status/stop")
+        site.task("DELETE", f"{site.qemu}/{row['vmid']}")
+
+
+def make_template(daemon: TestDaemon, vmid: int = 9000, **more: Any) -> int:
+    settings = {"name": "base", "scsi0": DISK, "net0": "virtio", "vmgenid": "1", **CPU_STOPPED, **more}
+    daemon.task("POST", daemon.qemu, vmid=vmid, **settings)
+    fill(path_of(daemon, vmid, "scsi0"))
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/template")
+    return vmid
+
+
+def config(daemon: TestDaemon, vmid: int) -> dict[str, Any]:
+    return dict(daemon.get(f"{daemon.qemu}/{vmid}/config"))
+
+
+def volid_of(daemon: TestDaemon, vmid: int, key: str) -> str:
+    return str(config(daemon, vmid)[key]).partition(",")[0]
+
+
+def path_of(daemon: TestDaemon, vmid: int, key: str) -> Path:
+    name = volid_of(daemon, vmid, key).partition(":")[2]
+    return daemon.data / "storage/images" / "/".join(name.split("/")[-2:])
+
+
+def fill(path: Path) -> None:
+    """Random bytes into a whole image."""
+    raw = path.with_suffix(".filling")
+    raw.write_bytes(os.urandom(1 << 20))
+    subprocess.run(["qemu-img", "convert", "-n", "-f", "raw", "-O", "qcow2", raw, path], check=True)
+    raw.unlink()
+
+
+def raw_of(path: Path) -> bytes:
+    """What a guest sees of an image."""
+    raw = path.parent / f"read-{path.name}.raw"
+    subprocess.run(["qemu-img", "convert", "-U", "-f", path.suffix[1:], "-O", "raw", path, raw], check=True)
+    try:
+        return raw.read_bytes()
+    finally:
+        raw.unlink()
+
+
+def contents(path: Path) -> str:
+    return hashlib.sha256(raw_of(path)).hexdigest()
+
+
+def test_a_template_is_proxmoxs(site: TestDaemon) -> None:
+    vmid = make_template(site, scsi1="local:0.001", ide2="local:cloudinit")
+    made = config(site, vmid)
+    assert made["template"] == 1
+    assert made["scsi0"].startswith("local:9000/base-9000-disk-0.qcow2,")
+    assert made["scsi1"].startswith("local:9000/base-9000-disk-1.qcow2,")
+    assert made["ide2"].startswith("local:9000/vm-9000-cloudinit.qcow2,")
+    with pytest.raises(ApiError, match="you can't convert a template to a template"):
+        site.post(f"{site.qemu}/{vmid}/template")
+    started = site.wait_task(site.post(f"{site.qemu}/{vmid}/status/start"))
+    assert started["exitstatus"] == "you can't start a vm if it's a template"
+    with pytest.raises(ApiError, match="cannot become an ordinary guest again"):
+        site.put(f"{site.qemu}/{vmid}/config", template=0)
+    with pytest.raises(ApiError, match="can't move the base volume"):
+        site.post(f"{site.qemu}/{vmid}/move_disk", disk="scsi0", storage="local", format="raw")
+    with pytest.raises(ApiError, match="base volume"):
+        site.put(f"{site.qemu}/{vmid}/resize", disk="scsi0", size="+1M")
+
+
+def clone(daemon: TestDaemon, vmid: int, **params: Any) -> list[int]:
+    """The numbers of the clones, once they are made."""
+    status = daemon.task("POST", f"{daemon.qemu}/{vmid}/clone", **params)
+    return list(status["result"]["vmids"])
+
+
+def test_a_linked_clone_has_its_own_identity_and_the_templates_data(site: TestDaemon) -> None:
+    make_template(site, ide2="local:cloudinit", ide0="none,media=cdrom", tags="a;b")
+    assert clone(site, 9000, newid=101, name="web", description="a clone") == [101]
+    made, source = config(site, 101), config(site, 9000)
+    assert made["scsi0"].startswith("local:9000/base-9000-disk-0.qcow2/101/vm-101-disk-0.qcow2,size=")
+    assert made["ide2"].startswith("local:101/vm-101-cloudinit.qcow2,media=cdrom")
+    assert (made["name"], made["description"], made["tags"]) == ("web", "a clone", "a;b")
+    assert made["ide0"] == source["ide0"]
+    assert "template" not in made
+    for key in ("net0", "smbios1", "vmgenid"):
+        assert made[key] != source[key], key
+    assert contents(path_of(site, 101, "scsi0")) == contents(path_of(site, 9000, "scsi0"))
+    site.task("POST", f"{site.qemu}/101/status/start")
+    site.task("POST", f"{site.qemu}/101/status/stop")
+
+
+def test_a_full_clone_stands_on_nothing(site: TestDaemon) -> None:
+    make_template(site)
+    clone(site, 9000, newid=101, full=1, format="raw")
+    assert config(site, 101)["scsi0"].startswith("local:101/vm-101-disk-0.raw,size=1M")
+    assert config(site, 101)["name"] == "Copy-of-VM-base"
+    before = contents(path_of(site, 9000, "scsi0"))
+    assert contents(path_of(site, 101, "scsi0")) == before
+    site.task("DELETE", f"{site.qemu}/9000")
+    assert contents(path_of(site, 101, "scsi0")) == before
+
+
+def test_a_stopped_guest_is_cloned_in_full_by_default(site: TestDaemon) -> None:
+    site.task("POST", site.qemu, vmid=100, scsi0=DISK, scsi1=DISK, **CPU_STOPPED)
+    site.task("POST", f"{site.qemu}/100/config", delete="scsi1")
+    fill(path_of(site, 100, "scsi0"))
+    assert clone(site, 100) == [101]
+    assert "unused0" not in config(site, 101)
+    assert contents(path_of(site, 101, "scsi0")) == contents(path_of(site, 100, "scsi0"))
+    with pytest.raises(ApiError) as refused:
+        site.post(f"{site.qemu}/100/clone", newid=102, full=0)
+    assert (refused.value.status, refused.value.reason) == (
+        400,
+        "Linked clone feature for 'local:100/vm-100-disk-0.qcow2' is not available",
+    )
+
+
+def test_a_template_with_clones_stays_and_names_them(site: TestDaemon) -> None:
+    make_template(site)
+    clone(site, 9000, newid=101, name="web")
+    clone(site, 9000, newid=102, name="db")
+    with pytest.raises(ApiError) as refused:
+        site.delete(f"{site.qemu}/9000")
+    assert "base volume 'local:9000/base-9000-disk-0.qcow2' is still in use by linked cloned" in refused.value.reason
+    assert "guest 101 (web), guest 102 (db)" in str(refused.value.body)
+    rows = site.get(f"{site.qemu}/9000/clones")
+    assert [(row["vmid"], row["name"], row["linked"], row["current"]) for row in rows] == [
+        (101, "web", 1, 1),
+        (102, "db", 1, 1),
+    ]
+    site.task("POST", f"{site.qemu}/9000/config", memory=128)
+    assert [row["current"] for row in site.get(f"{site.qemu}/9000/clones")] == [0, 0]
+
+
+def test_two_clones_asked_for_at_once_and_ten_in_one_call(site: TestDaemon) -> None:
+    make_template(site)
+    both = [site.post(f"{site.qemu}/9000/clone", newid=vmid) for vmid in (101, 102)]
+    assert [site.wait_task(upid)["exitstatus"] for upid in both] == ["OK", "OK"]
+    upid = site.post(f"{site.qemu}/9000/clone", count=10, name="web-{n}")
+    status = site.wait_task(upid)
+    assert status["exitstatus"] == "OK"
+    numbers = status["result"]["vmids"]
+    assert [(row["vmid"], row["outcome"]) for row in status["result"]["clones"]] == [(n, "OK") for n in numbers]
+    assert [config(site, number)["name"] for number in numbers] == [f"web-{n}" for n in range(1, 11)]
+    assert len({config(site, number)["net0"] for number in numbers}) == 10
+
+
+def test_of_several_clones_each_has_its_own_outcome(site: TestDaemon) -> None:
+    make_template(site)
+    blocker = site.data / "storage/images/102/vm-102-disk-0.qcow2"
+    blocker.parent.mkdir(parents=True)
+    blocker.mkdir()
+    try:
+        status = site.wait_task(site.post(f"{site.qemu}/9000/clone", newid=101, count=3))
+    finally:
+        blocker.rmdir()
+        blocker.parent.rmdir()
+    assert status["exitstatus"] == "WARNINGS: 1"
+    outcomes = {row["vmid"]: row["outcome"] for row in status["result"]["clones"]}
+    assert (outcomes[101], outcomes[103]) == ("OK", "OK")
+    assert "already exists" in outcomes[102]
+    assert sorted(row["vmid"] for row in site.get(site.qemu)) == [101, 103, 9000]
+
+
+REFUSED = [
+    ({"newid": 9000}, "unable to create VM 9000: config file already exists"),
+    ({"newid": 101, "storage": "local"}, "parameter 'storage' not allowed for linked clones"),
+    ({"newid": 101, "format": "raw"}, "parameter 'format' not allowed for linked clones"),
+    ({"newid": 101, "snapname": "no"}, "snapshot 'no' does not exist"),
+    ({"newid": 101, "name": "no name"}, "valid DNS name"),
+    ({"newid": 101, "target": "elsewhere"}, "can't clone VM to node 'elsewhere'"),
+]
+
+
+@pytest.mark.parametrize(("params", "words"), REFUSED)
+def test_what_cannot_be_cloned_is_refused_in_words(site: TestDaemon, params: dict[str, Any], words: str) -> None:
+    make_template(site)
+    with pytest.raises(ApiError, match=words.replace("'", ".")):
+        site.post(f"{site.qemu}/9000/clone", **params)
+    assert [row["vmid"] for row in site.get(site.qemu)] == [9000]
+
+
+def test_running_guests_and_guests_with_snapshots_do_not_become_templates(site: TestDaemon) -> None:
+    site.task("POST", site.qemu, vmid=100, scsi0=DISK, **CPU_STOPPED)
+    site.task("POST", f"{site.qemu}/100/status/start")
+    with pytest.raises(ApiError, match="you can't convert a VM to template if VM is running"):
+        site.post(f"{site.qemu}/100/template")
+
+
+def broken_start(daemon: TestDaemon, vmid: int) -> dict[str, Any]:
+    status = daemon.wait_task(daemon.post(f"{daemon.qemu}/{vmid}/status/start"))
+    assert status["exitstatus"] != "OK"
+    return dict(status)
+
+
+def test_a_missing_or_damaged_base_is_found_at_the_start_and_named(site: TestDaemon) -> None:
+    make_template(site)
+    clone(site, 9000, newid=101)
+    base = path_of(site, 9000, "scsi0")
+    times = base.stat()
+    subprocess.run(["chattr", "-i", base], check=False, stderr=subprocess.DEVNULL)
+    aside = base.with_suffix(".aside")
+    base.rename(aside)
+    lost = broken_start(site, 101)
+    assert lost["exitstatus"] == f"the image {base.name} is missing"
+    assert lost["error"]["evidence"] == str(base)
+    aside.rename(base)
+    with base.open("r+b") as file:
+        head = file.read(4)
+        file.seek(0)
+        file.write(b"\0\0\0\0")
+    assert broken_start(site, 101)["exitstatus"] == f"the image {base.name} is damaged"
+    with base.open("r+b") as file:
+        file.write(head)
+    changed = broken_start(site, 101)
+    assert changed["exitstatus"] == f"the base image {base.name} was changed"
+    os.utime(base, ns=(times.st_atime_ns, times.st_mtime_ns))
+    site.task("POST", f"{site.qemu}/101/status/start")
+
+
+def as_user(daemon: TestDaemon, name: str, grants: dict[str, str]) -> Any:
+    """A client that may do what `grants` (path: privileges) say."""
+    daemon.post("/access/users", userid=f"{name}@pve", password="correct horse battery")
+    for number, (path, privileges) in enumerate(grants.items()):
+        daemon.post("/access/roles", roleid=f"{name}{number}", privs=privileges)
+        daemon.put(f"/access/acl?path={path}", users=f"{name}@pve", roles=f"{name}{number}")
+    return ProxmoxAPI(
+        "127.0.0.1", port=daemon.port, user=f"{name}@pve", password="correct horse battery", verify_ssl=False
+    )
+
+
+KEYS = "VM.Config.Disk,VM.Config.CPU,VM.Config.Memory,VM.Config.Network,VM.Config.HWType,VM.Config.Options"
+MAY = {
+    "/vms/9000": "VM.Clone,VM.Audit",
+    "/vms": f"VM.Allocate,VM.PowerMgmt,{KEYS}",
+    "/storage/local": "Datastore.AllocateSpace",
+}
+LACKING = [
+    ("ann", {"/vms/9000": "VM.Audit"}, "/vms/9000, VM.Clone"),
+    ("ben", {"/vms": KEYS + ",VM.PowerMgmt"}, "/vms/101, VM.Allocate"),
+    ("cat", {"/storage/local": "Datastore.Audit"}, "/storage/local, Datastore.AllocateSpace"),
+    ("dan", {"/vms": f"VM.Allocate,{KEYS}"}, "/vms/101, VM.PowerMgmt"),  # the template has freeze=1
+]
+
+
+@pytest.mark.parametrize(("name", "instead", "words"), LACKING)
+def test_each_right_is_needed(site: TestDaemon, name: str, instead: dict[str, str], words: str) -> None:
+    make_template(site)
+    client = as_user(site, name, MAY | instead)
+    with pytest.raises(ResourceException) as refused:
+        client.nodes("n1").qemu(9000).clone.post(newid=101)
+    assert refused.value.status_code == 403
+    assert words in str(refused.value)
+
+
+def test_proxmoxer_clones_with_the_rights_it_takes(site: TestDaemon) -> None:
+    make_template(site)
+    client = as_user(site, "eve", MAY)
+    upid = client.nodes("n1").qemu(9000).clone.post(newid=101, name="cloned", full=1, target="n1", storage="local")
+    assert Tasks.blocking_status(client, upid, timeout=60)["exitstatus"] == "OK"
+    assert config(site, 101)["name"] == "cloned"
+
+
+def test_a_linked_clone_can_be_resized_and_made_whole(site: TestDaemon) -> None:
+    make_template(site)
+    clone(site, 9000, newid=101)
+    before = contents(path_of(site, 9000, "scsi0"))
+    site.task("PUT", f"{site.qemu}/101/resize", disk="scsi0", size="+1M")
+    site.task("POST", f"{site.qemu}/101/status/start")
+    site.task("PUT", f"{site.qemu}/101/resize", disk="scsi0", size="+1M")
+    site.task("POST", f"{site.qemu}/101/move_disk", disk="scsi0", storage="local", delete=1)
+    site.task("POST", f"{site.qemu}/101/status/stop")
+    assert config(site, 101)["scsi0"] == "local:101/vm-101-disk-1.qcow2,size=3M"
+    site.task("DELETE", f"{site.qemu}/9000")
+    site.task("PUT", f"{site.qemu}/101/resize", disk="scsi0", size="4M")
+    assert hashlib.sha256(raw_of(path_of(site, 101, "scsi0"))[: 1 << 20]).hexdigest() == before
+
+
+def test_uefi_variables_are_cloned_too(site: TestDaemon) -> None:
+    if not Path("/usr/share/OVMF/OVMF_VARS_4M.fd").exists():
+        pytest.skip("the package ovmf is not installed")
+    make_template(site, bios="ovmf", efidisk0="local:1,efitype=4m", machine="q35")
+    for vmid, params in ((101, {}), (102, {"full": 1})):
+        clone(site, 9000, newid=vmid, **params)
+        assert ",efitype=4m,size=528K" in config(site, vmid)["efidisk0"]
+        assert raw_of(path_of(site, vmid, "efidisk0")) == raw_of(path_of(site, 9000, "efidisk0"))
+        site.task("POST", f"{site.qemu}/{vmid}/status/start")
+    clone(site, 102, newid=103)  # of a running guest
+    assert raw_of(path_of(site, 103, "efidisk0")) == raw_of(path_of(site, 9000, "efidisk0"))
+
+
+def test_a_snapshotless_move_of_a_stopped_guest(site: TestDaemon) -> None:
+    site.task("POST", site.qemu, vmid=100, scsi0=DISK, **CPU_STOPPED)
+    fill(path_of(site, 100, "scsi0"))
+    before = contents(path_of(site, 100, "scsi0"))
+    with pytest.raises(ApiError, match="you can't move to the same storage with same format"):
+        site.post(f"{site.qemu}/100/move_disk", disk="scsi0", storage="local")
+    site.task("POST", f"{site.qemu}/100/move_disk", disk="scsi0", storage="local", format="raw")
+    assert config(site, 100)["scsi0"] == "local:100/vm-100-disk-1.raw,size=1M"
+    assert config(site, 100)["unused0"] == "local:100/vm-100-disk-0.qcow2"
+    assert contents(path_of(site, 100, "scsi0")) == before
+    site.task("POST", f"{site.qemu}/100/move_disk", disk="unused0", storage="local", format="raw", delete=1)
+    assert config(site, 100)["unused0"] == "local:100/vm-100-disk-2.raw"
+
+
+def test_a_base_image_with_clones_does_not_go_by_the_back_door(site: TestDaemon) -> None:
+    make_template(site)
+    clone(site, 9000, newid=101)
+    site.task("POST", f"{site.qemu}/9000/config", delete="scsi0")
+    with pytest.raises(ApiError, match="still in use by linked cloned"):
+        site.put(f"{site.qemu}/9000/config", delete="unused0")
+    volid = config(site, 9000)["unused0"]
+    with pytest.raises(ApiError):
+        site.delete(f"/nodes/n1/storage/local/content/{volid.partition(':')[2]}")
+    with pytest.raises(ApiError, match="still in use by linked cloned"):
+        site.delete(f"{site.qemu}/9000")
+    assert raw_of(path_of(site, 101, "scsi0"))

@@ -1,0 +1,73 @@
+"""Disks out of the house and in again, in every format: the same bytes, through the command line and the jail."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.daemon import TestDaemon
+from support.faults import CPU_STOPPED, assert_whole
+
+ENDINGS = {"raw": "raw", "qcow2": "qcow2", "vmdk": "vmdk", "vhd": "vpc", "vhdx": "vhdx", "vdi": "vdi"}
+SIZE = 4 << 20
+
+
+@pytest.fixture(scope="module")
+def disk(daemon: TestDaemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[bytes]:
+    """Guest 100 with a linked clone's disk of these contents."""
+    contents = os.urandom(SIZE)
+    source = tmp_path_factory.mktemp("source") / "source.raw"
+    source.write_bytes(contents)
+    image = daemon.add_image(source, "source.raw")
+    daemon.task("POST", daemon.qemu, vmid=9000, scsi0=f"local:0,import-from={image}", **CPU_STOPPED)
+    daemon.task("POST", f"{daemon.qemu}/9000/template")
+    daemon.task("POST", f"{daemon.qemu}/9000/clone", newid=100, name="out")
+    yield contents
+    assert_whole(daemon)
+
+
+def tarmac(daemon: TestDaemon, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "tarmac", "--data-dir", daemon.data, *words]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+
+
+def raw_of(path: Path, format: str) -> bytes:
+    raw = path.with_suffix(".read")
+    subprocess.run(["qemu-img", "convert", "-f", format, "-O", "raw", path, raw], check=True)
+    return raw.read_bytes()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_disk_goes_out_and_comes_in_again(daemon: TestDaemon, disk: bytes, ending: str, tmp_path: Path) -> None:
+    file = tmp_path / f"disk.{ending}"
+    done = tarmac(daemon, "vm", "export-disk", "out", "scsi0", file)
+    assert done.returncode == 0, done.stderr
+    assert raw_of(file, ENDINGS[ending])[:SIZE] == disk
+    image = daemon.add_image(file, f"back.{ending}")
+    daemon.task("POST", daemon.qemu, vmid=101, scsi0=f"local:0,import-from={image},format=raw", **CPU_STOPPED)
+    assert (daemon.data / "storage/images/101/vm-101-disk-0.raw").read_bytes()[:SIZE] == disk
+    daemon.task("DELETE", f"{daemon.qemu}/101")
+
+
+def test_a_volume_goes_out_by_its_id(daemon: TestDaemon, disk: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "base.img"
+    done = tarmac(daemon, "storage", "export", "local:9000/base-9000-disk-0.qcow2", file)
+    assert done.returncode == 0, done.stderr
+    assert file.read_bytes() == disk
+    again = tarmac(daemon, "storage", "export", "local:9000/base-9000-disk-0.qcow2", file)
+    assert again.returncode != 0 and "exists already" in again.stderr
+
+
+def test_a_running_guests_disk_stays_in(daemon: TestDaemon, disk: bytes, tmp_path: Path) -> None:
+    daemon.task("POST", f"{daemon.qemu}/100/status/start")
+    done = tarmac(daemon, "vm", "export-disk", "out", "scsi0", tmp_path / "disk.qcow2")
+    daemon.task("POST", f"{daemon.qemu}/100/status/stop")
+    assert done.returncode != 0
+    assert "is running - its disk cannot be exported" in done.stderr
+    assert not list(tmp_path.iterdir())
+    assert not list((daemon.data / "cache/exports").iterdir())
