@@ -2,8 +2,9 @@
 
 The box is a set of namespaces (processes, mounts, network, host name, cgroups) whose root is an overlay over `/`: it
 runs the programs of this machine and this checkout, and what it writes lies in `upper`, which outlives its power-off
-and is there at the next boot. None of the host's own units start in it: of `/etc/systemd/system` and of the generators
-it sees empty directories. It has no network but loopback, and neither modules nor the clock are its to change.
+and is there at the next boot. None of the host's own units start in it: `/etc/systemd/system`, the generators and the
+data of a Tarmac of this machine's own are empty directories there. It has no network but loopback, and neither modules
+nor the clock are its to change.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from pathlib import Path
 SYSTEMD = Path("/usr/lib/systemd/systemd")
 TARMAC = Path(sys.executable).with_name("tarmac")
 _TOOLS = ("unshare", "nsenter", "setpriv", "mount", "ip")
-_EMPTY = ("etc/systemd/system", "usr/lib/systemd/system-generators")
+# An instance of this machine's own must not come to life in the box, either.
+_EMPTY = ("etc/systemd/system", "usr/lib/systemd/system-generators", "var/lib/tarmac")
 _START_SECONDS = 60
 _BOOT = r"""
 set -e
@@ -73,6 +75,23 @@ class SystemdBox:
         (self.upper / "etc/tmpfiles.d/tmp.conf").symlink_to("/dev/null")
         (self.upper / "etc/systemd/system/tmp.mount").symlink_to("/dev/null")
 
+    def add_user(self, name: str, uid: int) -> tuple[str, ...]:
+        """Before the boot: an ordinary user whose own systemd starts with the machine. Returns the words that make
+        `run` run a command as that user."""
+        lines = {"passwd": f"{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n", "group": f"{name}:x:{uid}:\n"}
+        lines["shadow"] = f"{name}:*:19000:0:99999:7:::\n"
+        for file, line in lines.items():
+            shutil.copy(Path("/etc", file), self.upper / "etc" / file)
+            with (self.upper / "etc" / file).open("a") as end:
+                end.write(line)
+        home, linger = self.upper / "home" / name, self.upper / "var/lib/systemd/linger"
+        for path in (home, linger):
+            path.mkdir(parents=True)
+        os.chown(home, uid, uid)
+        (linger / name).touch()
+        place = f"PATH=/usr/bin:/bin:/usr/sbin HOME=/home/{name} USER={name} XDG_RUNTIME_DIR=/run/user/{uid}"
+        return ("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "env", "-i", *place.split())
+
     @property
     def log(self) -> str:
         return (self.place / "log").read_text(errors="replace")
@@ -108,8 +127,12 @@ class SystemdBox:
         assert done.returncode == 0 or not check, f"{words}: {done.stderr}{done.stdout}"
         return done.stdout.strip()
 
-    def tarmac(self, *words: str) -> str:
-        return self.run(TARMAC, *words)
+    def written(self, pattern: str, *, besides: Path) -> list[Path]:
+        """What was written in the box and is still there, by name; a removed file of the machine's does not count."""
+        outside = self.upper / str(besides).lstrip("/")
+        ours = [self.upper / name for name in _EMPTY]
+        found = [path for path in self.upper.rglob(pattern) if outside not in (path, *path.parents)]
+        return [path for path in found if path not in ours and not path.is_char_device()]
 
     def wait_off(self, seconds: float = 90) -> None:
         """Wait until it has powered itself off."""
