@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 
 from support.argv_cases import Case, all_cases
 from support.configs import startable_texts
-from support.qemu_accepts import NoTaps, ask_qemu, installed_version
+from support.qemu_accepts import NoTaps, absent_part, ask_qemu, installed_version
 from tarmac.drivers.qemu.facts import NodeFacts
-from tarmac.model.conf_file import GuestFile, print_conf
+from tarmac.model.conf_file import GuestFile, parse_conf, print_conf
+from tarmac.model.vm import VmConfig
 
 VERSION = installed_version()
 
@@ -26,6 +27,8 @@ def runnable() -> list[Case]:
 
 @pytest.mark.parametrize("case", runnable(), ids=lambda case: case.name)
 def test_qemu_accepts(case: Case) -> None:
+    if absent := absent_part(VmConfig.parse(parse_conf(case.text).current)):
+        pytest.skip(f"not installed here: {absent}")
     try:
         launch, answer = ask_qemu(case.text, case.node)
     except NoTaps as problem:
@@ -49,6 +52,7 @@ def test_qemu_accepts(case: Case) -> None:
 )
 @given(startable_texts())
 def test_what_the_rules_allow_qemu_accepts(texts: dict[str, str]) -> None:
+    assume(not absent_part(VmConfig.parse(texts)))
     node = NodeFacts(qemu="qemu-system-x86_64", qemu_version=VERSION or "", storages={"local": "/"})
     _, answer = ask_qemu(print_conf(GuestFile(current=texts)), node)
     assert answer.status == "prelaunch" and answer.complaints == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import re
@@ -26,14 +27,17 @@ from tarmac.drivers.qemu.argv.show import volume_path
 from tarmac.drivers.qemu.facts import LaunchFacts, NodeFacts, VolumeFacts
 from tarmac.model.conf_file import parse_conf
 from tarmac.model.ids import VolumeId
-from tarmac.model.vm import VmConfig
+from tarmac.model.vm import Bios, VmConfig
 
 _TUNSETIFF = 0x400454CA
 _TAP_FLAGS = 0x5002  # IFF_TAP | IFF_NO_PI | IFF_VNET_HDR
 _MULTI_QUEUE = 0x0100
 _EFI_BYTES = {"2m": 131072, "4m": 540672}
-# QEMU says so for each feature of a named model that emulation lacks; the builder notes it.
-_EXPECTED = re.compile(r"warning: (TCG doesn't support requested feature|.*xAPIC|.*not backed by KVM)")
+# QEMU says so for each feature of a named model that emulation lacks; the builder notes it. From 9.1 on it calls old
+# machine types deprecated; Windows and pinned guests keep theirs all the same, as with Proxmox.
+_EXPECTED = re.compile(
+    r"warning: (TCG doesn't support requested feature|.*xAPIC|.*not backed by KVM|Machine type '[\w.-]+' is deprecated)"
+)
 
 
 _HYPERV = re.compile(r",(hv_[a-z_]+)(=\w+)?")
@@ -186,6 +190,21 @@ def _direct_io(directory: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def absent_part(config: VmConfig) -> str:
+    """What this machine has not installed and the configuration needs, "" when nothing; a start says so, too."""
+    if config.bios is Bios.OVMF and config.efidisk0 is not None and config.efidisk0.efitype == "2m":
+        return "" if Path("/usr/share/OVMF/OVMF_CODE.fd").exists() else "firmware of 2 MiB (gone since Debian 13)"
+    if config.vga.type == "qxl" and not _devices_include("qxl-vga"):
+        return "the device qxl-vga (Debian 13: package qemu-system-modules-spice)"
+    return ""
+
+
+@functools.cache
+def _devices_include(name: str) -> bool:
+    asked = ["qemu-system-x86_64", "-machine", "none", "-device", "help"]
+    return f'"{name}"' in subprocess.run(asked, capture_output=True, text=True, check=True).stdout
 
 
 def installed_version() -> str | None:

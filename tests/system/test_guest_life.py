@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.daemon import ApiError, TestDaemon, eventually
+from support.qemu_accepts import installed_version
 
 
 def test_life(daemon: TestDaemon, tiny: str) -> None:
@@ -15,7 +16,8 @@ def test_life(daemon: TestDaemon, tiny: str) -> None:
     config = daemon.get(f"{daemon.qemu}/{vmid}/config")
     assert config["scsi0"].startswith(f"local:{vmid}/vm-{vmid}-disk-0.qcow2,size=")
     assert config["net0"].startswith("virtio=BC:24:11:") and config["memory"] == "128"
-    assert "uuid=" in config["smbios1"] and config["vmgenid"] and config["meta"].startswith("creation-qemu=7.2")
+    assert "uuid=" in config["smbios1"] and config["vmgenid"]
+    assert config["meta"].startswith(f"creation-qemu={installed_version()},")
 
     daemon.task("POST", f"{daemon.qemu}/{vmid}/status/start")
     assert daemon.status(vmid)["status"] == "running"

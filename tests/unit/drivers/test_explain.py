@@ -1,4 +1,4 @@
-"""QEMU's complaints and what we make of them. The texts are QEMU's own, seen with 7.2."""
+"""QEMU's complaints and what we make of them. The texts are QEMU's own, seen with 7.2 and 10.0."""
 
 from __future__ import annotations
 
@@ -24,9 +24,15 @@ SEEN = [
     ("qemu-machine-unknown", "unsupported machine type\nUse -machine help to list supported machines", ""),
     ("qemu-cpu-unknown", "unable to find CPU model 'x86-64-v9'", "x86-64-v9"),
     ("qemu-disk-missing", "-blockdev d: Could not open '/a/b': No such file or directory", "/a/b"),
+    (
+        "qemu-firmware-2m",
+        "-blockdev d: Could not open '/usr/share/OVMF/OVMF_CODE.fd': No such file or directory",
+        "/usr/share/OVMF/OVMF_CODE.fd",
+    ),
     ("qemu-disk-permission", "-blockdev d: Could not open '/a/b': Permission denied", "/a/b"),
     ("qemu-disk-format", "-blockdev d: Image is not in qcow2 format", "qcow2"),
     ("qemu-device-unknown", "-device foo: 'foo' is not a valid device model name", "foo"),
+    ("qemu-device-unknown", "-device qxl-vga,id=vga: 'qxl-vga' is not a valid device model name", "qxl-vga"),
     ("qemu-option-unknown", "-foo: invalid option", "foo"),
     ("qemu-option-unknown", "Property 'virtio-net-pci.foo' not found", "virtio-net-pci.foo"),
     ("qemu-hugepages", "unable to map backing store for guest RAM: Cannot allocate memory", ""),
@@ -43,6 +49,11 @@ def test_known_complaints(code: str, words: str, named: str) -> None:
     assert "{" not in error.cause
     assert error.evidence == (Q + words).strip()
     assert error.fixes
+
+
+def test_a_device_in_a_package_of_its_own_names_the_package() -> None:
+    error = explain("VM 100", Q + "-device qxl: 'qxl' is not a valid device model name", 1)
+    assert "qemu-system-modules-spice" in error.fixes[0].text
 
 
 def test_shells_words_for_a_missing_qemu() -> None:

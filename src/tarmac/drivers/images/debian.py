@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shlex
 import tarfile
 import uuid
@@ -18,6 +17,7 @@ from pathlib import Path
 from tarmac.drivers.images import debian_files, grub, tools
 from tarmac.drivers.images.base import BuiltImage, Report, scratch
 from tarmac.drivers.images.disk import RawDisk
+from tarmac.drivers.images.mirrors import sources
 from tarmac.drivers.images.table import (
     GPT_BIOS_BOOT,
     GPT_EFI_SYSTEM,
@@ -31,8 +31,6 @@ from tarmac.model.units import GIB, MIB
 
 _SIZE = 4 * GIB
 _PER_MIB = MIB // SECTOR
-_MIRROR = "http://deb.debian.org/debian"
-_SECURITY = "http://deb.debian.org/debian-security"
 _EFI_FILES = {
     "EFI/BOOT/BOOTX64.EFI": "usr/lib/shim/shimx64.efi.signed",
     "EFI/BOOT/grubx64.efi": "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed",
@@ -161,12 +159,12 @@ class DebianRecipe:
             "--dpkgopt=path-include=/usr/share/doc/*/copyright",
             "--dpkgopt=path-include=/usr/share/locale/locale.alias",
         ]
-        sources = "\n".join(await _sources(self.suite)) + "\n"
+        lines = "\n".join([*await sources(self.suite), ""])
         progress = _Progress(report)
         argv = ["mmdebstrap", *options, *hooks, self.suite, str(system), "-"]
         # as root the half-made system lies in `work`; a user namespace could not reach it there
         place = {"TMPDIR": str(directory)} if os.geteuid() == 0 else {}
-        await tools.run(*argv, input=sources.encode(), env=place, on_line=progress)
+        await tools.run(*argv, input=lines.encode(), env=place, on_line=progress)
 
 
 class _Progress:
@@ -183,17 +181,6 @@ class _Progress:
             if word in line and fraction > self._fraction:
                 self._fraction = fraction
         self._report(line[2:].strip(), self._fraction)
-
-
-async def _sources(suite: str) -> list[str]:
-    """sources.list lines for `suite`: the host's own mirrors where its apt names them, else deb.debian.org."""
-    mirrors = {suite: _MIRROR, f"{suite}-updates": _MIRROR, f"{suite}-security": _SECURITY}
-    form = "$(RELEASE) $(COMPONENT) $(REPO_URI) $(CREATED_BY)"
-    for line in (await tools.run("apt-get", "indextargets", "--format", form)).splitlines():
-        release, component, uri, made_by = (line.split() + [""] * 4)[:4]
-        if release in mirrors and component == "main" and made_by == "Packages" and re.match(r"https?://", uri):
-            mirrors[release] = uri
-    return [f"deb {uri} {release} main" for release, uri in mirrors.items()]
 
 
 async def _fill(disk: RawDisk, layout: _Layout, system: Path, directory: Path) -> None:

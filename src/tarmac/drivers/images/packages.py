@@ -1,7 +1,9 @@
-"""Debian packages by name, through the host's own apt and its own sources, without root.
+"""Packages of one Debian release by name, through the host's own apt, without root.
 
-apt gets directories of ours for lists, cache and archives, so nothing on the host changes; the sources, keys, proxies
-and pins are the host's. Downloads are kept and checked by their hash, so a second build needs no network.
+apt gets directories, sources and an empty list of installed packages of ours, so that nothing on the host changes and
+its release does not matter (Debian 13 names and packs its packages otherwise than Debian 12); mirrors and proxies are
+the host's, the keys those of `debian-archive-keyring`. Downloads are kept and checked by their hash, so a second build
+needs no network.
 """
 
 from __future__ import annotations
@@ -15,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tarmac.drivers.images import tools
+from tarmac.drivers.images.mirrors import sources
 from tarmac.model.errors import Fix, HostFailure
 
+_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _LISTS_GOOD_FOR = 24 * 3600.0
 _URI = re.compile(r"'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) (?P<kind>\w+):(?P<hash>[0-9a-f]+)")
 
@@ -31,10 +35,11 @@ class Archive:
 
 
 class PackageCache:
-    """Packages kept under `root` (created where missing). One build at a time may use one root."""
+    """Packages of `suite` kept under `root` (created where missing). One build at a time may use one root."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, suite: str) -> None:
         self._root = root.resolve()
+        self._suite = suite
         self._lists = self._root / "lists"
         self._archives = self._root / "archives"
 
@@ -63,27 +68,36 @@ class PackageCache:
         return [part.split("|")[0].split("(")[0].strip().split(":")[0] for part in parts if part.strip()]
 
     async def _prepare(self) -> None:
-        """Directories, our apt configuration, and fresh lists when ours are missing or older than a day."""
+        """Directories, our apt configuration, and fresh lists when ours are missing, older than a day or of other
+        sources."""
         for path in (self._lists / "partial", self._archives / "partial", self._root / "state"):
             path.mkdir(parents=True, exist_ok=True)
+        lines = [line.replace("deb ", f"deb [signed-by={_KEYS}] ", 1) for line in await sources(self._suite)]
+        wanted = "\n".join([*lines, ""])
+        (self._root / "sources.list").write_text(wanted)
+        (self._root / "status").write_text("")
         (self._root / "apt.conf").write_text(self._configuration())
         stamp = self._root / "lists.stamp"
-        if not stamp.exists() or time.time() - stamp.stat().st_mtime > _LISTS_GOOD_FOR:
+        known = stamp.exists() and stamp.read_text() == wanted
+        if not known or time.time() - stamp.stat().st_mtime > _LISTS_GOOD_FOR:
             try:
                 await self._apt("apt-get", "update")
             except HostFailure:
-                if not stamp.exists():
+                if not known:
                     raise  # old lists serve an offline machine; no lists do not
                 return
-            stamp.touch()
+            stamp.write_text(wanted)
 
     def _configuration(self) -> str:
-        """Own directories; no hooks of the host (they clean the host's caches); no privilege dropping, we have none."""
+        """Own directories and sources; no pins and hooks of the host (they are about its release and its caches); no
+        privilege dropping, we have none."""
         return (
             f'Dir::State "{self._root}/state";\nDir::State::Lists "{self._lists}";\n'
-            'Dir::State::status "/var/lib/dpkg/status";\n'
+            f'Dir::State::status "{self._root}/status";\n'
+            f'Dir::Etc::SourceList "{self._root}/sources.list";\nDir::Etc::SourceParts "/dev/null";\n'
+            'Dir::Etc::Preferences "/dev/null";\nDir::Etc::PreferencesParts "/dev/null";\n'
             f'Dir::Cache "{self._root}";\nDir::Cache::archives "{self._archives}";\n'
-            "#clear APT::Update::Pre-Invoke;\n#clear APT::Update::Post-Invoke;\n"
+            "#clear APT::Default-Release;\n#clear APT::Update::Pre-Invoke;\n#clear APT::Update::Post-Invoke;\n"
             "#clear APT::Update::Post-Invoke-Success;\n"
             '#clear DPkg::Post-Invoke;\nAPT::Sandbox::User "";\nAcquire::Languages "none";\nAcquire::Retries "2";\n'
         )
@@ -102,7 +116,7 @@ class PackageCache:
                 code="package-unknown",
                 cause=failure.cause,
                 evidence=failure.evidence,
-                fixes=[Fix(text="check that this machine's apt sources name a Debian mirror", action="apt-get update")],
+                fixes=[Fix(text="look whether the mirror can be reached", action="apt-get update")],
             ) from failure
         return [match.groupdict() for match in _URI.finditer(text)]
 

@@ -27,6 +27,7 @@ DATA_LABEL = "tarmac-data"
 _COMMAND_LINE = "console=tty0 console=ttyS0,115200n8 quiet scsi_mod.scan=sync random.trust_cpu=on"
 _LOADER = f"DEFAULT tiny\nPROMPT 0\nTIMEOUT 0\nLABEL tiny\nLINUX /vmlinuz\nINITRD /initrd\nAPPEND {_COMMAND_LINE}\n"
 
+_SUITE = "bookworm"
 _KERNEL = "linux-image-amd64"
 _PACKAGES = (
     "busybox-static",
@@ -86,6 +87,7 @@ class TinyRecipe:
     title: str = "Tiny guest: Debian's kernel, busybox and the guest agent, for trying things out"
     debian_packages: tuple[str, ...] = (
         "apt",
+        "debian-archive-keyring",
         "dpkg",
         "e2fsprogs",
         "lz4",
@@ -103,7 +105,7 @@ class TinyRecipe:
         destination.parent.mkdir(parents=True, exist_ok=True)
         with scratch(work) as directory:
             report("fetching packages", 0.0)
-            archives = await self._fetch(PackageCache(work / "cache"))
+            archives = await self._fetch(PackageCache(work / "cache", _SUITE))
             report("unpacking packages", 0.3)
             root = directory / "root"
             await unpack(archives.values(), root)

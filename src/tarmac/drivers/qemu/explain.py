@@ -87,6 +87,13 @@ _TABLE = (
         "choose another `cpu`, such as `x86-64-v2-AES`",
     ),
     _known(
+        "qemu-firmware-2m",
+        r"Could not open '(\S+/OVMF_CODE\.fd)': No such file or directory",
+        "the guest's efidisk0 has the old form of 2 MiB, and this distribution has no firmware for it ({0})",
+        "remove efidisk0 and add a new one with efitype=4m; the guest's boot entries are lost then",
+        "run the guest on a node that still has that firmware (Debian 12)",
+    ),
+    _known(
         "qemu-disk-missing",
         r"Could not open '(.*?)': No such file or directory",
         "the file {0} does not exist",
@@ -111,6 +118,13 @@ _TABLE = (
         r"|bridge helper failed)",
         "QEMU could not get its network interface",
         "check that the bridge exists and that the daemon runs as root, or use user-mode networking",
+    ),
+    _known(
+        "qemu-device-unknown",
+        r"'?(qxl(?:-vga)?)'? is not a valid device model name",
+        "this QEMU has no device {0}; from Debian 13 on it comes with a package of its own",
+        "install it (Debian 13: `apt-get install qemu-system-modules-spice`)",
+        "choose another display, such as `vga: virtio`",
     ),
     _known(
         "qemu-device-unknown",

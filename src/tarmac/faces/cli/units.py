@@ -15,6 +15,8 @@ DAEMON = "tarmac.service"
 GUESTS = "tarmac-guests.service"
 # Above the guests' own time-outs (180 s each, groups one after another), below for ever.
 _STOP_SECONDS = 1800
+# The system gives a user's systemd 120 s to end (TimeoutStopSec of user@.service), and kills what is left.
+_USER_SECONDS = 60
 _PLAIN = re.compile(r"[A-Za-z0-9_@+=:,./-]+")
 
 
@@ -57,7 +59,8 @@ WantedBy={"default" if user else "multi-user"}.target
 def _guests(client: Sequence[str], user: bool) -> str:
     after = DAEMON if user else f"{DAEMON} network-online.target local-fs.target remote-fs.target nss-lookup.target"
     systemctl = "systemctl --user" if user else "systemctl"
-    stop = command_line([*client, "node", "stopall", "--quiet"])
+    limit = ["--timeout", str(_USER_SECONDS)] if user else []
+    stop = command_line([*client, "node", "stopall", "--quiet", *limit])
     # `$$` is systemd's way to write `$`.
     asked = f'[ "$$({systemctl} is-system-running)" != stopping ] || exec "$$@"'
     return f"""\
