@@ -183,6 +183,10 @@ class VmConfig:
     allow_ksm: bool = setting(
         True, name="allow-ksm", privilege=MEMORY, help="Let the kernel merge pages that are equal in several guests."
     )
+    instant: bool = setting(
+        False, privilege=MEMORY,
+        help="Keep the memory in a file from the start, so that freezing the guest for instant clones takes a moment.",
+    )  # fmt: skip
     hugepages: str | None = setting(
         None, choices=("any", "2", "1024"), privilege=MEMORY, built=False, help="Memory from huge pages (MiB)."
     )

@@ -17,7 +17,9 @@ from tarmac.drivers.qemu.cgroup import Cgroup
 from tarmac.drivers.qemu.cgroups import Cgroups
 from tarmac.drivers.qemu.facts import LaunchFacts
 from tarmac.drivers.qemu.launch import prepare_runtime_dir
+from tarmac.drivers.qemu.live.memory import create_memory
 from tarmac.drivers.qemu.process import GuestProcess, qmp_pair, spawn
+from tarmac.model.units import MIB
 from tarmac.model.vm import VmConfig
 from tarmac.services.guests import Guest
 from tarmac.services.node_facts import NodeProbe
@@ -87,6 +89,8 @@ class Launcher:
         ours, theirs = qmp_pair()
         fds = {"qmp": theirs}
         try:
+            if config.instant:
+                fds["ram"] = create_memory(f"guest {vmid}", config.memory_mib * MIB)
             for need in (await self.plan(vmid, config)).taps:
                 fds |= await self.open_tap(need)
             launch = await self.plan(vmid, config, fds)
@@ -147,6 +151,8 @@ class Launcher:
 def placeholders(config: VmConfig) -> dict[str, int]:
     """Numbers in the place of descriptors that are opened only for a real launch."""
     fds = {"qmp": FIRST_FD}
+    if config.instant:
+        fds["ram"] = FIRST_FD + 1
     for index, nic in config.net.items():
         if nic.bridge is not None:
             for queue in range(max(1, nic.queues or 1)):

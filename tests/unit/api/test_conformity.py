@@ -27,6 +27,10 @@ OURS = {"wait", "dryrun"}
 ADDITIONS: dict[str, set[str]] = {
     # Ours: several clones in one call.
     "POST /nodes/{node}/qemu/{vmid}/clone": {"count"},
+    # Ours: memory in a file, for instant clones.
+    "POST /nodes/{node}/qemu": {"instant"},
+    "POST /nodes/{node}/qemu/{vmid}/config": {"instant"},
+    "PUT /nodes/{node}/qemu/{vmid}/config": {"instant"},
     # Ours: hosts of the own network from which downloads are allowed.
     "POST /storage": {"download-hosts"},
     "PUT /storage/{storage}": {

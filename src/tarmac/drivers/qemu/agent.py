@@ -16,7 +16,7 @@ import contextlib
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -42,6 +42,7 @@ class Agent(AgentCommands):
         self.label = label
         self._path = path
         self._lock = asyncio.Lock()
+        self._reserved_by: asyncio.Task[Any] | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._heard = 0.0
@@ -64,13 +65,28 @@ class Agent(AgentCommands):
         """
         stage = "queued"
         try:
-            async with asyncio.timeout(within), self._lock, self._unless_done():
+            async with asyncio.timeout(within), self._turn(), self._unless_done():
                 stage = "syncing"
                 await self._be_in_step(within)
                 stage = "sent"
                 return await self._exchange(command, arguments, answers)
         except TimeoutError as error:
             raise self._not_running(error) if stage == "syncing" else self._late(command, within, stage) from error
+
+    @contextlib.asynccontextmanager
+    async def reserved(self) -> AsyncIterator[None]:
+        """Within the block only the task that entered it is served; everybody else's calls wait (and run into their
+        own limits). What was in flight has been answered when the block begins."""
+        async with self._lock:
+            self._reserved_by = asyncio.current_task()
+            try:
+                yield
+            finally:
+                self._reserved_by = None
+
+    def _turn(self) -> contextlib.AbstractAsyncContextManager[Any]:
+        mine = self._reserved_by is not None and self._reserved_by is asyncio.current_task()
+        return contextlib.nullcontext() if mine else self._lock
 
     def close(self) -> None:
         """Let go of the connection; the next call makes a new one. A call under way fails. Never raises."""

@@ -113,8 +113,9 @@ class VolumeFacts:
 class LaunchFacts:
     """One start of one guest.
 
-    fds        descriptors that the process inherits: `qmp` (its end of the first contact's socket pair), `net0` for a
-               tap, `net0-1`, `net0-2` for its further queues, `net0-vhost`, `net0-vhost-1` for /dev/vhost-net
+    fds        descriptors that the process inherits: `qmp` (its end of the first contact's socket pair), `ram` (the
+               memory file of a guest with `instant: 1`), `net0` for a tap, `net0-1`, `net0-2` for its further queues,
+               `net0-vhost`, `net0-vhost-1` for /dev/vhost-net
     volumes    by volume id as in the configuration (the cloud-init medium too)
     paused     leave the guest stopped after QEMU's start, whatever the configuration says
     incoming   text of `-incoming` (`defer`) when a saved or migrated state comes in"""

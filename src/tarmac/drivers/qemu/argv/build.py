@@ -10,7 +10,7 @@ from tarmac.drivers.qemu.facts import LaunchFacts, NodeFacts
 from tarmac.model.vm import ScsiHw, VmConfig
 from tarmac.model.vm_rules import check_startable
 
-_SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 
 def build(config: VmConfig, node: NodeFacts, launch: LaunchFacts) -> Launch:
@@ -53,7 +53,7 @@ def _add_head(draft: Draft) -> str:
     threads = ",debug-threads=on" if draft.node.version < (11, 0) else ""
     draft.option("-name", f"guest={name}{threads}")
     if launch.sandbox:
-        draft.option("-sandbox", _SANDBOX)
+        draft.option("-sandbox", SANDBOX)
     draft.option("-no-user-config", "-nodefaults")
     # First contact over an inherited socket pair; a client on the listening one is safe only after that has answered.
     if "qmp" in launch.fds:

@@ -45,7 +45,7 @@ class Delta:
 def delta(old: Launch, new: Launch) -> Delta:
     """The difference; `waits` names what cannot be changed in a running guest."""
     # How a guest is started (`-S`: wait for the set-up commands) is no part of what it is.
-    before, after = ([part for part in _parts(launch.argv) if part[0] != "-S"] for launch in (old, new))
+    before, after = ([part for part in parts(launch.argv) if part[0] != "-S"] for launch in (old, new))
     found = Delta()
     gone = {part: None for part in before if part not in set(after)}
     come = {part: None for part in after if part not in set(before)}
@@ -127,7 +127,7 @@ def _without_drive(text: str) -> list[str]:
     return [word for word in text.split(",") if not word.startswith("drive=")]
 
 
-def _parts(argv: tuple[str, ...]) -> list[tuple[str, str]]:
+def parts(argv: tuple[str, ...]) -> list[tuple[str, str]]:
     """The command line as (option, value) pairs; an option without a value has an empty one."""
     parts: list[tuple[str, str]] = []
     words = list(argv[1:])

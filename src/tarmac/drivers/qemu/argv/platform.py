@@ -5,7 +5,12 @@ Source: PVE::QemuServer, ::Cfg2Cmd::Timer, ::Machine, ::RNG."""
 from __future__ import annotations
 
 from tarmac.drivers.qemu.argv.draft import Draft
+from tarmac.model.errors import HostFailure
+from tarmac.model.units import MIB
 from tarmac.model.vm import OsType
+
+# The RAM block's name in a saved state: the machine's own default, whether the memory is in a file or not.
+RAM_BLOCK = "pc.ram"
 
 
 def add_clock(draft: Draft) -> None:
@@ -55,14 +60,41 @@ def _needs_old_hotplug(draft: Draft) -> bool:
 def add_memory(draft: Draft) -> None:
     """-m; the RAM block keeps the machine's own name (`pc.ram`), which saved states rely on."""
     draft.option("-m", str(draft.config.memory_mib))
+    if draft.config.instant:
+        if "ram" not in draft.launch.fds:
+            raise HostFailure(
+                "the launch was given no descriptor for the guest's memory",
+                code="descriptor-missing",
+                cause="the memory file of a guest with `instant: 1` must be opened before the command line is made",
+                evidence=f"descriptors: {', '.join(draft.launch.fds) or 'none'}",
+            )
+        draft.machine_flags.append(f"memory-backend={RAM_BLOCK}")
+        draft.object(memory_file(draft.config.memory_mib * MIB, draft.launch.fds["ram"], share=True))
     if not draft.config.allow_ksm:
         draft.machine_flags.append("mem-merge=off")
+
+
+def memory_file(size: int, fd: int, *, share: bool, sealed: bool = False) -> str:
+    """RAM in an open file, as text of -object. By path and not as memory-backend-memfd, because newer QEMU leaves only
+    named files out of a saved state.
+
+    `share`: what the guest writes goes to the file, which is filled in full first, by QEMU and so charged to its own
+    control group. Else the file is only read, and each page becomes the guest's own when it writes there; `sealed`
+    says that the file cannot be opened for writing at all (QEMU 8.2 and later can do with that)."""
+    how = f"share={'on' if share else 'off'},prealloc={'on' if share else 'off'}"
+    if sealed:
+        how += ",readonly=on,rom=off"
+    return (
+        f"memory-backend-file,id={RAM_BLOCK},size={size},mem-path=/proc/self/fd/{fd},{how}"
+        ",x-use-canonical-path-for-ramblock-id=off"
+    )
 
 
 def add_balloon(draft: Draft) -> None:
     if draft.config.balloon == 0:
         return
-    reporting = ",free-page-reporting=on" if draft.at_least(6, 2) else ""
+    # An instant clone must never give a page back: it would be torn out of the memory that all clones share.
+    reporting = ",free-page-reporting=on" if draft.at_least(6, 2) and not draft.config.instant else ""
     draft.device(f"virtio-balloon-pci,id=balloon0{draft.slot('balloon0')}{reporting}")
 
 

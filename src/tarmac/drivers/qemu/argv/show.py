@@ -74,7 +74,7 @@ def _linked(volume: VolumeId) -> tuple[VolumeId | None, VolumeId]:
 
 def _descriptors(config: VmConfig, node: NodeFacts) -> dict[str, int]:
     """The descriptors of a real launch: the first contact, then each card's tap and vhost queues."""
-    names = ["qmp"]
+    names = ["qmp", "ram"] if config.instant else ["qmp"]
     for index, nic in config.net.items():
         if nic.bridge is None:
             continue
