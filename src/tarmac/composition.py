@@ -30,7 +30,9 @@ from tarmac.services.access import Access
 from tarmac.services.acls import Acls
 from tarmac.services.agents import Agents
 from tarmac.services.autostart import Autostart
+from tarmac.services.clone_admission import CloneAdmission
 from tarmac.services.clone_disks import CloneDisks
+from tarmac.services.clone_launch import CloneLauncher
 from tarmac.services.clone_live import CloneLive
 from tarmac.services.clones import Clones
 from tarmac.services.cloudinit import CloudInit
@@ -46,10 +48,16 @@ from tarmac.services.downloads import Downloads
 from tarmac.services.exports import Exports
 from tarmac.services.groups import Groups
 from tarmac.services.guests import Guests
+from tarmac.services.identities import Identities
 from tarmac.services.images import Images
 from tarmac.services.instance import Instance
+from tarmac.services.instant_clones import InstantClones
+from tarmac.services.instant_identity import InstantIdentity
+from tarmac.services.instant_records import InstantRecords
 from tarmac.services.jobs import Jobs
 from tarmac.services.launcher import Launcher
+from tarmac.services.live_states import LiveStates
+from tarmac.services.live_templates import LiveTemplates
 from tarmac.services.locks import Queues
 from tarmac.services.login import Login
 from tarmac.services.node_facts import NodeProbe
@@ -148,6 +156,7 @@ async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
     await _node(ground, services)
     await _storage(ground, services)
     _machines(ground, services, stack)
+    await services.instant_records.load()
     _guests(ground, services)
     return services
 
@@ -193,6 +202,7 @@ async def _storage(ground: Ground, s: Services) -> None:
 def _machines(ground: Ground, s: Services, stack: contextlib.AsyncExitStack) -> None:
     """The running side."""
     s.agents = Agents(s.guests)
+    s.instant_records = InstantRecords(ground.store)
     s.consoles = Consoles(guests=s.guests)
     s.launcher = Launcher(
         runtime_root=ground.instance.runtime,
@@ -210,6 +220,10 @@ def _machines(ground: Ground, s: Services, stack: contextlib.AsyncExitStack) -> 
         supervisor=ground.supervisor,
     )
     stack.push_async_callback(s.runtime.let_go)
+    s.live_states = LiveStates(
+        guests=s.guests, storages=s.storages, launcher=s.launcher, probe=s.probe, records=s.instant_records
+    )
+    stack.push_async_callback(s.live_states.close)
     s.console_sessions = ConsoleSessions(
         consoles=s.consoles,
         tickets=s.tickets,
@@ -234,6 +248,8 @@ def _guests(ground: Ground, s: Services) -> None:
         cloudinit=s.cloudinit,
         uids=s.uids,
         acls=s.acls,
+        records=s.instant_records,
+        states=s.live_states,
         registry=registry,
     )
     s.vm_configs = VmConfigs(
@@ -274,9 +290,56 @@ def _guests(ground: Ground, s: Services) -> None:
         registry=registry,
     )
     s.vm_disks = VmDisks(guests=guests, jobs=jobs, runtime=s.runtime, storages=s.storages, registry=registry)
-    s.vm_status = VmStatus(guests=guests, jobs=jobs, nodes=s.nodes, access=access)
+    s.vm_status = VmStatus(
+        guests=guests, jobs=jobs, nodes=s.nodes, access=access, records=s.instant_records, states=s.live_states
+    )
+    _instant_clones(ground, s, live)
     s.autostart = Autostart(node=ground.node, guests=guests, jobs=jobs, registry=registry)
     s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources)
+
+
+def _instant_clones(ground: Ground, s: Services, live: VmLive) -> None:
+    """Live templates, and what goes on from them."""
+    guests, jobs, registry = s.guests, ground.jobs, ground.registry
+    s.live_templates = LiveTemplates(
+        guests=guests,
+        jobs=jobs,
+        runtime=s.runtime,
+        launcher=s.launcher,
+        agents=s.agents,
+        storages=s.storages,
+        templates=s.templates,
+        states=s.live_states,
+        registry=registry,
+    )
+    identity = InstantIdentity(
+        runtime=s.runtime, agents=s.agents, live=live, cloudinit=s.cloudinit, records=s.instant_records
+    )
+    s.identities = Identities(
+        guests=guests,
+        jobs=jobs,
+        runtime=s.runtime,
+        states=s.live_states,
+        identity=identity,
+        records=s.instant_records,
+        registry=registry,
+    )
+    s.instant_clones = InstantClones(
+        guests=guests,
+        jobs=jobs,
+        runtime=s.runtime,
+        uids=s.uids,
+        clones=s.clones,
+        disks=CloneDisks(storages=s.storages, plans=s.volumes.plans, cloudinit=s.cloudinit),
+        cloudinit=s.cloudinit,
+        states=s.live_states,
+        launcher=CloneLauncher(launcher=s.launcher, probe=s.probe),
+        identity=identity,
+        records=s.instant_records,
+        admission=CloneAdmission(guests=guests, records=s.instant_records, states=s.live_states),
+        registry=registry,
+        qemu_version=s.nodes.facts.qemu_version,
+    )
 
 
 def crash_point(text: str) -> Callable[[str, str], None]:

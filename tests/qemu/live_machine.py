@@ -137,7 +137,7 @@ def write_volume(path: Path, guest: GuestProcess, machine: Machine, state: bytes
     assert ram is not None
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
     try:
-        return state_file.write(fd, {"machine": machine.as_record()}, state, ram, MEMORY)
+        return state_file.write(fd, {"machine": machine.as_record()}, {"state": state}, ram, MEMORY)
     finally:
         os.close(fd)
         os.close(ram)

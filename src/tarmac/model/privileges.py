@@ -13,6 +13,8 @@ from collections.abc import Mapping
 # area -> level -> privileges. `root` levels are in no predefined role but Administrator.
 _AREAS: Mapping[str, Mapping[str, str]] = {
     "VM": {
+        # Not of Proxmox: instant clones get everything that is in their template's memory.
+        "root": "VM.Clone.Live",
         "admin": "VM.Allocate VM.Clone VM.Config.CPU VM.Config.Disk VM.Config.HWType VM.Config.Memory"
         " VM.Config.Network VM.Config.Options VM.GuestAgent.Unrestricted VM.Migrate VM.Replicate VM.Snapshot"
         " VM.Snapshot.Rollback",

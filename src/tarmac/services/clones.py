@@ -91,7 +91,7 @@ class Clones:
         Raises InvalidInput, Denied (also for a key of the configuration that the caller might not set), NotFound."""
         source = self._guests.get(vmid)
         self._check(source, full, storage, format, snapname, pool, target)
-        numbers = self._claim(newid, count)
+        numbers = self.claim(newid, count)
         try:
             args = {
                 "vmid": vmid,
@@ -104,7 +104,7 @@ class Clones:
                 "snapname": snapname,
                 "speed": speed,
             }
-            self._check_rights(identity, source, args)
+            self.check_rights(identity, _texts(source, snapname), numbers, storage=storage)
             queue = f"guest/{vmid}"
             if dryrun:
                 plan = await self._jobs.plan("qmclone", args)
@@ -140,7 +140,9 @@ class Clones:
         if snapname is not None and snapname not in source.file.snapshots:
             raise NotFound(f"snapshot '{snapname}' does not exist", code="no-such-snapshot")
 
-    def _claim(self, newid: int | None, count: int) -> list[int]:
+    def claim(self, newid: int | None, count: int) -> list[int]:
+        """Take the numbers of `count` clones in memory; the caller gives them back (`Guests.unclaim`). Raises
+        InvalidInput in Proxmox's words when one is taken."""
         if newid is None:
             return self._guests.claim_free(count)
         numbers = list(range(newid, newid + count))
@@ -155,13 +157,15 @@ class Clones:
             self._guests.claim(number)
         return numbers
 
-    def _check_rights(self, identity: Identity, source: Guest, args: Mapping[str, Any]) -> None:
-        """Space on every storage that takes it, and each key of the result as if the caller set it."""
-        draft = draft_clone(_texts(source, args["snapname"]))
-        for storage in self._disks.storages_of(draft, args["storage"]):
-            self._access.check(identity, f"/storage/{storage}", ["Datastore.AllocateSpace"])
+    def check_rights(
+        self, identity: Identity, texts: Mapping[str, str], newids: Sequence[int], *, storage: str | None = None
+    ) -> None:
+        """Space on every storage that takes it, and each key of the result as if the caller set it. Raises Denied."""
+        draft = draft_clone(texts)
+        for name in self._disks.storages_of(draft, storage):
+            self._access.check(identity, f"/storage/{name}", ["Datastore.AllocateSpace"])
         keys = draft.texts.keys() - {"smbios1", "vmgenid"}  # those are made anew
-        for number in args["newids"]:
+        for number in newids:
             self._configs.check_keys(identity, number, keys)
 
     # -- plans --------------------------------------------------------------------------------------------------

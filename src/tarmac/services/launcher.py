@@ -6,17 +6,20 @@ Deciding is `drivers/qemu/argv` (pure); this gathers what it needs to know and b
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+from tarmac.drivers.network.names import tap_name
 from tarmac.drivers.network.tap import Taps
 from tarmac.drivers.qemu.argv import Launch, TapNeed, build
 from tarmac.drivers.qemu.cgroup import Cgroup
 from tarmac.drivers.qemu.cgroups import Cgroups
-from tarmac.drivers.qemu.facts import LaunchFacts
+from tarmac.drivers.qemu.facts import LaunchFacts, VolumeFacts
 from tarmac.drivers.qemu.launch import prepare_runtime_dir
+from tarmac.drivers.qemu.live.machine import RUNTIME, Machine, record_machine
 from tarmac.drivers.qemu.live.memory import create_memory
 from tarmac.drivers.qemu.process import GuestProcess, qmp_pair, spawn
 from tarmac.model.units import MIB
@@ -76,6 +79,12 @@ class Launcher:
         facts = await self.facts(vmid, config, fds or placeholders(config), planned)
         return build(config, await self._probe.facts(), facts)
 
+    async def machine(self, vmid: int, config: VmConfig) -> Machine:
+        """The machine that a guest of this configuration is, as the record that clones go on from."""
+        facts = dataclasses.replace(await self.facts(vmid, config, placeholders(config)), runtime_dir=RUNTIME)
+        node = await self._probe.facts()
+        return record_machine(build(config, node, facts), config, node.qemu_version)
+
     async def argv(self, vmid: int, config: VmConfig) -> tuple[str, ...]:
         """The command line, for people (`showcmd`)."""
         return (await self.plan(vmid, config)).argv
@@ -113,7 +122,7 @@ class Launcher:
             cgroup=cgroup,
             label=f"VM {vmid}",
         )
-        self._limit(config, cgroup, say)
+        self.limit(config, cgroup, say)
         try:
             for step in launch.setup:
                 await process.monitor().execute(step.command, step.arguments)
@@ -124,19 +133,33 @@ class Launcher:
 
     def _groups(self, launch: Launch) -> tuple[int, ...]:
         """The one group of the host that a guest's user may need: that of /dev/kvm."""
+        return self.kvm_groups(launch.accelerator)
+
+    def kvm_groups(self, accelerator: str) -> tuple[int, ...]:
+        """The same for an accelerator."""
         group = self._probe.kvm_group
-        return (group,) if launch.accelerator == "kvm" and group is not None else ()
+        return (group,) if accelerator == "kvm" and group is not None else ()
 
     async def open_tap(self, need: TapNeed) -> dict[str, int]:
         """A tap's descriptors by the names that `LaunchFacts.fds` uses; they are the caller's."""
         opened = await self._taps.open(need.name, bridge=need.bridge, mac=need.mac, mtu=need.mtu, queues=need.queues)
         return {need.key + (f"-{queue}" if queue else ""): fd for queue, fd in enumerate(opened)}
 
+    async def open_tap_alone(self, vmid: int, index: int, queues: int) -> list[int]:
+        """The descriptors of a guest's tap that is on no bridge yet; they are the caller's."""
+        return await self._taps.open_alone(tap_name(self._probe.known.instance, vmid, index), queues=queues)
+
+    async def volumes_by_key(self, config: VmConfig) -> dict[str, VolumeFacts]:
+        """Where the volumes of a configuration are, by its keys."""
+        known = await self._volumes.facts(config)
+        return {key: known[volid] for key, volid in config.volumes.items() if volid in known}
+
     async def own(self, guest: Guest, config: VmConfig) -> frozenset[int]:
         """Let the guest's user open the volumes of a configuration; returns the groups that takes."""
         return await self._volumes.own(config, guest.uid)
 
-    def _limit(self, config: VmConfig, cgroup: Cgroup, say: Say) -> None:
+    def limit(self, config: VmConfig, cgroup: Cgroup, say: Say) -> None:
+        """The guest's share of the processors."""
         for problem in cgroup.set_cpu(weight=config.cpuunits or 100, limit=config.cpulimit):
             say(f"note: {problem}")
 

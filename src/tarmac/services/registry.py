@@ -27,9 +27,14 @@ if TYPE_CHECKING:
     from tarmac.services.exports import Exports
     from tarmac.services.groups import Groups
     from tarmac.services.guests import Guests
+    from tarmac.services.identities import Identities
     from tarmac.services.images import Images
+    from tarmac.services.instant_clones import InstantClones
+    from tarmac.services.instant_records import InstantRecords
     from tarmac.services.jobs import Jobs
     from tarmac.services.launcher import Launcher
+    from tarmac.services.live_states import LiveStates
+    from tarmac.services.live_templates import LiveTemplates
     from tarmac.services.login import Login
     from tarmac.services.node_facts import NodeProbe
     from tarmac.services.nodes import Nodes
@@ -94,6 +99,11 @@ class Services:
     images: Images = LATER
     cloudinit: CloudInit = LATER
     schemas: Schemas = LATER
+    live_templates: LiveTemplates = LATER
+    live_states: LiveStates = LATER
+    instant_clones: InstantClones = LATER
+    instant_records: InstantRecords = LATER
+    identities: Identities = LATER
     consoles: Consoles = LATER
     console_sessions: ConsoleSessions = LATER
     access: Access = LATER

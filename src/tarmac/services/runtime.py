@@ -14,7 +14,7 @@ import logging
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tarmac.drivers.qemu.process import GuestProcess, adopt
@@ -52,6 +52,7 @@ _STATES = {
 }
 _BY_EVENT = {"STOP", "RESUME", "BLOCK_IO_ERROR", "RESET", "GUEST_PANICKED"}
 Listener = Callable[[Guest], None]
+Start = Callable[[Guest, Callable[[str], None]], Awaitable[GuestProcess]]
 
 
 class Runtime:
@@ -75,14 +76,15 @@ class Runtime:
         """Whether a launch could be built from these texts; raises what the launch would raise, touches nothing."""
         await self._launcher.plan(guest.vmid, VmConfig.parse(texts))
 
-    async def launch(self, guest: Guest, say: Callable[[str], None]) -> dict[str, Any]:
-        """Start QEMU. On any failure nothing of it is left: no process, tap, cgroup, socket."""
+    async def launch(self, guest: Guest, say: Callable[[str], None], start: Start | None = None) -> dict[str, Any]:
+        """Start QEMU, by a cold boot unless `start` says otherwise. On any failure nothing of it is left: no process,
+        tap, cgroup, socket."""
         async with self._locks[guest.vmid]:
             if guest.process is not None:
                 raise WrongState(f"VM {guest.vmid} already running", code="already-running")
             try:
                 async with asyncio.timeout(LAUNCH_SECONDS):
-                    process = await self._launcher.launch(guest, say)
+                    process = await (start or self._launcher.launch)(guest, say)
             except TimeoutError:
                 await self._launcher.clean(guest.vmid)
                 raise HostFailure(

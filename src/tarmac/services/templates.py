@@ -70,12 +70,7 @@ class Templates:
         self._check(guest, wanted, disk)
         if disk is not None:
             wanted = {key: v for key, v in wanted.items() if key == disk}
-        steps, texts = [], {**guest.file.current, "template": "1"}
-        for key, volume in wanted.items():
-            base = self._volumes.base_of(volume.file)
-            step_args = {"volid": volume.file, "gid": guest.uid}
-            steps.append(PlannedStep(step="volume-make-base", title=f"turn {volume.file} into {base}", args=step_args))
-            texts[key] = _with_volume(volume, texts[key], base)
+        steps, texts = self._turned(guest, wanted)
         file = dataclasses.replace(guest.file, current=texts)
         put = PlannedStep(
             step="config-put",
@@ -83,6 +78,19 @@ class Templates:
             args={"vmid": guest.vmid, "file": file_record(file)},
         )
         return Plan(steps=(*steps, put), effects=(f"guest {guest.vmid} can no longer be started, only cloned",))
+
+    def base_steps(self, guest: Guest) -> tuple[list[PlannedStep], dict[str, str]]:
+        """The steps that turn a guest's disks into base images, and its texts with them."""
+        return self._turned(guest, {k: v for k, v in volumes_of(guest.config).items() if self._convertible(v)})
+
+    def _turned(self, guest: Guest, wanted: Mapping[str, Volume]) -> tuple[list[PlannedStep], dict[str, str]]:
+        steps, texts = list[PlannedStep](), {**guest.file.current, "template": "1"}
+        for key, volume in wanted.items():
+            base = self._volumes.base_of(volume.file)
+            args = {"volid": volume.file, "gid": guest.uid}
+            steps.append(PlannedStep(step="volume-make-base", title=f"turn {volume.file} into {base}", args=args))
+            texts[key] = _with_volume(volume, texts[key], base)
+        return steps, texts
 
     def _convertible(self, volume: Volume) -> bool:
         """Disks that stand on a storage without linked clones stay as they are, as in Proxmox."""

@@ -17,6 +17,7 @@ import psutil
 
 from tarmac.model.errors import TarmacError
 from tarmac.services.guests import Guest, Guests
+from tarmac.services.live_states import shares_memory
 
 SECONDS = 5.0
 ASK_SECONDS = 2.0
@@ -36,10 +37,14 @@ class UsageSampler:
         running = [g for g in self._guests if g.process is not None]
         pids = {g.vmid: g.process.pid for g in running if g.process is not None}
         found = await asyncio.to_thread(_read_all, pids)
+        clones = {g.vmid: pids[g.vmid] for g in running if shares_memory(g)}
+        shares = await asyncio.to_thread(read_shares, clones) if clones else {}
         now = time.monotonic()
         for guest in running:
             if guest.vmid in found and guest.process is not None:
                 self._take(guest, pids[guest.vmid], *found[guest.vmid], now)
+            if guest.vmid in shares and guest.process is not None:
+                guest.usage["private"], guest.usage["shared"] = shares[guest.vmid]
         async with asyncio.TaskGroup() as group:
             for guest in running:
                 group.create_task(_ask(guest))
@@ -62,6 +67,19 @@ def _read_all(pids: dict[int, int]) -> dict[int, tuple[float, int]]:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
             found[vmid] = ((int(fields[11]) + int(fields[12])) / _TICK, pages * _PAGE)
+    return found
+
+
+def read_shares(pids: dict[int, int]) -> dict[int, tuple[int, int]]:
+    """(private, shared) bytes of processes that are on a private mapping of a shared memory. Blocks for some
+    milliseconds each: the kernel walks their page tables."""
+    found = {}
+    for vmid, pid in pids.items():
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+            sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
+            # What is anonymous is the process's own: copied pages, and QEMU's heap and translated code.
+            found[vmid] = (sizes["Anonymous"], sizes["Rss"] - sizes["Anonymous"])
     return found
 
 

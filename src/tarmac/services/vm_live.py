@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from tarmac.drivers.qemu.argv import Launch
 from tarmac.drivers.qemu.argv.delta import Delta, delta, identity
+from tarmac.drivers.qemu.argv.delta import parts as words_of
 from tarmac.drivers.qemu.parts import Part, parts
 from tarmac.drivers.qemu.qmp import Qmp
 from tarmac.model.errors import Fix, HostFailure, TarmacError, Unavailable
@@ -88,6 +89,43 @@ class VmLive:
         for command in difference.commands:
             await qmp.execute(command.command, command.arguments)
         await self._shares(guest, qmp, config)
+
+    async def plug_cards(self, guest: Guest, keys: Collection[str], *, linked: bool) -> None:
+        """Give the running guest network cards of its configuration; not `linked`: with the cable out."""
+        qmp = self._runtime.monitor(guest)
+        launch = await self._launcher.plan(guest.vmid, guest.config)
+        for option, text in words_of(launch.argv):
+            if option in ("-netdev", "-device") and identity(option, text) in keys:
+                await self._plug(guest, qmp, option, text, guest.config)
+        for key in keys:
+            if not linked or guest.config.net[int(key.removeprefix("net"))].link_down:
+                await qmp.set_link(key, False)
+
+    async def unplug_cards(self, guest: Guest, keys: Collection[str]) -> None:
+        """Take network cards out of the running guest; their back ends go with them."""
+        qmp = self._runtime.monitor(guest)
+        present = await parts(qmp)
+        for key in keys:
+            for option in ("-device", "-netdev"):
+                if (option, key) in present:
+                    await self._unplug(guest, qmp, option, key)
+
+    async def renew_medium(self, guest: Guest, key: str) -> None:
+        """Put the medium of the configuration into a CD-ROM drive in the place of whatever is in it now."""
+        qmp = self._runtime.monitor(guest)
+        await self._launcher.own(guest, guest.config)
+        launch = await self._launcher.plan(guest.vmid, guest.config)
+        nodes = [json.loads(t) for o, t in words_of(launch.argv) if o == "-blockdev"]
+        wanted = [n for n in nodes if re.fullmatch(rf"(drive|[ef])-{key}(-[0-9a-f]+)?", n["node-name"])]
+        await _take_medium(qmp, key)
+        present = {str(node["node-name"]) for node in await qmp.query_named_block_nodes()}
+        for kind in ("drive", "f", "e"):
+            for name in sorted(n for n in present if re.fullmatch(rf"{kind}-{key}(-[0-9a-f]+)?", n)):
+                await self._unplug(guest, qmp, "-blockdev", name)
+        for node in wanted:
+            await qmp.blockdev_add(node)
+        await qmp.insert_medium(key, wanted[-1]["node-name"])
+        await qmp.close_tray(key)
 
     async def _delta(self, guest: Guest, old: Texts, config: VmConfig, planned: Collection[str] = ()) -> Delta:
         fds = {**placeholders(VmConfig.parse(old)), **placeholders(config)}

@@ -9,20 +9,39 @@ from tarmac.services.access import Access, Identity
 from tarmac.services.cluster import boot_disk_bytes, memory_bytes, observed
 from tarmac.services.encoded_rows import EncodedRows
 from tarmac.services.guests import Guest, Guests
+from tarmac.services.instant_records import InstantRecords
 from tarmac.services.jobs import Jobs
+from tarmac.services.live_states import LiveStates
 from tarmac.services.nodes import Nodes
 
-_LOCK_WORDS = {"qmcreate": "create", "qmclone": "clone", "vzdump": "backup", "qmigrate": "migrate"}
+_LOCK_WORDS = {
+    "qmcreate": "create",
+    "qmclone": "clone",
+    "qminstant": "clone",
+    "vzdump": "backup",
+    "qmigrate": "migrate",
+}
 
 
 class VmStatus:
     """Rows and single records from memory; nothing here asks QEMU."""
 
-    def __init__(self, *, guests: Guests, jobs: Jobs, nodes: Nodes, access: Access) -> None:
+    def __init__(
+        self,
+        *,
+        guests: Guests,
+        jobs: Jobs,
+        nodes: Nodes,
+        access: Access,
+        records: InstantRecords,
+        states: LiveStates,
+    ) -> None:
         self._guests = guests
         self._jobs = jobs
         self._nodes = nodes
         self._access = access
+        self._records = records
+        self._states = states
         self._rows = EncodedRows("listing", self.row, at_rest=self._at_rest)
 
     async def listing(self, identity: Identity) -> bytes:
@@ -70,6 +89,7 @@ class VmStatus:
             status["accelerator"] = accelerator_of(guest.process.record.argv)
             if status["accelerator"] == "tcg":
                 status["accelerator-reason"] = self._nodes.facts.kvm.reason
+        status |= self._instant(guest)
         if job := self._jobs.lock_of(f"guest/{vmid}"):
             status["task"] = job.upid
         if guest.last_exit:
@@ -77,6 +97,24 @@ class VmStatus:
         if guest.note:
             status["note"] = guest.note
         return status
+
+    def _instant(self, guest: Guest) -> dict[str, Any]:
+        """Of a live template, what its clones share; of an instant clone, where it came from, whether its identity is
+        its own, and while it is on its template's memory how much of that is its own by now."""
+        found: dict[str, Any] = {}
+        if self._states.is_live(guest):
+            found["live"] = 1
+            found["memory-held"] = self._states.held(guest.vmid)
+            found["instant-clones"] = len(self._records.of_template(guest.vmid))
+        record = self._records.find(guest.vmid)
+        if record is not None:
+            found["instant"] = {"template": record.template, "identity": record.identity}
+            if record.left:
+                found["instant"]["left"] = record.left
+        if "private" in guest.usage:
+            found["memory-private"] = int(guest.usage["private"])
+            found["memory-shared"] = int(guest.usage["shared"])
+        return found
 
     def _lock(self, guest: Guest) -> str | None:
         """Proxmox's word for the work that goes on; a mark left in an imported configuration is shown as it stands."""

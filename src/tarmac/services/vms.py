@@ -20,7 +20,9 @@ from tarmac.services.acls import Acls
 from tarmac.services.admission import check_memory
 from tarmac.services.cloudinit import CloudInit
 from tarmac.services.guests import Guest, Guests
+from tarmac.services.instant_records import InstantRecords
 from tarmac.services.jobs import Jobs
+from tarmac.services.live_states import LiveStates
 from tarmac.services.runtime import Runtime
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.uids import Uids
@@ -44,6 +46,8 @@ class Vms:
         cloudinit: CloudInit,
         uids: Uids,
         acls: Acls,
+        records: InstantRecords,
+        states: LiveStates,
         registry: Registry,
     ) -> None:
         self._guests = guests
@@ -53,6 +57,8 @@ class Vms:
         self._volumes = volumes
         self._cloudinit = cloudinit
         self._uids = uids
+        self._records = records
+        self._states = states
         registry.step("config-apply", self._do_apply)
         registry.step("guest-launch", self._do_launch, self._undo_launch)
         registry.step("guest-stop", self._do_stop)
@@ -190,7 +196,15 @@ class Vms:
         config = VmConfig.parse(texts)
         await self._runtime.check(guest, texts)
         check_memory(guest.vmid, config)
-        return Plan(steps=self._launch_steps(guest, config))
+        return Plan(steps=(*self._launch_steps(guest, config), *self._identity_step(guest)))
+
+    def _identity_step(self, guest: Guest) -> tuple[PlannedStep, ...]:
+        """An instant clone that was stopped before it had its own identity would boot as its template."""
+        record = self._records.find(guest.vmid)
+        if record is None or not record.pending:
+            return ()
+        title = "finish its identity, which is its template's still"
+        return (PlannedStep(step="identity-boot", title=title, args={"vmid": guest.vmid}),)
 
     @staticmethod
     def _launch_steps(guest: Guest, config: VmConfig) -> tuple[PlannedStep, ...]:
@@ -225,7 +239,8 @@ class Vms:
         lifecycle.after(guest.state, Verb.REBOOT, guest.vmid)
         title = f"ask guest {guest.vmid} to shut down (up to {args['timeout']} s)"
         down = PlannedStep(step="guest-shutdown", title=title, args={**args, "force": False})
-        return Plan(steps=(down, *self._launch_steps(guest, VmConfig.parse(guest.file.merged()))))
+        up = self._launch_steps(guest, VmConfig.parse(guest.file.merged()))
+        return Plan(steps=(down, *up, *self._identity_step(guest)))
 
     def _plan_simple(self, verb: Verb) -> Any:
         async def plan(args: Mapping[str, Any]) -> Plan:
@@ -292,6 +307,8 @@ class Vms:
         await self._guests.remove(vmid)
 
     async def _do_clean(self, ctx: StepContext, vmid: int) -> None:
+        await self._states.drop(vmid)
         await self._runtime.forget(vmid)
+        await self._records.forget(vmid)
         await self._cloudinit.forget(vmid)
         await self._uids.release(vmid)

@@ -42,6 +42,17 @@ class Taps:
     def __init__(self, instance: str = "") -> None:
         self._instance = instance
 
+    async def open_alone(self, name: str, *, queues: int = 1) -> list[int]:
+        """A tap that is on no bridge and down: nothing comes and nothing goes. For a card that is to be replaced."""
+
+        def make() -> list[int]:
+            try:
+                return _attach_all(name, queues)
+            except OSError as error:
+                raise _failure(error, name, "") from error
+
+        return await whole_in_thread(make, _close_all)
+
     async def open(
         self, name: str, *, bridge: str, mac: str = "", mtu: int | None = None, queues: int = 1
     ) -> list[int]:
@@ -71,13 +82,23 @@ def open_tap(name: str, *, bridge: str, mac: str = "", mtu: int | None = None, q
         raise bridge_missing(bridge)
     fds: list[int] = []
     try:
-        for _ in range(queues):
-            fds.append(_attach(name, multi=queues > 1))
+        fds = _attach_all(name, queues)
         _configure(name, bridge, mac, mtu)
     except BaseException as error:
         _close_all(fds)
         if isinstance(error, OSError):
             raise _failure(error, name, bridge) from error
+        raise
+    return fds
+
+
+def _attach_all(name: str, queues: int) -> list[int]:
+    fds: list[int] = []
+    try:
+        for _ in range(queues):
+            fds.append(_attach(name, multi=queues > 1))
+    except BaseException:
+        _close_all(fds)
         raise
     return fds
 

@@ -73,6 +73,17 @@ class Agent(AgentCommands):
         except TimeoutError as error:
             raise self._not_running(error) if stage == "syncing" else self._late(command, within, stage) from error
 
+    async def greet(self, *, within: float) -> None:
+        """Only `guest-sync-delimited` with a fresh number: whether the agent is there and in step, in one answer.
+
+        Raises Unavailable (`QEMU guest agent is not running`)."""
+        try:
+            async with asyncio.timeout(within), self._turn(), self._unless_done():
+                self._heard = 0.0
+                await self._be_in_step(within)
+        except TimeoutError as error:
+            raise self._not_running(error) from error
+
     @contextlib.asynccontextmanager
     async def reserved(self) -> AsyncIterator[None]:
         """Within the block only the task that entered it is served; everybody else's calls wait (and run into their

@@ -25,10 +25,11 @@ _MIGRATING = frozenset({"setup", "active", "pre-switchover", "device", "postcopy
 @dataclass(slots=True, kw_only=True)
 class Held:
     """A guest that stands still. `quiet`: its file systems were flushed and frozen by its agent, else `why` not.
-    Set `ended` when it will not go on."""
+    `ran`: its processors ran before. Set `ended` when it will not go on."""
 
     quiet: bool
     why: str = ""
+    ran: bool = True
     ended: bool = False
 
 
@@ -64,7 +65,9 @@ async def held(process: GuestProcess, agent: Agent | None, say: Callable[[str], 
         if agent is not None:
             # Whoever else talks to the agent waits until the guest goes on: an answer half-way would be in the state.
             await stack.enter_async_context(agent.reserved())
-        found = await _quiet(agent)
+        ran = await qmp.query_status() == "running"
+        found = await _quiet(agent if ran else None)
+        found.ran = ran
         try:
             async with qmp.within(_QMP_SECONDS):
                 await qmp.stop()
@@ -73,12 +76,12 @@ async def held(process: GuestProcess, agent: Agent | None, say: Callable[[str], 
             yield found
         finally:
             if not found.ended:
-                await let_go(process, agent if found.quiet else None, say)
+                await let_go(process, agent if found.quiet else None, say, ran=found.ran)
 
 
 async def _quiet(agent: Agent | None) -> Held:
     if agent is None:
-        return Held(quiet=False, why="no agent is configured: the file systems are as a power cut would leave them")
+        return Held(quiet=False, why="no agent to flush its file systems: they are as a power cut would leave them")
     try:
         await agent.fsfreeze_freeze(within=FREEZE_SECONDS)
     except TarmacError as problem:
@@ -95,9 +98,10 @@ async def _quiet(agent: Agent | None) -> Held:
     return Held(quiet=True)
 
 
-async def let_go(process: GuestProcess, agent: Agent | None, say: Callable[[str], None]) -> None:
-    """Let a held guest go on: processors, then (with `agent`) file systems. Repeatable; never raises a TarmacError."""
-    if process.exited.is_set():
+async def let_go(process: GuestProcess, agent: Agent | None, say: Callable[[str], None], *, ran: bool = True) -> None:
+    """Let a held guest go on: processors (if they `ran` before), then (with `agent`) file systems. Repeatable; never
+    raises a TarmacError."""
+    if process.exited.is_set() or not ran:
         return
     try:
         async with asyncio.timeout(RELEASE_SECONDS):

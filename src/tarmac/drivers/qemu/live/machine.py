@@ -59,6 +59,10 @@ class Machine:
     texts: Mapping[str, str]
     nics: Mapping[str, Backend]
 
+    def device_ids(self) -> list[str]:
+        """The ids of its devices."""
+        return [identity(option, value) for option, value in self.options if option == "-device"]
+
     def as_record(self) -> dict[str, Any]:
         record: dict[str, Any] = msgspec.to_builtins(self)
         return record

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tarmac.drivers.qemu.cgroup import Cgroup
 from tarmac.drivers.qemu.live import fill, state_file
@@ -39,6 +40,18 @@ def create_memory(name: str, size: int) -> int:
     except OSError as error:
         os.close(fd)
         raise failure_of(error, f"cannot make the memory of {name}") from error
+    return fd
+
+
+def sealed_bytes(name: str, data: bytes, size: int) -> int:
+    """A sealed file of `size` bytes that begins with `data`; the caller's own."""
+    fd = create_memory(name, size)
+    try:
+        os.pwrite(fd, data, 0)
+        seal(fd)
+    except BaseException:
+        os.close(fd)
+        raise
     return fd
 
 
@@ -158,17 +171,17 @@ def damaged(volume: Path, evidence: str) -> DataCorrupt:
     )
 
 
-async def read_live_state(volume: Path) -> tuple[dict[str, object], bytes]:
-    """Manifest and device state of a volume. Raises DataCorrupt that names it, HostFailure."""
+async def read_live_state(volume: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Manifest and pieces of a volume (all but the RAM). Raises DataCorrupt that names it, HostFailure."""
 
-    def read() -> tuple[dict[str, object], bytes]:
+    def read() -> tuple[dict[str, Any], dict[str, bytes]]:
         try:
             fd = os.open(volume, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise failure_of(error, f"cannot read {volume}") from error
         try:
             manifest = state_file.read_manifest(fd)
-            return manifest, state_file.read_state(fd, manifest)
+            return manifest, state_file.read_pieces(fd, manifest)
         except state_file.Damaged as problem:
             raise damaged(volume, str(problem)) from problem
         except OSError as error:

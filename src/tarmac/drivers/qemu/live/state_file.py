@@ -21,6 +21,7 @@ HEADER_BYTES = 4096
 PAGE = 4096
 SEGMENT = 4 * 1024 * 1024
 _COARSE = 1024 * 1024
+_OTHER = 256 * 1024 * 1024
 _MANIFEST_LIMIT = 64 * 1024 * 1024
 _HEADER = struct.Struct("<8sIIQQ32s")
 _RUN = struct.Struct("<QQ")
@@ -33,22 +34,32 @@ class Damaged(Exception):
     """The volume is not what was written: the text says where."""
 
 
-def capacity(ram: int, state: int) -> int:
-    """Bytes that suffice for any RAM of this size: nothing zero, every second page a run."""
+def capacity(ram: int) -> int:
+    """Bytes that suffice for a machine with so much RAM: no page zero, every second one a run of its own; and for its
+    device state with what else lies in QEMU (a display's memory, firmware)."""
     runs = ram // PAGE // 2 * _RUN.size
     segments = (ram // SEGMENT + 2) * 160
-    need = HEADER_BYTES + state + ram + runs + segments + 4 * 1024 * 1024
+    need = HEADER_BYTES + ram + runs + segments + _OTHER
     return -(-need // (1024 * 1024)) * 1024 * 1024
 
 
-def write(fd: int, record: dict[str, Any], state: bytes, ram: int, size: int, advance: Advance | None = None) -> int:
-    """Write a live state to the volume `fd`: `record` is the manifest's own part, `ram` the memory file's descriptor,
-    `size` its bytes. Everything is on disk on return; the number of bytes that count is returned. Blocks. After an
-    OSError the volume has no valid header."""
-    os.pwrite(fd, bytes(HEADER_BYTES), 0)
+def write(
+    fd: int,
+    record: dict[str, Any],
+    pieces: dict[str, bytes],
+    ram: int,
+    size: int,
+    advance: Advance | None = None,
+) -> int:
+    """Write a live state to the volume `fd`: `record` is the manifest's own part, `pieces` are kept by name (the device
+    state is `state`), `ram` is the memory file's descriptor, `size` its bytes. Everything is on disk on return; the
+    number of bytes that count is returned. Blocks. After an OSError the volume has no valid header."""
+    _write_all(fd, bytes(HEADER_BYTES), 0)
     position = HEADER_BYTES
-    places: dict[str, Any] = {"state": _put(fd, position, state)}
-    position += len(state)
+    places: dict[str, Any] = {"pieces": {}}
+    for name, data in pieces.items():
+        places["pieces"][name] = _put(fd, position, data)
+        position += len(data)
     with mmap.mmap(ram, size, mmap.MAP_SHARED, mmap.PROT_READ) as memory:
         runs = list(_runs(memory, size))
         table = b"".join(_RUN.pack(*run) for run in runs)
@@ -94,9 +105,9 @@ def read_manifest(fd: int) -> dict[str, Any]:
     return record
 
 
-def read_state(fd: int, manifest: dict[str, Any]) -> bytes:
-    """The device state. Raises Damaged. Blocks."""
-    return _get(fd, manifest["state"], "the device state")
+def read_pieces(fd: int, manifest: dict[str, Any]) -> dict[str, bytes]:
+    """Everything but the RAM, by name. Raises Damaged. Blocks."""
+    return {name: _get(fd, place, f"the piece {name}") for name, place in manifest["pieces"].items()}
 
 
 def read_ram(fd: int, manifest: dict[str, Any], ram: int) -> None:

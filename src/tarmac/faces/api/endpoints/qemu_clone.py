@@ -18,6 +18,12 @@ FORMATS = ("raw", "qcow2", "vmdk")
 @dataclass(frozen=True, kw_only=True)
 class Template(Guest):
     disk: str | None = setting(None, choices=DISK_KEYS, help="Turn only this disk into a base image.")
+    live: bool = setting(False, help="Freeze the running guest, memory and all: instant clones go on from there.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishIdentity(Guest):
+    declare: bool = setting(False, help="Take it as done, because its owner has done it; only plug the cables.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +36,11 @@ class Clone(Guest):
         None, max_length=253, help="The clone's name; `{n}` becomes 1, 2, ... and `{vmid}` the number."
     )
     description: str | None = setting(None, help="Notes about the clone.")
+    instant: bool = setting(False, help="Go on from a live template's memory instead of booting.")
+    reserve: int | None = setting(
+        None, ge=0, le=100, unit="%", default_text="25",
+        help="How much of its memory counts as its own from the start, though it is still shared; with `instant`.",
+    )  # fmt: skip
     full: bool | None = setting(
         None, default_text="0 for a template, else 1", help="Copy the disks instead of sharing the template's."
     )
@@ -66,7 +77,7 @@ class Move(Guest):
 async def _may_clone(call: Call, p: Any) -> None:
     """`VM.Clone` on the source; `VM.Allocate` on the new number (`/vms` where it is still open) or on the pool."""
     access = call.services.access
-    access.check(call.identity, f"/vms/{p.vmid}", ["VM.Clone"])
+    access.check(call.identity, f"/vms/{p.vmid}", ["VM.Clone", *(["VM.Clone.Live"] if p.instant else [])])
     path = f"/vms/{p.newid}" if p.newid is not None and p.count == 1 else "/vms"
     try:
         access.check(call.identity, path, ["VM.Allocate"])
@@ -76,15 +87,24 @@ async def _may_clone(call: Call, p: Any) -> None:
         access.check(call.identity, f"/pool/{p.pool}", ["VM.Allocate"])
 
 
+async def _may_template(call: Call, p: Any) -> None:
+    """`VM.Allocate` on the guest, with `live` also `VM.Clone.Live`: what is in its memory goes to every clone."""
+    needed = ["VM.Allocate", *(["VM.Clone.Live"] if p.live else [])]
+    call.services.access.check(call.identity, f"/vms/{p.vmid}", needed)
+
+
 @post(
     "/nodes/{node}/qemu/{vmid}/template",
     params=Template,
-    allow=Allow("/vms/{vmid}", "VM.Allocate"),
+    allow=Allow.by(_may_template, "VM.Allocate on /vms/{vmid}, with `live` also VM.Clone.Live there"),
     returns=UPID,
     cli="vm template {vmid}",
     help="Turn a guest into a template, which can only be cloned.",
 )
 async def template(call: Call, p: Template) -> Started:
+    if p.live:
+        live: Started = await call.services.live_templates.make(call.identity, p.vmid, dryrun=call.dryrun)
+        return live
     result: Started = await call.services.templates.make(call.identity, p.vmid, disk=p.disk, dryrun=call.dryrun)
     return result
 
@@ -94,7 +114,8 @@ async def template(call: Call, p: Template) -> Started:
     params=Clone,
     allow=Allow.by(
         _may_clone,
-        "VM.Clone on /vms/{vmid}, VM.Allocate on /vms/{newid} or on /pool/{pool}, Datastore.AllocateSpace on the "
+        "VM.Clone (with `instant` also VM.Clone.Live) on /vms/{vmid}, VM.Allocate on /vms/{newid} or on /pool/{pool}, "
+        "Datastore.AllocateSpace on the "
         "storages, and each key's own privilege",
     ),
     returns=UPID,
@@ -102,6 +123,18 @@ async def template(call: Call, p: Template) -> Started:
     help="Make one clone of a guest, a template or a snapshot, or several.",
 )
 async def clone(call: Call, p: Clone) -> Started:
+    if p.instant:
+        going_on: Started = await call.services.instant_clones.clone(
+            call.identity,
+            p.vmid,
+            newid=p.newid,
+            count=p.count,
+            name=p.name,
+            description=p.description,
+            reserve=p.reserve,
+            dryrun=call.dryrun,
+        )
+        return going_on
     result: Started = await call.services.clones.clone(
         call.identity,
         p.vmid,
@@ -153,5 +186,20 @@ async def move_disk(call: Call, p: Move) -> Started:
         digest=p.digest,
         speed=(p.bwlimit or 0) * KIB,
         dryrun=call.dryrun,
+    )
+    return result
+
+
+@post(
+    "/nodes/{node}/qemu/{vmid}/identity",
+    params=FinishIdentity,
+    allow=Allow("/vms/{vmid}", "VM.Clone.Live", "VM.GuestAgent.Unrestricted"),
+    returns=UPID,
+    cli="vm identity {vmid}",
+    help="Do what an instant clone still lacks of its own identity.",
+)
+async def identity(call: Call, p: FinishIdentity) -> Started:
+    result: Started = await call.services.identities.finish(
+        call.identity, p.vmid, declare=p.declare, dryrun=call.dryrun
     )
     return result
