@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -240,6 +241,42 @@ def test_what_cannot_be_frozen_is_refused_by_name(site: TestDaemon) -> None:
     with pytest.raises(ApiError) as caught:
         site.post(f"{site.qemu}/910/clone", instant=1)
     assert caught.value.body["error"]["code"] == "not-live"
+
+
+def test_the_plan_says_how_long_the_guest_stands(site: TestDaemon) -> None:
+    site.create(911, "local:import/tiny.qcow2", instant=1, freeze=1)
+    site.task("POST", f"{site.qemu}/911/status/start")
+    plan = site.post(f"{site.qemu}/911/template", live=1, dryrun=1)
+    assert any("0.5 s" in line for line in plan["effects"])
+    assert any("keys, passwords" in line for line in plan["effects"])
+    assert site.status(911)["qmpstatus"] == "paused"
+
+
+def test_a_full_storage_lets_the_guest_go_on(site: TestDaemon) -> None:
+    """The state does not fit: the guest runs as before, thawed, and nothing of the state is left."""
+    place = Path(tempfile.mkdtemp(prefix="tarmac-tight-"))
+    mount = ["mount", "-t", "tmpfs", "-o", "size=40m,mode=0711", "tarmac-test", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        place.rmdir()
+        pytest.skip("this machine lets nobody mount a small file system")
+    try:
+        site.post("/storage", storage="tight", type="dir", path=str(place), content="images")
+        site.create(912, "local:import/tiny.qcow2", instant=1, scsi0="tight:0,import-from=local:import/tiny.qcow2")
+        site.task("POST", f"{site.qemu}/912/status/start")
+        site.wait_agent(912)
+        upid = site.post(f"{site.qemu}/912/template", live=1)
+        done = site.wait_task(upid)
+        assert done["error"]["code"] == "no-space" and done["error"]["fixes"], done
+        assert site.status(912)["qmpstatus"] == "running"
+        assert site.post(f"{site.qemu}/912/agent/fsfreeze-status")["result"] == "thawed"
+        assert say(site, 912, "echo still >/data/still; sync; cat /data/still") == "still\n"
+        assert not list(place.rglob("*state-live*")) and "template" not in config(site, 912)
+        site.task("POST", f"{site.qemu}/912/status/stop")
+        site.task("DELETE", f"{site.qemu}/912")
+        site.delete("/storage/tight")
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+        place.rmdir()
 
 
 def test_it_is_a_privilege_of_its_own(site: TestDaemon) -> None:

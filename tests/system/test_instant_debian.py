@@ -61,8 +61,8 @@ def test_two_clones_are_two_machines(daemon: TestDaemon, template: list[str]) ->
         assert daemon.run(vmid, "cat", "/sys/class/net/eth0/address").strip() == mac
     # sshd itself answers with the clone's own key.
     vmid, lines = next(iter(shown.items()))
-    seen = daemon.run(vmid, "sh", "-c", "ssh-keyscan -t ed25519 127.0.0.1 2>/dev/null || true")
-    assert lines[4].split()[1] in seen
+    scan = "ssh-keyscan -T 60 -t ed25519 127.0.0.1 2>/dev/null || true"
+    eventually(lambda: lines[4].split()[1] in daemon.run(vmid, "sh", "-c", scan), 120)
 
 
 def test_a_clone_boots_from_its_disk(daemon: TestDaemon, template: list[str]) -> None:
