@@ -58,6 +58,7 @@ from tarmac.services.jobs import Jobs
 from tarmac.services.launcher import Launcher
 from tarmac.services.live_states import LiveStates
 from tarmac.services.live_templates import LiveTemplates
+from tarmac.services.live_twins import LiveTwins
 from tarmac.services.locks import Queues
 from tarmac.services.login import Login
 from tarmac.services.node_facts import NodeProbe
@@ -310,6 +311,7 @@ def _instant_clones(ground: Ground, s: Services, live: VmLive) -> None:
         storages=s.storages,
         templates=s.templates,
         states=s.live_states,
+        twins=LiveTwins(launcher=s.launcher, probe=s.probe),
         registry=registry,
     )
     identity = InstantIdentity(

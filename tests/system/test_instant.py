@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -279,6 +280,29 @@ def test_a_full_storage_lets_the_guest_go_on(site: TestDaemon) -> None:
         place.rmdir()
 
 
+def test_a_guest_whose_memory_is_in_no_file(site: TestDaemon) -> None:
+    """It stands for as long as its memory takes to be copied, and the plan says so; so does an instant clone."""
+    site.create(940, "local:import/tiny.qcow2", net0="virtio", name="plain")
+    site.task("POST", f"{site.qemu}/940/status/start")
+    site.wait_agent(940)
+    say(site, 940, "echo in-memory >/run/mark; echo on-disk >/data/mark; sync")
+    plan = site.post(f"{site.qemu}/940/template", live=1, dryrun=1)
+    assert any("RAM are copied" in line for line in plan["effects"])
+    site.task("POST", f"{site.qemu}/940/template", live=1)
+    try:
+        clone(site, 940, newid=941, name="first")
+        assert say(site, 941, "cat /run/mark /data/mark; hostname") == "in-memory\non-disk\nfirst\n"
+        say(site, 941, "echo more >/run/more; sync")
+        site.task("POST", f"{site.qemu}/941/template", live=1)
+        clone(site, 941, newid=942, name="second")
+        assert say(site, 942, "cat /run/mark /run/more /data/mark; hostname") == "in-memory\nmore\non-disk\nsecond\n"
+        site.task("POST", f"{site.qemu}/942/status/stop")
+        site.task("DELETE", f"{site.qemu}/942")
+        site.task("DELETE", f"{site.qemu}/941")
+    finally:
+        site.task("DELETE", f"{site.qemu}/940")
+
+
 def test_it_is_a_privilege_of_its_own(site: TestDaemon) -> None:
     site.post("/access/users", userid="ann@pve", password="anns-password")
     site.put("/access/acl", path="/", roles="PVEAdmin", users="ann@pve")
@@ -339,3 +363,31 @@ def test_a_cold_boot_finishes_a_pending_identity(site: TestDaemon) -> None:
         if site.process is None or site.process.poll() is not None:
             site.start()
         site.task("DELETE", f"{site.qemu}/930")
+
+
+def test_a_twin_of_a_daemon_that_died_is_ended(site: TestDaemon) -> None:
+    """Killed while a guest's memory is being copied: the guest goes on, and the second QEMU is gone."""
+    site.create(950, "local:import/tiny.qcow2", memory=1024)
+    site.task("POST", f"{site.qemu}/950/status/start")
+    site.wait_agent(950)
+    site.post(f"{site.qemu}/950/template", live=1)
+    eventually(lambda: _twins(site))
+    site.kill()
+    site.start()
+    wait_idle(site, 120)
+    if "template" in config(site, 950):
+        site.task("DELETE", f"{site.qemu}/950")
+        pytest.skip("the copy was done before the daemon could be killed")
+    assert not _twins(site)
+    assert site.status(950)["qmpstatus"] == "running"
+    assert say(site, 950, "echo on >/data/on; sync; cat /data/on") == "on\n"
+
+
+def _twins(daemon: TestDaemon) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes()
+            if b"guest=twin950" in words and b"qemu-system" in words:
+                found.append(int(path.parent.name))
+    return found

@@ -34,20 +34,20 @@ class CloneLauncher:
         self._launcher = launcher
         self._probe = probe
 
-    async def launch(self, guest: Guest, live: LiveState, say: Say, times: Times) -> GuestProcess:
-        """Spawn QEMU, feed it the machine's state and let the guest run, its cables out. Seconds of each part go into
-        `times`. Raises HostFailure and others; no process is left then, the caller cleans up the rest."""
+    async def launch(self, guest: Guest, config: VmConfig, live: LiveState, say: Say, times: Times) -> GuestProcess:
+        """Spawn QEMU, feed it the machine's state and let the guest run, its cables out. `config` is the clone's, which
+        may still be on its way to the disk. Seconds of each part go into `times`. Raises HostFailure and others; no process is left then, the caller cleans up the rest."""
         began = time.monotonic()
         launcher, machine, vmid = self._launcher, live.machine, guest.vmid
         # The media in cloud-init drives are the template's for now, and come as open files.
-        config = VmConfig.parse({k: t for k, t in guest.config.texts.items() if k not in live.media}, lenient=True)
-        groups = await launcher.own(guest, config)
+        opened = VmConfig.parse({k: t for k, t in config.texts.items() if k not in live.media}, lenient=True)
+        groups = await launcher.own(guest, opened)
         directory = launcher.directory(vmid)
         await asyncio.to_thread(prepare_runtime_dir, directory, uid=guest.uid, gid=guest.uid)
         ours, theirs = qmp_pair()
         fds = {"qmp": theirs}
         try:
-            argv = await self._argv(guest, config, live, fds)
+            argv = await self._argv(guest, opened, live, fds)
         except BaseException:
             ours.close()
             for fd in fds.values():
@@ -67,7 +67,7 @@ class CloneLauncher:
         )
         started = time.monotonic()
         try:
-            launcher.limit(guest.config, cgroup, say)
+            launcher.limit(config, cgroup, say)
             await self._go_on(process, live)
         except BaseException:
             with contextlib.suppress(TimeoutError):

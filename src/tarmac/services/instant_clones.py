@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tarmac.drivers.qemu.live.machine import Machine
@@ -17,6 +17,7 @@ from tarmac.drivers.qemu.process import GuestProcess
 from tarmac.model.conf_file import GuestFile, print_conf
 from tarmac.model.errors import TarmacError
 from tarmac.model.job import JobRecord, Plan, PlannedStep
+from tarmac.model.vm import VmConfig
 from tarmac.model.vm_clone import clone_name, draft_clone, is_cloudinit
 from tarmac.services.access import Identity
 from tarmac.services.clone_admission import DEFAULT_RESERVE, CloneAdmission
@@ -203,17 +204,16 @@ class InstantClones:
         async def one(vmid: int) -> None:
             guest = self._guests.get(vmid)
             spent = times[str(vmid)] = {"overlay": prepared / len(vmids)}
-            if guest.file.current == RESERVED:
-                own = GuestFile(current=dict(texts[str(vmid)]))
-                await self._guests.write(guest, own, user=ctx.user, keep_history=False)
-            await self._records.put(vmid, record)
+            config = VmConfig.parse(texts[str(vmid)], lenient=True)
 
             async def start(guest: Guest, say: Callable[[str], None]) -> GuestProcess:
-                return await self._launcher.launch(guest, live, say, spent)
+                return await self._launcher.launch(guest, config, live, say, spent)
 
             async with doors:
+                work: list[Awaitable[Any]] = [self._keep(ctx, guest, texts[str(vmid)], record)]
                 if guest.process is None:
-                    await self._runtime.launch(guest, ctx.log, start)
+                    work.append(self._runtime.launch(guest, ctx.log, start))
+                await _all(work)  # the journal knows both; neither waits for the other's disk
                 spent["agent"] = await self._identity.first_answer(guest)
                 spent["answered"] = time.monotonic() - arrived
 
@@ -221,6 +221,12 @@ class InstantClones:
         rounded = _rounded(times)
         ctx.publish("times", rounded)
         return {"times": rounded}
+
+    async def _keep(self, ctx: StepContext, guest: Guest, texts: Mapping[str, str], record: InstantRecord) -> None:
+        """Configuration and record of a clone, durably."""
+        if guest.file.current == RESERVED:
+            await self._guests.write(guest, GuestFile(current=dict(texts)), user=ctx.user, keep_history=False)
+        await self._records.put(guest.vmid, record)
 
     async def _undo_launch(
         self,
@@ -270,13 +276,17 @@ def _rounded(times: Mapping[str, Times]) -> dict[str, Times]:
     return {vmid: {name: round(seconds, 4) for name, seconds in spent.items()} for vmid, spent in times.items()}
 
 
-async def _all(work: Any) -> None:
+async def _awaited(work: Awaitable[Any]) -> None:
+    await work
+
+
+async def _all(work: Iterable[Awaitable[Any]]) -> None:
     """Do all at once; the first failure cancels the others and is raised as itself."""
     problems: list[TarmacError] = []
     try:
         async with asyncio.TaskGroup() as group:
             for one in work:
-                group.create_task(one)
+                group.create_task(_awaited(one))
     except* TarmacError as failed:
         problems += [problem for problem in failed.exceptions if isinstance(problem, TarmacError)]
     if problems:

@@ -7,6 +7,7 @@ and turn its disks into base images. Until its end it can go on as before, and d
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -35,6 +36,7 @@ from tarmac.services.guests import Guest, Guests
 from tarmac.services.jobs import Jobs
 from tarmac.services.launcher import Launcher
 from tarmac.services.live_states import LiveStates, describe_disk
+from tarmac.services.live_twins import LiveTwins, in_shared_file
 from tarmac.services.runtime import Runtime
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.storages import Storages
@@ -45,6 +47,7 @@ Started = str | Plan
 STATE_VOLUME = "vm-{}-state-live.raw"
 STOP_SECONDS = 30
 WRITE_SECONDS = 900.0
+COPIED_PER_SECOND = 300 * MIB
 
 
 class LiveTemplates:
@@ -61,6 +64,7 @@ class LiveTemplates:
         storages: Storages,
         templates: Templates,
         states: LiveStates,
+        twins: LiveTwins,
         registry: Registry,
     ) -> None:
         self._guests = guests
@@ -71,6 +75,7 @@ class LiveTemplates:
         self._storages = storages
         self._templates = templates
         self._states = states
+        self._twins = twins
         self._calls = HostCalls("live-template", limit=4)
         registry.step("live-freeze", self._do_freeze, self._undo_freeze)
         registry.step("live-end", self._do_end, commits=True)
@@ -136,9 +141,9 @@ class LiveTemplates:
 
     @staticmethod
     def _pause_words(machine: Machine, process: GuestProcess) -> str:
-        if memory.memory_fd(process.record.argv) is not None:
+        if in_shared_file(process):
             return f"freezing takes less than 0.5 s; {human_size(machine.memory)} of RAM are written after that"
-        seconds = machine.memory / (400 * MIB)
+        seconds = machine.memory / COPIED_PER_SECOND
         return f"freezing takes about {seconds:.1f} s, because its {human_size(machine.memory)} of RAM are copied"
 
     def _check(self, guest: Guest) -> GuestProcess:
@@ -165,15 +170,6 @@ class LiveTemplates:
                 ],
             )
         check_freezable(guest.config, process.record.argv)
-        found = memory.memory_fd(process.record.argv)
-        if found is None or not found[1]:
-            raise InvalidInput(
-                f"the memory of guest {guest.vmid} is not in a file",
-                code="live-memory",
-                cause="it was started without `instant: 1`" if found is None else "it is an instant clone itself",
-                evidence=f"instant: {int(guest.config.instant)}",
-                fixes=[Fix(text="set instant to 1 and start the guest anew", parameters={"instant": "1"})],
-            )
         return process
 
     async def _machine(self, guest: Guest, process: GuestProcess) -> Machine:
@@ -231,9 +227,10 @@ class LiveTemplates:
         state = bytearray()
         agent = self._agent(guest)
         began = time.monotonic()
-        async with freeze.held(process, agent, ctx.log) as hold:
+        async with freeze.held(process, agent, ctx.log) as hold, contextlib.AsyncExitStack() as stack:
             held = time.monotonic()
-            await stream.save(process, state.extend, without_ram=True)
+            source = await stack.enter_async_context(self._twins.memory_in_file(guest, process, machine))
+            await stream.save(source, state.extend, without_ram=True)
             saved = time.monotonic()
             record = {
                 "machine": machine.as_record(),
@@ -243,7 +240,7 @@ class LiveTemplates:
             }
             record["set"] = hashlib.sha256(json.dumps(record, sort_keys=True).encode() + bytes(state)).hexdigest()
             pieces = {"state": bytes(state), **{f"medium-{key}": data for key, data in media.items()}}
-            used = await self._within_limit(vmid, self._write(ctx, volid, process, record, pieces, machine.memory))
+            used = await self._within_limit(vmid, self._write(ctx, volid, source, record, pieces, machine.memory))
             hold.ended = True
         times = {"hold": held - began, "device-state": saved - held, "write": time.monotonic() - saved}
         ctx.publish("times", {name: round(seconds, 4) for name, seconds in times.items()})
@@ -322,6 +319,7 @@ class LiveTemplates:
         guest = self._guests.find(vmid)
         if guest is None or guest.process is None:
             return
+        await self._twins.end(vmid)
         await freeze.let_go(guest.process, self._agent(guest), ctx.log, ran=ran)
         await self._runtime.observe(guest)
 

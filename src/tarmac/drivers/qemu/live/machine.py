@@ -75,7 +75,8 @@ class Machine:
 @dataclass(frozen=True, kw_only=True)
 class CloneFacts:
     """What is a clone's own. `fds`: `qmp`, `ram`, and for a card on a tap `net0`, `net0-1`; `volumes` by disk key;
-    `uuid` and `generation` name it to its guest."""
+    `uuid` and `generation` name it to its guest. `twin`: it is no clone but the guest itself, whose memory is brought
+    into a file, which must be shared for that."""
 
     vmid: int
     name: str
@@ -84,6 +85,7 @@ class CloneFacts:
     generation: str
     fds: Mapping[str, int]
     volumes: Mapping[str, VolumeFacts]
+    twin: bool = False
 
 
 def record_machine(launch: Launch, config: VmConfig, qemu_version: str) -> Machine:
@@ -155,8 +157,8 @@ def clone_argv(machine: Machine, clone: CloneFacts, node: NodeFacts) -> tuple[st
     head += ["-chardev", f"socket,id=qmp1,path={escape(clone.runtime_dir)}/qmp.sock,server=on,wait=off"]
     head += ["-mon", "chardev=qmp1,mode=control", "-S", "-incoming", "defer"]
     head += ["-accel", accelerator_option(machine.accelerator == "kvm")]
-    sealed = node.version >= _SEALED_OPEN
-    head += ["-object", memory_file(machine.memory, clone.fds["ram"], share=False, sealed=sealed)]
+    sealed = node.version >= _SEALED_OPEN and not clone.twin
+    head += ["-object", memory_file(machine.memory, clone.fds["ram"], share=clone.twin, sealed=sealed)]
     for key, backend in machine.nics.items():
         head += ["-netdev", _nowhere(key, backend, clone.fds)]
     for group, nodes in _chains(config, clone, node):
@@ -172,7 +174,7 @@ def _own(option: str, value: str, clone: CloneFacts) -> str:
     value = value.replace(RUNTIME, escape(clone.runtime_dir))
     if option == "-machine":
         return f"{value},memory-backend=pc.ram,mem-merge=off"
-    if option == "-smbios" and value.startswith("type=1"):
+    if option == "-smbios" and value.startswith("type=1") and clone.uuid:
         return re.sub(r",uuid=[^,]*", f",uuid={clone.uuid}", value)
     if option == "-device" and value.startswith("vmgenid,"):
         return re.sub(r"guid=[^,]*", f"guid={clone.generation}", value)
