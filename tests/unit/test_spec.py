@@ -1,4 +1,4 @@
-"""SPEC.md names only tests that exist."""
+"""SPEC.md and the documents with promises name only tests that exist."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMED = re.findall(r"`(tests/[\w/.]+\.py)(?:::(\w+))?`", (ROOT / "SPEC.md").read_text())
+DOCUMENTS = ("SPEC.md", "docs/instant-clones.md")
+TEXT = "\n".join((ROOT / name).read_text("utf-8") for name in DOCUMENTS)
+NAMED = re.findall(r"`(tests/[\w/.]+\.py)(?:::(\w+))?`", TEXT)
 
 
 def test_there_are_promises() -> None:
