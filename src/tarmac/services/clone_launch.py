@@ -36,7 +36,9 @@ class CloneLauncher:
 
     async def launch(self, guest: Guest, config: VmConfig, live: LiveState, say: Say, times: Times) -> GuestProcess:
         """Spawn QEMU, feed it the machine's state and let the guest run, its cables out. `config` is the clone's, which
-        may still be on its way to the disk. Seconds of each part go into `times`. Raises HostFailure and others; no process is left then, the caller cleans up the rest."""
+        may still be on its way to the disk. Seconds of each part go into `times`.
+
+        Raises HostFailure and others; no process is left then, the caller cleans up the rest."""
         began = time.monotonic()
         launcher, machine, vmid = self._launcher, live.machine, guest.vmid
         # The media in cloud-init drives are the template's for now, and come as open files.
