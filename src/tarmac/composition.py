@@ -251,6 +251,7 @@ def _guests(ground: Ground, s: Services) -> None:
         acls=s.acls,
         records=s.instant_records,
         states=s.live_states,
+        admission=CloneAdmission(guests=guests, records=s.instant_records, states=s.live_states),
         registry=registry,
     )
     s.vm_configs = VmConfigs(

@@ -11,18 +11,21 @@ from tarmac.model.vm import VmConfig
 KEEP_FREE = 128 * MIB  # what the host itself needs to go on
 
 
-def check_memory(vmid: int, config: VmConfig) -> None:
-    """Raises HostFailure when the host cannot carry the guest's memory now."""
+def check_memory(vmid: int, config: VmConfig, *, promised: int = 0) -> None:
+    """Raises HostFailure when the host cannot carry the guest's memory now; `promised` bytes belong to others already,
+    who have not taken them yet (instant clones)."""
     wanted = config.memory_mib * MIB
     host = psutil.virtual_memory()
-    if wanted + KEEP_FREE <= host.available:
+    free = host.available - promised
+    if wanted + KEEP_FREE <= free:
         return
-    fits = max(0, (host.available - KEEP_FREE) // MIB)
+    fits = max(0, (free - KEEP_FREE) // MIB)
     raise HostFailure(
-        f"not enough memory to start VM {vmid}: it needs {human_size(wanted)}, {human_size(host.available)} are free",
+        f"not enough memory to start VM {vmid}: it needs {human_size(wanted)}, {human_size(max(0, free))} are free",
         code="memory-short",
         cause="the guests that run here and the host itself take the rest",
-        evidence=f"memory: {config.memory_mib} MiB; host: {human_size(host.total)} in all",
+        evidence=f"memory: {config.memory_mib} MiB; host: {human_size(host.total)} in all"
+        + (f", {human_size(promised)} of it promised to instant clones" if promised else ""),
         fixes=[
             Fix(text="stop another guest"),
             Fix(text=f"give the guest at most {fits} MiB", action="PUT .../config", parameters={"memory": str(fits)}),

@@ -232,19 +232,32 @@ class LiveTemplates:
             source = await stack.enter_async_context(self._twins.memory_in_file(guest, process, machine))
             await stream.save(source, state.extend, without_ram=True)
             saved = time.monotonic()
+            pieces = {"state": bytes(state), **{f"medium-{key}": data for key, data in media.items()}}
             record = {
                 "machine": machine.as_record(),
                 "quiet": hold.quiet,
                 "source": {"vmid": vmid, "name": guest.name, "created": time.time()},
-                "disks": await self._disks(guest, machine),
             }
-            record["set"] = hashlib.sha256(json.dumps(record, sort_keys=True).encode() + bytes(state)).hexdigest()
-            pieces = {"state": bytes(state), **{f"medium-{key}": data for key, data in media.items()}}
-            used = await self._within_limit(vmid, self._write(ctx, volid, source, record, pieces, machine.memory))
+            used = await self._within_limit(vmid, self._preserve(ctx, guest, volid, source, record, pieces))
             hold.ended = True
         times = {"hold": held - began, "device-state": saved - held, "write": time.monotonic() - saved}
         ctx.publish("times", {name: round(seconds, 4) for name, seconds in times.items()})
         return {"quiet": hold.quiet, "bytes": used, "state": len(state)}
+
+    async def _preserve(
+        self,
+        ctx: StepContext,
+        guest: Guest,
+        volid: str,
+        source: GuestProcess,
+        record: dict[str, Any],
+        pieces: dict[str, bytes],
+    ) -> int:
+        """The whole set on disk; returns how many bytes of the volume count."""
+        record |= {"disks": await self._disks(guest)}
+        names = json.dumps(record, sort_keys=True).encode()
+        record["set"] = hashlib.sha256(names + pieces["state"]).hexdigest()
+        return await self._write(ctx, volid, source, record, pieces, record["machine"]["memory"])
 
     @staticmethod
     async def _within_limit(vmid: int, writing: Awaitable[int]) -> int:
@@ -260,7 +273,7 @@ class LiveTemplates:
                 evidence=f"not done after {WRITE_SECONDS:.0f} s",
             ) from None
 
-    async def _disks(self, guest: Guest, machine: Machine) -> dict[str, Any]:
+    async def _disks(self, guest: Guest) -> dict[str, Any]:
         """What the base disks are known again by. QEMU has let go of them by now: they are as the clones find them."""
         found = {}
         for key, volume in VmConfig.parse(guest.file.current, lenient=True).volumes.items():
@@ -268,7 +281,7 @@ class LiveTemplates:
             if key.startswith("unused") or key == "vmstate" or (disk is not None and disk.is_cdrom):
                 continue
             driver, volid = self._storages.of(volume)
-            found[key] = await asyncio.to_thread(describe_disk, driver.path(volid))
+            found[key] = await self._calls.run(describe_disk, driver.path(volid))
         return found
 
     async def _media(self, guest: Guest) -> dict[str, bytes]:

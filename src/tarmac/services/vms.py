@@ -18,6 +18,7 @@ from tarmac.model.vm_change import apply_pending
 from tarmac.services.access import Identity
 from tarmac.services.acls import Acls
 from tarmac.services.admission import check_memory
+from tarmac.services.clone_admission import CloneAdmission
 from tarmac.services.cloudinit import CloudInit
 from tarmac.services.guests import Guest, Guests
 from tarmac.services.instant_records import InstantRecords
@@ -48,6 +49,7 @@ class Vms:
         acls: Acls,
         records: InstantRecords,
         states: LiveStates,
+        admission: CloneAdmission,
         registry: Registry,
     ) -> None:
         self._guests = guests
@@ -59,6 +61,7 @@ class Vms:
         self._uids = uids
         self._records = records
         self._states = states
+        self._admission = admission
         registry.step("config-apply", self._do_apply)
         registry.step("guest-launch", self._do_launch, self._undo_launch)
         registry.step("guest-stop", self._do_stop)
@@ -195,7 +198,7 @@ class Vms:
         texts = guest.file.merged()
         config = VmConfig.parse(texts)
         await self._runtime.check(guest, texts)
-        check_memory(guest.vmid, config)
+        check_memory(guest.vmid, config, promised=self._admission.outstanding())
         return Plan(steps=(*self._launch_steps(guest, config), *self._identity_step(guest)))
 
     def _identity_step(self, guest: Guest) -> tuple[PlannedStep, ...]:
