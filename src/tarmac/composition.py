@@ -46,11 +46,14 @@ from tarmac.services.jobs import Jobs
 from tarmac.services.launcher import Launcher
 from tarmac.services.locks import Queues
 from tarmac.services.login import Login
+from tarmac.services.machine_states import MachineStates
 from tarmac.services.node_facts import NodeProbe
 from tarmac.services.nodes import Nodes
 from tarmac.services.registry import Services
 from tarmac.services.roles import Roles
 from tarmac.services.runtime import Runtime
+from tarmac.services.snapshot_disks import SnapshotDisks
+from tarmac.services.snapshot_plans import SnapshotPlans
 from tarmac.services.steps import Registry
 from tarmac.services.storage_views import StorageViews
 from tarmac.services.storages import Storages
@@ -66,6 +69,8 @@ from tarmac.services.vm_config import VmConfigs
 from tarmac.services.vm_create import VmCreate
 from tarmac.services.vm_disks import VmDisks
 from tarmac.services.vm_live import VmLive
+from tarmac.services.vm_rollback import VmRollback
+from tarmac.services.vm_snapshots import VmSnapshots
 from tarmac.services.vm_status import VmStatus
 from tarmac.services.vms import Vms
 from tarmac.services.volumes import Volumes
@@ -142,6 +147,7 @@ async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
     await _storage(ground, services)
     _machines(ground, services, stack)
     _guests(ground, services)
+    _snapshots(ground, services)
     return services
 
 
@@ -240,6 +246,25 @@ def _guests(ground: Ground, s: Services) -> None:
     s.vm_status = VmStatus(guests=guests, jobs=jobs, nodes=s.nodes, access=access)
     s.autostart = Autostart(node=ground.node, guests=guests, jobs=jobs, registry=registry)
     s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources)
+
+
+def _snapshots(ground: Ground, s: Services) -> None:
+    guests, jobs, registry = s.guests, ground.jobs, ground.registry
+    plans = SnapshotPlans(s.storages)
+    disks = SnapshotDisks(
+        guests=guests, storages=s.storages, runtime=s.runtime, agents=s.agents, probe=s.probe, registry=registry
+    )
+    states = MachineStates(
+        guests=guests,
+        storages=s.storages,
+        runtime=s.runtime,
+        launcher=s.launcher,
+        probe=s.probe,
+        disks=disks,
+        registry=registry,
+    )
+    s.vm_snapshots = VmSnapshots(guests=guests, jobs=jobs, plans=plans, states=states, registry=registry)
+    s.vm_rollback = VmRollback(guests=guests, jobs=jobs, plans=plans, states=states, registry=registry)
 
 
 def crash_point(text: str) -> Callable[[str, str], None]:

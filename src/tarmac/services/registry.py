@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from tarmac.services.vm_config import VmConfigs
     from tarmac.services.vm_create import VmCreate
     from tarmac.services.vm_disks import VmDisks
+    from tarmac.services.vm_rollback import VmRollback
+    from tarmac.services.vm_snapshots import VmSnapshots
     from tarmac.services.vm_status import VmStatus
     from tarmac.services.vms import Vms
     from tarmac.services.volumes import Volumes
@@ -67,6 +69,8 @@ class Services:
     vm_configs: VmConfigs = LATER
     vm_create: VmCreate = LATER
     vm_disks: VmDisks = LATER
+    vm_snapshots: VmSnapshots = LATER
+    vm_rollback: VmRollback = LATER
     vm_status: VmStatus = LATER
     guests: Guests = LATER
     launcher: Launcher = LATER

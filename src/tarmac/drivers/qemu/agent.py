@@ -16,7 +16,7 @@ import contextlib
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -71,6 +71,13 @@ class Agent(AgentCommands):
                 return await self._exchange(command, arguments, answers)
         except TimeoutError as error:
             raise self._not_running(error) if stage == "syncing" else self._late(command, within, stage) from error
+
+    @contextlib.asynccontextmanager
+    async def lent(self) -> AsyncIterator[Path]:
+        """The agent's socket for another process; our callers wait (and are told Busy) until it comes back."""
+        async with self._lock:
+            self._drop()
+            yield self._path
 
     def close(self) -> None:
         """Let go of the connection; the next call makes a new one. A call under way fails. Never raises."""
