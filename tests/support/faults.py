@@ -134,7 +134,17 @@ def _numbers(directory: Path) -> set[int]:
 
 
 def _volumes(daemon: TestDaemon, vmid: int) -> set[str]:
-    config = daemon.get(f"{daemon.qemu}/{vmid}/config")
+    """The files that a guest's configuration and its snapshots stand for, the snapshots' layers among them."""
+    found = _named(daemon.get(f"{daemon.qemu}/{vmid}/config"), vmid)
+    for row in daemon.get(f"{daemon.qemu}/{vmid}/snapshot")[:-1]:
+        names = _named(daemon.get(f"{daemon.qemu}/{vmid}/snapshot/{row['name']}/config"), vmid)
+        found |= names
+        disks = {name.partition("/")[2] for name in names if "-disk-" in name}
+        found |= {f"{vmid}/snap-{row['name']}-{disk}" for disk in disks}
+    return found
+
+
+def _named(config: dict[str, Any], vmid: int) -> set[str]:
     texts = [str(value).partition(",")[0] for value in config.values()]
     return {text.removeprefix("local:") for text in texts if text.startswith(f"local:{vmid}/")}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -127,23 +126,23 @@ def test_a_running_guest_goes_back_and_its_snapshots_go_while_it_runs(daemon: Te
 
 def test_a_middle_snapshot_goes_while_the_guest_runs(daemon: TestDaemon, guest: int) -> None:
     sums = []
-    for name in ("a", "b", "c"):
+    for name in ("aa", "bb", "cc"):
         sums.append(write(daemon, guest, name))
         snap(daemon, guest, name)
     last = write(daemon, guest, "last")
-    forget(daemon, guest, "b")
+    forget(daemon, guest, "bb")
     assert read(daemon, guest) == last
     check_images(daemon, guest)
-    forget(daemon, guest, "a")
+    forget(daemon, guest, "aa")
     after = write(daemon, guest, "after")
     assert read(daemon, guest) == after
     daemon.restart()
     daemon.wait_agent(guest)
-    snap(daemon, guest, "d")
+    snap(daemon, guest, "dd")
     assert read(daemon, guest) == after
     stop(daemon, guest)
     check_images(daemon, guest)
-    back(daemon, guest, "c", start=1)
+    back(daemon, guest, "cc", start=1)
     daemon.wait_agent(guest)
     assert read(daemon, guest) == sums[2]
 

@@ -15,6 +15,7 @@ import select
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 SYNC_SECONDS = 3.0
@@ -95,7 +96,7 @@ def thaw(path: str, line: Line | None) -> None:
         except TimeoutError:
             continue
         except (OSError, EOFError):
-            if not os.path.exists(path):
+            if not Path(path).exists():
                 return
             line = None
             time.sleep(0.2)

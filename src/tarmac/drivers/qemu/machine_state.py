@@ -83,7 +83,9 @@ async def save(
 async def cancel(qmp: Qmp) -> None:
     """End a saving that is under way; fine when there is none."""
     await qmp.execute("migrate_cancel")
-    while (await qmp.execute("query-migrate")).get("status") in _UNDER_WAY:
+    while True:
+        if (await qmp.execute("query-migrate")).get("status") not in _UNDER_WAY:
+            return
         await asyncio.sleep(_POLL_SECONDS)
 
 
