@@ -54,6 +54,7 @@ from tarmac.services.roles import Roles
 from tarmac.services.runtime import Runtime
 from tarmac.services.snapshot_disks import SnapshotDisks
 from tarmac.services.snapshot_plans import SnapshotPlans
+from tarmac.services.snapshot_schedules import SnapshotSchedules
 from tarmac.services.steps import Registry
 from tarmac.services.storage_views import StorageViews
 from tarmac.services.storages import Storages
@@ -147,7 +148,7 @@ async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
     await _storage(ground, services)
     _machines(ground, services, stack)
     _guests(ground, services)
-    _snapshots(ground, services)
+    await _snapshots(ground, services)
     return services
 
 
@@ -248,7 +249,7 @@ def _guests(ground: Ground, s: Services) -> None:
     s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources)
 
 
-def _snapshots(ground: Ground, s: Services) -> None:
+async def _snapshots(ground: Ground, s: Services) -> None:
     guests, jobs, registry = s.guests, ground.jobs, ground.registry
     plans = SnapshotPlans(s.storages)
     disks = SnapshotDisks(
@@ -265,6 +266,10 @@ def _snapshots(ground: Ground, s: Services) -> None:
     )
     s.vm_snapshots = VmSnapshots(guests=guests, jobs=jobs, plans=plans, states=states, registry=registry)
     s.vm_rollback = VmRollback(guests=guests, jobs=jobs, plans=plans, states=states, registry=registry)
+    s.snapshot_schedules = SnapshotSchedules(
+        store=ground.store, guests=guests, snapshots=s.vm_snapshots, access=ground.access
+    )
+    await s.snapshot_schedules.load()
 
 
 def crash_point(text: str) -> Callable[[str, str], None]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tarmac.services.nodes import Nodes
     from tarmac.services.roles import Roles
     from tarmac.services.runtime import Runtime
+    from tarmac.services.snapshot_schedules import SnapshotSchedules
     from tarmac.services.storage_views import StorageViews
     from tarmac.services.storages import Storages
     from tarmac.services.tasks import Tasks
@@ -71,6 +72,7 @@ class Services:
     vm_disks: VmDisks = LATER
     vm_snapshots: VmSnapshots = LATER
     vm_rollback: VmRollback = LATER
+    snapshot_schedules: SnapshotSchedules = LATER
     vm_status: VmStatus = LATER
     guests: Guests = LATER
     launcher: Launcher = LATER

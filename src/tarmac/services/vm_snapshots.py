@@ -77,6 +77,10 @@ class VmSnapshots:
         file = self._guests.get(vmid).file
         return self._plans.can(file.current if snapname is None else tree.section(file, snapname))
 
+    def busy(self, vmid: int) -> bool:
+        """Whether a task works on the guest, or waits to."""
+        return self._jobs.queues.holder(f"guest/{vmid}") is not None
+
     # -- changing -----------------------------------------------------------------------------------------------
 
     async def create(

@@ -27,6 +27,8 @@ OURS = {"wait", "dryrun"}
 ADDITIONS: dict[str, set[str]] = {
     # Ours: hosts of the own network from which downloads are allowed.
     "POST /storage": {"download-hosts"},
+    # Ours: merging in a running guest is limited.
+    "DELETE /nodes/{node}/qemu/{vmid}/snapshot/{snapname}": {"bwlimit"},
     "PUT /storage/{storage}": {
         "download-hosts",
         # Known at creation only; refused as not built in both.
