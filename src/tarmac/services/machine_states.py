@@ -10,6 +10,7 @@ from typing import Any
 
 from tarmac.drivers.qemu import machine_state
 from tarmac.drivers.qemu.argv.as_ran import as_ran, option_of
+from tarmac.drivers.qemu.argv.blockdev import top_node
 from tarmac.drivers.qemu.machine_state import MachineRecord
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import Fix, HostFailure, TarmacError, WrongState
@@ -65,6 +66,8 @@ class MachineStates:
     async def plan(self, guest: Guest, name: str) -> Saving:
         """Where the state goes and how long the guest stands still. Raises WrongState when its QEMU is silent."""
         record = await self._record(guest)
+        if await self._runtime.monitor(guest).query_status() == "postmigrate":
+            raise _saved_already(guest)
         memory = guest.config.memory_mib * MIB
         size = memory + _SPARE
         driver = self._storages.get(self._storage(guest), Content.IMAGES)
@@ -167,6 +170,7 @@ class MachineStates:
                 async with self._disks.standing(guest, running):
                     await self._disks.copy(guest, copies, name)
                     await asyncio.to_thread(machine_state.make_durable, driver.path(volume))
+                await self._wake(guest, running)
                 return
             await machine_state.cancel(self._runtime.monitor(guest))
         async with self._disks.standing(guest, running):
@@ -179,7 +183,16 @@ class MachineStates:
             except BaseException:
                 await asyncio.to_thread(durable)
                 raise
-        await asyncio.to_thread(durable)
+        try:
+            await self._wake(guest, running)
+        finally:
+            await asyncio.to_thread(durable)
+
+    @staticmethod
+    async def _wake(guest: Guest, running: bool) -> None:
+        if not running and guest.process is not None:
+            nodes = [top_node(key) for key in disks_of(guest.file.current)]
+            await machine_state.wake_disks(guest.process, nodes)
 
     async def _do_resume(self, ctx: StepContext, vmid: int, volid: str) -> dict[str, Any]:
         """A QEMU that an earlier daemon started for this and that did not get its state is ended first."""
@@ -200,6 +213,19 @@ class MachineStates:
             raise
         await self._runtime.observe(guest)
         return started
+
+
+def _saved_already(guest: Guest) -> WrongState:
+    return WrongState(
+        f"the memory of guest {guest.vmid} was saved and it has not run since",
+        code="state-saved-already",
+        cause="QEMU saves a machine's state only once while it stands still",
+        evidence="run state: postmigrate",
+        fixes=[
+            Fix(text="let it run first", action="POST .../status/resume"),
+            Fix(text="take the snapshot without memory", parameters={"vmstate": "0"}),
+        ],
+    )
 
 
 def _series(version: str) -> str:

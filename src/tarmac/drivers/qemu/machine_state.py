@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -87,6 +87,22 @@ async def cancel(qmp: Qmp) -> None:
         if (await qmp.execute("query-migrate")).get("status") not in _UNDER_WAY:
             return
         await asyncio.sleep(_POLL_SECONDS)
+
+
+async def wake_disks(process: GuestProcess, nodes: Sequence[str]) -> None:
+    """Let QEMU use the disks of a machine that was saved and goes on standing still: after a saving they are asleep
+    until it runs. An export wakes a node, so each is exported for an instant (QEMU < 10 has no command for it)."""
+    qmp, name = process.monitor(), "wake-disks"
+    socket = process.directory / f"{name}.sock"
+    server = {"addr": {"type": "unix", "data": {"path": str(socket)}}}
+    await qmp.execute("nbd-server-start", server)
+    try:
+        for node in nodes:
+            await qmp.execute("block-export-add", {"type": "nbd", "id": name, "node-name": node, "name": name})
+            await qmp.execute("block-export-del", {"id": name, "mode": "hard"})
+    finally:
+        await qmp.execute("nbd-server-stop")
+        await asyncio.to_thread(socket.unlink, True)
 
 
 def make_durable(path: Path) -> None:
