@@ -265,7 +265,9 @@ async def _snapshots(ground: Ground, s: Services) -> None:
         registry=registry,
     )
     s.vm_snapshots = VmSnapshots(guests=guests, jobs=jobs, plans=plans, states=states, registry=registry)
-    s.vm_rollback = VmRollback(guests=guests, jobs=jobs, plans=plans, states=states, registry=registry)
+    s.vm_rollback = VmRollback(
+        guests=guests, jobs=jobs, plans=plans, states=states, access=ground.access, registry=registry
+    )
     s.snapshot_schedules = SnapshotSchedules(
         store=ground.store, guests=guests, snapshots=s.vm_snapshots, access=ground.access
     )

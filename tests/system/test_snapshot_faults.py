@@ -1,4 +1,4 @@
-"""Snapshots under faults, with data in a real guest: a daemon killed in the midst, a guest that ends, a full storage."""
+"""Snapshots under faults, with data in a real guest: a killed daemon, a guest that ends, a full storage."""
 
 from __future__ import annotations
 

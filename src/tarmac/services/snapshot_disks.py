@@ -17,9 +17,8 @@ from tarmac.drivers.qemu.block_layers import Merge, Overlay
 from tarmac.drivers.qemu.facts import VolumeFacts
 from tarmac.drivers.qemu.freeze import frozen
 from tarmac.drivers.qemu.process import GuestProcess
-from tarmac.drivers.storage.base import Layer, Owner, Storage
+from tarmac.drivers.storage.base import Layer, Owner
 from tarmac.model.errors import Fix, HostFailure, TarmacError
-from tarmac.model.ids import VolumeId
 from tarmac.model.snapshots import disks_of
 from tarmac.services.agents import Agents
 from tarmac.services.guests import Guest, Guests
@@ -214,7 +213,8 @@ class SnapshotDisks:
         if at is None:
             await live.finish_merge(process, key)
             return False
-        others = await _others_on(driver, volume, name, layers[at - 1])
+        points = await driver.snapshots(volume)
+        others = [p.name for p in points if p.parent == name and p.name != layers[at - 1].snapshot]
         if others:
             ctx.log(f"{volid}: the layer of '{name}' stays as long as several stand on it ({', '.join(others)})")
             return True
@@ -231,6 +231,7 @@ class SnapshotDisks:
             top=node_name("f", key, facts_of(layers[at - 1])),
             base=node_name("f", key, facts_of(layers[at])),
             reference=None if at == 1 else layers[at - 1].path.name,
+            size=sum(p.merges for p in points if p.name == name),
         )
         if merge.top in await live.chain(qmp, key):
             await live.merge(
@@ -276,11 +277,6 @@ def _owner(guest: Guest) -> Owner | None:
 
 def _is_on(layers: Sequence[Layer], name: str) -> bool:
     return len(layers) > 1 and layers[1].snapshot == name
-
-
-async def _others_on(driver: Storage, volume: VolumeId, name: str, above: Layer) -> list[str]:
-    """The other layers than `above` that stand on a snapshot's."""
-    return [p.name for p in await driver.snapshots(volume) if p.parent == name and p.name != above.snapshot]
 
 
 def _still_in_use(volid: str, name: str) -> TarmacError:

@@ -11,13 +11,14 @@ from tarmac.model import snapshots as tree
 from tarmac.model.errors import Fix, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
-from tarmac.services.access import Identity
+from tarmac.model.vm import VmConfig
+from tarmac.services.access import Access, Identity
 from tarmac.services.guests import Guest, Guests
 from tarmac.services.jobs import Jobs
 from tarmac.services.machine_states import MachineStates
 from tarmac.services.snapshot_plans import SnapshotPlans
 from tarmac.services.steps import Registry
-from tarmac.services.vm_config import file_record
+from tarmac.services.vm_config import file_record, privilege_of
 
 Started = str | Plan
 STOP_SECONDS = 30
@@ -27,8 +28,16 @@ class VmRollback:
     """`qmrollback`. After the first disk has gone back there is no way but forward: a crash is finished."""
 
     def __init__(
-        self, *, guests: Guests, jobs: Jobs, plans: SnapshotPlans, states: MachineStates, registry: Registry
+        self,
+        *,
+        guests: Guests,
+        jobs: Jobs,
+        plans: SnapshotPlans,
+        states: MachineStates,
+        access: Access,
+        registry: Registry,
     ) -> None:
+        self._access = access
         self._guests = guests
         self._jobs = jobs
         self._plans = plans
@@ -42,11 +51,20 @@ class VmRollback:
         that this node cannot go on with."""
         args = {"vmid": vmid, "name": name, "start": start, "vmgenid": str(uuid.uuid4())}
         plan = await self._plan(args)
+        self._check_keys(identity, vmid, name)
         if dryrun:
             return plan
         return await self._jobs.submit(
             "qmrollback", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"]
         )
+
+    def _check_keys(self, identity: Identity, vmid: int, name: str) -> None:
+        """What reaches beyond the guest (`args`, devices of the host) comes back only for whom might set it."""
+        file = self._guests.get(vmid).file
+        for row in tree.difference(file.current, tree.section(file, name)):
+            privilege = privilege_of(row["key"])
+            if "to" in row and privilege is not None and not privilege.startswith("VM.Config."):
+                self._access.check(identity, f"/vms/{vmid}", [privilege])
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
         guest, name = self._guests.get(args["vmid"]), args["name"]
@@ -82,6 +100,9 @@ class VmRollback:
             args_ = {"vmid": vmid, "volid": state}
             steps.append(PlannedStep(step="state-resume", title="go on from the saved memory", args=args_))
         elif args["start"]:
+            if any(disk.is_cloudinit for disk in VmConfig.parse(new.current).disks.values()):
+                title = "bring cloud-init up to date"
+                steps.append(PlannedStep(step="cloudinit-write", title=title, args={"vmid": vmid}))
             steps.append(PlannedStep(step="guest-launch", title=f"start guest {vmid}", args={"vmid": vmid}))
         return Plan(steps=tuple(steps), effects=tuple(effects))
 

@@ -6,6 +6,7 @@ configuration. Source: docs/interop/live-block-operations of QEMU.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from tarmac.lib.tasks import whole
 from tarmac.model.errors import HostFailure, OutcomeUnknown, TarmacError
 
 ASK_SECONDS = 10.0
+_PATIENCE_SECONDS = 30.0
 
 
 async def chain(qmp: Qmp, key: str) -> tuple[str, ...]:
@@ -88,12 +90,13 @@ async def _named(qmp: Qmp, prefix: str) -> list[str]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merge:
     """One layer of a disk merged into the one below it, by the format nodes of both. `reference`: how the layer above
-    `top` names what it stands on; None when `top` is the active layer."""
+    `top` names what it stands on; None when `top` is the active layer. `size`: bytes that are about to be copied."""
 
     key: str
     top: str
     base: str
     reference: str | None
+    size: int = 0
 
     @property
     def job(self) -> str:
@@ -113,7 +116,7 @@ async def merge(
     try:
         await _begin(process, merge, speed)
         if merge.reference is None:
-            await jobs.until_ready(process, job, advance)
+            await _until_ready(process, merge, speed, advance)
         else:
             await jobs.until_ended(process, job, advance)
     except BaseException:
@@ -122,6 +125,19 @@ async def merge(
         raise
     # From here to the end nothing may come between: a name without its pivot would be the older layer's.
     await whole(_swap(process, merge, renamed), _nothing)
+
+
+async def _until_ready(process: GuestProcess, merge: Merge, speed: int, advance: Advance | None) -> None:
+    """A guest that writes faster than the limit would keep the two layers apart for ever: after twice the time that
+    the copy should take, the limit is lifted."""
+    if speed:
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS + 2 * merge.size / speed):
+                await jobs.until_ready(process, merge.job, advance)
+                return
+        except TimeoutError:
+            await jobs.set_speed(process.monitor(), merge.job, 0)
+    await jobs.until_ready(process, merge.job, advance)
 
 
 async def _swap(process: GuestProcess, merge: Merge, renamed: Callable[[], Awaitable[None]]) -> None:
