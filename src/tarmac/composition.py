@@ -61,11 +61,15 @@ from tarmac.services.live_templates import LiveTemplates
 from tarmac.services.live_twins import LiveTwins
 from tarmac.services.locks import Queues
 from tarmac.services.login import Login
+from tarmac.services.machine_states import MachineStates
 from tarmac.services.node_facts import NodeProbe
 from tarmac.services.nodes import Nodes
 from tarmac.services.registry import Services
 from tarmac.services.roles import Roles
 from tarmac.services.runtime import Runtime
+from tarmac.services.snapshot_disks import SnapshotDisks
+from tarmac.services.snapshot_plans import SnapshotPlans
+from tarmac.services.snapshot_schedules import SnapshotSchedules
 from tarmac.services.steps import Registry
 from tarmac.services.storage_views import StorageViews
 from tarmac.services.storages import Storages
@@ -82,6 +86,8 @@ from tarmac.services.vm_config import VmConfigs
 from tarmac.services.vm_create import VmCreate
 from tarmac.services.vm_disks import VmDisks
 from tarmac.services.vm_live import VmLive
+from tarmac.services.vm_rollback import VmRollback
+from tarmac.services.vm_snapshots import VmSnapshots
 from tarmac.services.vm_status import VmStatus
 from tarmac.services.vms import Vms
 from tarmac.services.volumes import Volumes
@@ -159,6 +165,7 @@ async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
     _machines(ground, services, stack)
     await services.instant_records.load()
     _guests(ground, services)
+    await _snapshots(ground, services)
     return services
 
 
@@ -343,6 +350,31 @@ def _instant_clones(ground: Ground, s: Services, live: VmLive) -> None:
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,
     )
+
+
+async def _snapshots(ground: Ground, s: Services) -> None:
+    guests, jobs, registry = s.guests, ground.jobs, ground.registry
+    plans = SnapshotPlans(s.storages)
+    disks = SnapshotDisks(
+        guests=guests, storages=s.storages, runtime=s.runtime, agents=s.agents, probe=s.probe, registry=registry
+    )
+    states = MachineStates(
+        guests=guests,
+        storages=s.storages,
+        runtime=s.runtime,
+        launcher=s.launcher,
+        probe=s.probe,
+        disks=disks,
+        registry=registry,
+    )
+    s.vm_snapshots = VmSnapshots(guests=guests, jobs=jobs, plans=plans, states=states, registry=registry)
+    s.vm_rollback = VmRollback(
+        guests=guests, jobs=jobs, plans=plans, states=states, access=ground.access, registry=registry
+    )
+    s.snapshot_schedules = SnapshotSchedules(
+        store=ground.store, guests=guests, snapshots=s.vm_snapshots, access=ground.access
+    )
+    await s.snapshot_schedules.load()
 
 
 def crash_point(text: str) -> Callable[[str, str], None]:

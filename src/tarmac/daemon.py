@@ -32,6 +32,7 @@ from tarmac.services.access import Identity
 from tarmac.services.instance import Instance, open_instance
 from tarmac.services.nodes import SAMPLE_SECONDS
 from tarmac.services.registry import Services
+from tarmac.services.snapshot_schedules import SECONDS as SCHEDULE_SECONDS
 from tarmac.services.usage import SECONDS as USAGE_SECONDS
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,7 @@ class House:
             (services.nodes.refresh, SAMPLE_SECONDS, "node figures"),
             (services.usage.sample, USAGE_SECONDS, "guest figures"),
             (services.storages.refresh, STORAGE_SECONDS, "storage probes"),
+            (services.snapshot_schedules.run, SCHEDULE_SECONDS, "snapshot schedules"),
         )
         for work, seconds, name in watchers:
             self._supervisor.repeat(work, every=seconds, name=name)

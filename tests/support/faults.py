@@ -134,8 +134,18 @@ def _numbers(directory: Path) -> set[int]:
 
 
 def _volumes(daemon: TestDaemon, vmid: int) -> set[str]:
+    """The files that a guest's configuration and its snapshots stand for, the snapshots' layers among them."""
+    found = _named(daemon.get(f"{daemon.qemu}/{vmid}/config"), vmid)
+    for row in daemon.get(f"{daemon.qemu}/{vmid}/snapshot")[:-1]:
+        names = _named(daemon.get(f"{daemon.qemu}/{vmid}/snapshot/{row['name']}/config"), vmid)
+        found |= names
+        disks = {name.partition("/")[2] for name in names if "-disk-" in name}
+        found |= {f"{vmid}/snap-{row['name']}-{disk}" for disk in disks}
+    return found
+
+
+def _named(config: dict[str, Any], vmid: int) -> set[str]:
     """The guest's own images, `100/vm-100-disk-0.qcow2`; of a linked clone's name the last two parts."""
-    config = daemon.get(f"{daemon.qemu}/{vmid}/config")
     texts = [str(value).partition(",")[0].removeprefix("local:") for value in config.values()]
     return {"/".join(text.split("/")[-2:]) for text in texts if f"{vmid}" in text.split("/")[-2:-1]}
 

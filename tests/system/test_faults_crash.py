@@ -113,6 +113,37 @@ def has_clones(count: int) -> Callable[[TestDaemon, int], bool]:
     return lambda daemon, vmid: exists(daemon, vmid) and len(clones(daemon, vmid)) == count
 
 
+def with_snapshots(daemon: TestDaemon, vmid: int) -> None:
+    """Stopped, with two snapshots."""
+    stopped(daemon, vmid)
+    for name in ("one", "two"):
+        daemon.task("POST", f"{daemon.qemu}/{vmid}/snapshot", snapname=name)
+
+
+def with_snapshots_running(daemon: TestDaemon, vmid: int) -> None:
+    """Running, with two snapshots that were taken while it ran, the last one with its memory."""
+    running(daemon, vmid)
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/snapshot", snapname="one")
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/snapshot", snapname="two", vmstate=1)
+
+
+def with_three_snapshots(daemon: TestDaemon, vmid: int) -> None:
+    with_snapshots_running(daemon, vmid)
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/snapshot", snapname="three")
+
+
+def has_snapshot(name: str) -> Callable[[TestDaemon, int], bool]:
+    return lambda daemon, vmid: name in [r["name"] for r in daemon.get(f"{daemon.qemu}/{vmid}/snapshot")]
+
+
+def no_snapshot(name: str) -> Callable[[TestDaemon, int], bool]:
+    return lambda daemon, vmid: not has_snapshot(name)(daemon, vmid)
+
+
+def stands_on(name: str) -> Callable[[TestDaemon, int], bool]:
+    return lambda daemon, vmid: daemon.get(f"{daemon.qemu}/{vmid}/snapshot")[-1].get("parent") == name
+
+
 def exists(daemon: TestDaemon, vmid: int) -> bool:
     try:
         return bool(daemon.get(f"{daemon.qemu}/{vmid}/config"))
@@ -145,6 +176,8 @@ GROW = {"disk": "scsi0", "size": "4M"}
 MOVE = {"disk": "scsi1", "storage": "local", "format": "raw", "delete": 1}
 CHANGE = {"scsi2": SMALL, "name": "new"}
 FREE = {"delete": "unused0", "name": "new"}
+SNAPSHOT, ONE, TWO = GUEST + "/snapshot", GUEST + "/snapshot/one", GUEST + "/snapshot/two"
+TAKE, TAKE_ALL = {"snapname": "new"}, {"snapname": "new", "vmstate": 1}
 grown, renamed = config_has("scsi0", "size=4M"), config_has("name", "new")
 WORKS = {
     "create": Work("qmcreate", nothing, "POST", "{qemu}", CREATE, exists),
@@ -177,6 +210,15 @@ WORKS = {
     "instant-clones": Work(
         "qminstant", as_live_template, "POST", GUEST + "/clone", {"instant": 1, "count": 2}, has_clones(2)
     ),
+    "snapshot": Work("qmsnapshot", with_snapshots, "POST", SNAPSHOT, TAKE, has_snapshot("new")),
+    "snapshot-running": Work("qmsnapshot", running, "POST", SNAPSHOT, TAKE, has_snapshot("new")),
+    "snapshot-memory": Work("qmsnapshot", running, "POST", SNAPSHOT, TAKE_ALL, has_snapshot("new")),
+    "rollback": Work("qmrollback", with_snapshots, "POST", ONE + "/rollback", {}, stands_on("one")),
+    "rollback-running": Work("qmrollback", with_snapshots_running, "POST", ONE + "/rollback", {}, stands_on("one")),
+    "rollback-memory": Work("qmrollback", with_three_snapshots, "POST", TWO + "/rollback", {}, stands_on("two")),
+    "delsnapshot": Work("qmdelsnapshot", with_snapshots, "DELETE", ONE, {}, no_snapshot("one")),
+    "delsnapshot-running": Work("qmdelsnapshot", with_snapshots_running, "DELETE", ONE, {}, no_snapshot("one")),
+    "delsnapshot-top": Work("qmdelsnapshot", with_snapshots_running, "DELETE", TWO, {}, no_snapshot("two")),
     "config-free": Work("qmconfig", with_unused, "POST", GUEST + "/config", FREE, renamed),
 }
 

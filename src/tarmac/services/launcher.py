@@ -9,12 +9,13 @@ import asyncio
 import dataclasses
 import os
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from tarmac.drivers.network.names import tap_name
 from tarmac.drivers.network.tap import Taps
 from tarmac.drivers.qemu.argv import Launch, TapNeed, build
+from tarmac.drivers.qemu.argv.as_ran import resumed
 from tarmac.drivers.qemu.cgroup import Cgroup
 from tarmac.drivers.qemu.cgroups import Cgroups
 from tarmac.drivers.qemu.facts import LaunchFacts, VolumeFacts
@@ -59,7 +60,12 @@ class Launcher:
         return self._cgroups.open(self._instance, str(vmid))
 
     async def facts(
-        self, vmid: int, config: VmConfig, fds: Mapping[str, int], planned: Collection[str] = ()
+        self,
+        vmid: int,
+        config: VmConfig,
+        fds: Mapping[str, int],
+        planned: Collection[str] = (),
+        incoming: str | None = None,
     ) -> LaunchFacts:
         """What argv must know of this launch."""
         return LaunchFacts(
@@ -68,15 +74,22 @@ class Launcher:
             volumes=await self._volumes.facts(config, planned=planned),
             fds=dict(fds),
             sandbox=True,
+            incoming=incoming,
         )
 
     async def plan(
-        self, vmid: int, config: VmConfig, fds: Mapping[str, int] | None = None, *, planned: Collection[str] = ()
+        self,
+        vmid: int,
+        config: VmConfig,
+        fds: Mapping[str, int] | None = None,
+        *,
+        planned: Collection[str] = (),
+        incoming: str | None = None,
     ) -> Launch:
         """What QEMU would be started with. Without `fds` the descriptors are placeholders: for `showcmd`, and to learn
         which taps are needed. `planned`: volumes that are still to be made. Raises InvalidInput or HostFailure when no
         guest can be started from this."""
-        facts = await self.facts(vmid, config, fds or placeholders(config), planned)
+        facts = await self.facts(vmid, config, fds or placeholders(config), planned, incoming)
         return build(config, await self._probe.facts(), facts)
 
     async def machine(self, vmid: int, config: VmConfig) -> Machine:
@@ -89,8 +102,10 @@ class Launcher:
         """The command line, for people (`showcmd`)."""
         return (await self.plan(vmid, config)).argv
 
-    async def launch(self, guest: Guest, say: Say) -> GuestProcess:
-        """Spawn QEMU for the guest's active configuration. Raises HostFailure and others; the caller cleans up."""
+    async def launch(self, guest: Guest, say: Say, *, ran: Sequence[str] | None = None) -> GuestProcess:
+        """Spawn QEMU for the guest's active configuration; with `ran` (the command line of a machine whose state is
+        saved) that very machine, which then waits for its state. Raises HostFailure and others; the caller cleans
+        up."""
         config, vmid = guest.config, guest.vmid
         directory = self.directory(vmid)
         groups = await self.own(guest, config)
@@ -102,7 +117,7 @@ class Launcher:
                 fds["ram"] = create_memory(f"guest {vmid}", config.memory_mib * MIB)
             for need in (await self.plan(vmid, config)).taps:
                 fds |= await self.open_tap(need)
-            launch = await self.plan(vmid, config, fds)
+            launch = await self.plan(vmid, config, fds, incoming=None if ran is None else "defer")
         except BaseException:
             ours.close()
             for fd in fds.values():
@@ -112,7 +127,7 @@ class Launcher:
             say(note)
         cgroup = self.cgroup(vmid)
         process = await spawn(
-            launch.argv,
+            launch.argv if ran is None else resumed(ran, launch.argv),
             runtime_dir=directory,
             qmp_socket=ours,
             pass_fds=tuple(fds.values()),

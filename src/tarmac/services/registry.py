@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tarmac.services.nodes import Nodes
     from tarmac.services.roles import Roles
     from tarmac.services.runtime import Runtime
+    from tarmac.services.snapshot_schedules import SnapshotSchedules
     from tarmac.services.storage_views import StorageViews
     from tarmac.services.storages import Storages
     from tarmac.services.tasks import Tasks
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from tarmac.services.vm_config import VmConfigs
     from tarmac.services.vm_create import VmCreate
     from tarmac.services.vm_disks import VmDisks
+    from tarmac.services.vm_rollback import VmRollback
+    from tarmac.services.vm_snapshots import VmSnapshots
     from tarmac.services.vm_status import VmStatus
     from tarmac.services.vms import Vms
     from tarmac.services.volumes import Volumes
@@ -79,6 +82,9 @@ class Services:
     vm_create: VmCreate = LATER
     vm_disks: VmDisks = LATER
     disk_moves: DiskMoves = LATER
+    vm_snapshots: VmSnapshots = LATER
+    vm_rollback: VmRollback = LATER
+    snapshot_schedules: SnapshotSchedules = LATER
     vm_status: VmStatus = LATER
     guests: Guests = LATER
     launcher: Launcher = LATER

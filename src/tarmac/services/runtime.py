@@ -14,7 +14,7 @@ import logging
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from tarmac.drivers.qemu.process import GuestProcess, adopt
@@ -42,6 +42,9 @@ _STATES = {
     "running": State.RUNNING,
     "paused": State.PAUSED,
     "prelaunch": State.PAUSED,
+    "inmigrate": State.PAUSED,
+    "postmigrate": State.PAUSED,
+    "finish-migrate": State.PAUSED,
     "suspended": State.PAUSED,
     "debug": State.PAUSED,
     "io-error": State.IO_ERROR,
@@ -76,15 +79,25 @@ class Runtime:
         """Whether a launch could be built from these texts; raises what the launch would raise, touches nothing."""
         await self._launcher.plan(guest.vmid, VmConfig.parse(texts))
 
-    async def launch(self, guest: Guest, say: Callable[[str], None], start: Start | None = None) -> dict[str, Any]:
-        """Start QEMU, by a cold boot unless `start` says otherwise. On any failure nothing of it is left: no process,
-        tap, cgroup, socket."""
+    async def launch(
+        self,
+        guest: Guest,
+        say: Callable[[str], None],
+        start: Start | None = None,
+        *,
+        ran: Sequence[str] | None = None,
+    ) -> dict[str, Any]:
+        """Start QEMU, by a cold boot unless `start` says otherwise (`ran`: see `Launcher.launch`). On any failure
+        nothing of it is left: no process, tap, cgroup, socket."""
         async with self._locks[guest.vmid]:
             if guest.process is not None:
                 raise WrongState(f"VM {guest.vmid} already running", code="already-running")
             try:
                 async with asyncio.timeout(LAUNCH_SECONDS):
-                    process = await (start or self._launcher.launch)(guest, say)
+                    if start is not None:
+                        process = await start(guest, say)
+                    else:
+                        process = await self._launcher.launch(guest, say, ran=ran)
             except TimeoutError:
                 await self._launcher.clean(guest.vmid)
                 raise HostFailure(
@@ -305,6 +318,16 @@ class Runtime:
     async def _settled(self, guest: Guest) -> None:
         """The process has ended; wait until its clean-up has, too."""
         await self._gone[guest.vmid].wait()
+
+    async def settled(self, guest: Guest, seconds: float) -> None:
+        """Wait until a guest whose process has ended is cleaned up. Raises Unavailable when that takes longer."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._settled(guest)
+        except TimeoutError:
+            raise Unavailable(
+                f"VM {guest.vmid} has ended and is not cleaned up", code="still-ending", evidence=f"{seconds:g} s"
+            ) from None
 
     async def forget(self, vmid: int) -> None:
         """Remove what a deleted guest left in the runtime directory."""

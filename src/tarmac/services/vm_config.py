@@ -15,6 +15,7 @@ from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound, WrongStat
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.settings import Setting, find_setting
+from tarmac.model.snapshots import disks_of
 from tarmac.model.vm import VmConfig
 from tarmac.model.vm_change import Change, change_config, is_device
 from tarmac.model.vm_rules import check_change
@@ -163,6 +164,7 @@ class VmConfigs:
             revert=args["revert"],
             live_keys=await self._live_keys(guest, texts, args["delete"], planned),
         )
+        check_not_kept(guest.file, change.freed)
         merged = with_sections(guest.file, change).merged()
         check_change(VmConfig.parse(merged), texts)
         await self._check_template(guest, merged, change.freed)
@@ -278,6 +280,22 @@ async def without_secrets(texts: Mapping[str, str]) -> dict[str, str]:
     if password := found.get("cipassword"):
         found["cipassword"] = await hash_password(password)
     return found
+
+
+def check_not_kept(file: GuestFile, freed: Iterable[str]) -> None:
+    """Raises Conflict for a volume that is to be removed and that a snapshot of the guest has."""
+    for volid in freed:
+        holders = [
+            name for name, texts in file.snapshots.items() if any(d.file == volid for d in disks_of(texts).values())
+        ]
+        if holders:
+            raise Conflict(
+                f"unable to delete '{volid}' - volume is still in use (snapshot?)",
+                code="volume-in-snapshot",
+                cause="going back to a snapshot needs it",
+                evidence="snapshots: " + ", ".join(sorted(holders)),
+                fixes=[Fix(text="remove those snapshots first", action=f"DELETE .../snapshot/{holders[0]}")],
+            )
 
 
 def with_sections(file: GuestFile, change: Change) -> GuestFile:

@@ -17,8 +17,7 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from tarmac.drivers.qemu.argv import Launch
-from tarmac.drivers.qemu.argv.delta import Delta, delta, identity
-from tarmac.drivers.qemu.argv.delta import parts as words_of
+from tarmac.drivers.qemu.argv.delta import Delta, delta, identity, parts_of
 from tarmac.drivers.qemu.parts import Part, parts
 from tarmac.drivers.qemu.qmp import Qmp
 from tarmac.model.errors import Fix, HostFailure, TarmacError, Unavailable
@@ -94,7 +93,7 @@ class VmLive:
         """Give the running guest network cards of its configuration; not `linked`: with the cable out."""
         qmp = self._runtime.monitor(guest)
         launch = await self._launcher.plan(guest.vmid, guest.config)
-        for option, text in words_of(launch.argv):
+        for option, text in parts_of(launch.argv):
             if option in ("-netdev", "-device") and identity(option, text) in keys:
                 await self._plug(guest, qmp, option, text, guest.config)
         for key in keys:
@@ -115,7 +114,7 @@ class VmLive:
         qmp = self._runtime.monitor(guest)
         await self._launcher.own(guest, guest.config)
         launch = await self._launcher.plan(guest.vmid, guest.config)
-        nodes = [json.loads(t) for o, t in words_of(launch.argv) if o == "-blockdev"]
+        nodes = [json.loads(t) for o, t in parts_of(launch.argv) if o == "-blockdev"]
         wanted = [n for n in nodes if re.fullmatch(rf"(drive|[ef])-{key}(-[0-9a-f]+)?", n["node-name"])]
         await _take_medium(qmp, key)
         present = {str(node["node-name"]) for node in await qmp.query_named_block_nodes()}

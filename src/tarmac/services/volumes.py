@@ -349,6 +349,7 @@ def chain_facts(layers: Sequence[Layer], *, read_only: bool = False) -> VolumeFa
             path=str(layer.path),
             format=layer.format,
             read_only=read_only or not top,
+            absorbs=not read_only and not top and layer.snapshot is not None,
             direct=layer.direct,
             backing=below,
             identity=layer.identity,

@@ -34,6 +34,8 @@ ADDITIONS: dict[str, set[str]] = {
     "PUT /nodes/{node}/qemu/{vmid}/config": {"instant"},
     # Ours: hosts of the own network from which downloads are allowed.
     "POST /storage": {"download-hosts"},
+    # Ours: merging in a running guest is limited.
+    "DELETE /nodes/{node}/qemu/{vmid}/snapshot/{snapname}": {"bwlimit"},
     "PUT /storage/{storage}": {
         "download-hosts",
         # Known at creation only; refused as not built in both.

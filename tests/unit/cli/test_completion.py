@@ -16,7 +16,10 @@ CASES = [
     (
         "vm",
         "s",
-        {"set", "showcmd", "shutdown", "start", "stop", "suspend", "ssh", "screenshot", "show", "status", "sendkey"},
+        {
+            *("set", "showcmd", "shutdown", "start", "stop", "suspend", "ssh", "screenshot", "show", "status"),
+            *("sendkey", "snapshot", "snapshots", "snapshot-config", "snapshot-describe", "snapshot-diff"),
+        },
     ),
     ("--data-dir /tmp vm", "sta", {"start", "status"}),
     ("vm list --output", "", {"table", "json", "yaml"}),

@@ -99,6 +99,13 @@ class Agent(AgentCommands):
         mine = self._reserved_by is not None and self._reserved_by is asyncio.current_task()
         return contextlib.nullcontext() if mine else self._lock
 
+    @contextlib.asynccontextmanager
+    async def lent(self) -> AsyncIterator[Path]:
+        """The agent's socket for another process; our callers wait (and are told Busy) until it comes back."""
+        async with self._lock:
+            self._drop()
+            yield self._path
+
     def close(self) -> None:
         """Let go of the connection; the next call makes a new one. A call under way fails. Never raises."""
         self._drop()

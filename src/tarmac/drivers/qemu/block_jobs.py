@@ -24,6 +24,7 @@ from tarmac.model.errors import Fix, HostFailure, NoSpace, TarmacError
 Advance = Callable[[int, int], None]
 _ENDED = frozenset({"concluded", "null"})
 _READY = frozenset({"ready", "pending", "standby"})
+_HELD = frozenset({"pending"})
 _POLL_SECONDS = 0.5
 _SAME_SECONDS = 0.005
 
@@ -70,11 +71,14 @@ async def start_mirror(
     )  # fmt: skip
 
 
-async def start_commit(qmp: Qmp, job: str, *, device: str, top: str, base: str, speed: int = 0, backing_file: str | None = None) -> None:  # fmt: skip # noqa: E501
-    """Merge the layers from `top` down to `base` into `base`; `device` is the active layer's node. Both ends are always
-    named: without a base QEMU would merge the whole chain into the bottom image, a template perhaps. `backing_file`:
-    the reference that the layer above `top` gets in its header."""
-    more = {} if backing_file is None else {"backing-file": backing_file}
+async def start_commit(
+    qmp: Qmp, job: str, *, device: str, top: str, base: str, speed: int = 0, backing_file: str | None = None
+) -> None:
+    """Merge the layers from `top` down to `base` into `base`; `device` is the top of the whole chain (the throttle
+    filter). Both ends are always named: without a base QEMU would merge the whole chain into the bottom image, a
+    template perhaps. `backing_file`: the reference that the layer above `top` gets in its header; without it `top` is
+    the active layer, and the job comes to `ready` and is ended by `hold` and `release`."""
+    more = {"auto-finalize": False} if backing_file is None else {"backing-file": backing_file}
     await _start(
         qmp, "block-commit", job,
         {"device": device, "top-node": top, "base-node": base, "speed": speed, "on-error": "report", **more},
@@ -125,6 +129,29 @@ async def finish(process: GuestProcess, job: str, *, pivot: bool) -> None:
     await until_ended(process, job)
 
 
+async def hold(process: GuestProcess, job: str) -> None:
+    """Bring a commit of the active layer that is ready to the moment of its pivot: both layers hold the same, and the
+    guest's requests to this disk wait until `release` (or `abandon`). What the world shall know of the pivot is made
+    durable meanwhile, so that at no moment a name leads to the older of the two. Repeatable."""
+    found = await find(process.monitor(), job)
+    if found is not None and found.status in ("ready", "standby"):
+        await process.monitor().execute("job-complete", {"id": job})
+    await _until(process, job, _HELD, None)
+
+
+async def release(process: GuestProcess, job: str) -> None:
+    """Let a held job pivot, and wait for its end. Repeatable while the job has not been dismissed."""
+    found = await find(process.monitor(), job)
+    if found is not None and found.status == "pending":
+        await process.monitor().execute("job-finalize", {"id": job})
+    await until_ended(process, job)
+
+
+async def set_speed(qmp: Qmp, job: str, speed: int) -> None:
+    """Bytes a second from now on, 0: as fast as it goes."""
+    await qmp.execute("block-job-set-speed", {"device": job, "speed": speed})
+
+
 async def abandon(process: GuestProcess, job: str) -> None:
     """End a job in whatever state it is, without its effect; fine when there is none. The guest stays on the source."""
     qmp = process.monitor()
@@ -132,7 +159,10 @@ async def abandon(process: GuestProcess, job: str) -> None:
     if found is None:
         return
     if found.status not in _ENDED:
-        await qmp.execute("block-job-cancel", {"device": job, "force": True})
+        # A held job is cancelled by the job command alone; before that, only the block command has `force`.
+        held = found.status in _HELD
+        command = ("job-cancel", {"id": job}) if held else ("block-job-cancel", {"device": job, "force": True})
+        await qmp.execute(*command)
         await _until(process, job, _ENDED, None, fail=False)
     await _dismiss(qmp, job)
 

@@ -98,11 +98,13 @@ class NodeFacts:
 class VolumeFacts:
     """Where a volume is. `backing` is the layer below, down to the bottom; `direct` whether O_DIRECT works there;
     `identity` what its node names are made of (empty: the path); `protocol` the options of the protocol node of a
-    volume that is no file."""
+    volume that is no file; `absorbs` says that it is a frozen layer of the guest's own: nothing writes to it, but a
+    layer above may be merged into it while the guest runs."""
 
     path: str
     format: str
     read_only: bool = False
+    absorbs: bool = False
     direct: bool = True
     backing: VolumeFacts | None = None
     identity: str = ""

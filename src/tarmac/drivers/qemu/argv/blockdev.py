@@ -47,10 +47,14 @@ def node_name(kind: str, key: str, volume: VolumeFacts) -> str:
     return f"{kind}-{key}-{hashlib.sha256(identity).hexdigest()[:12]}"
 
 
-def layer_nodes(key: str, disk: Disk, volume: VolumeFacts, *, io_uring: bool) -> tuple[Mapping[str, Any], ...]:
+def layer_nodes(
+    key: str, disk: Disk | EfiDisk, volume: VolumeFacts, *, io_uring: bool
+) -> tuple[Mapping[str, Any], ...]:
     """The protocol and format node of one writable layer, to be put on top of a running guest's chain or to be copied
     to: like those of `disk_chain`, and without what lies below (QEMU links that itself)."""
     alone = dataclasses.replace(volume, backing=None)
+    if isinstance(disk, EfiDisk):
+        return efi_chain(key, disk, alone, io_uring=io_uring, size=0).nodes[-3:-1]
     return disk_chain(key, disk, alone, io_uring=io_uring).nodes[-3:-1]
 
 
@@ -115,7 +119,10 @@ def _layers(key: str, volume: VolumeFacts, manner: _Manner, read_only: bool, nod
     if manner.discard is not None:
         common["discard"] = manner.discard
     how = volume.protocol or {"driver": "file", "filename": volume.path, "aio": manner.aio}
+    # QEMU could reopen a file only under the name by which it opened it, and frozen layers are renamed: one that may
+    # have to take up another has its file open for writing from the start. The format node above it is read-only.
     file: Node = {**how, "node-name": node_name("e", key, volume), **common}
+    file["read-only"] = read_only and not volume.absorbs
     format_: Node = {
         "driver": volume.format,
         "node-name": node_name("f", key, volume),

@@ -8,14 +8,14 @@ PCI tree) means that the change has to wait.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tarmac.drivers.qemu.argv.draft import Launch, SetupCommand
 
 _PAIRS = ("-object", "-blockdev", "-netdev", "-device")
-_PLUGGABLE = ("virtio-blk-pci", "scsi-hd", "scsi-cd", "virtio-scsi-pci", "virtio-net-pci", "e1000", "e1000e", "rtl8139", "vmxnet3")  # fmt: skip # noqa: E501
+PLUGGABLE = ("virtio-blk-pci", "scsi-hd", "scsi-cd", "virtio-scsi-pci", "virtio-net-pci", "e1000", "e1000e", "rtl8139", "vmxnet3")  # fmt: skip # noqa: E501
 _CDROMS = ("ide-cd", "scsi-cd")
 
 
@@ -45,7 +45,7 @@ class Delta:
 def delta(old: Launch, new: Launch) -> Delta:
     """The difference; `waits` names what cannot be changed in a running guest."""
     # How a guest is started (`-S`: wait for the set-up commands) is no part of what it is.
-    before, after = ([part for part in parts(launch.argv) if part[0] != "-S"] for launch in (old, new))
+    before, after = ([part for part in parts_of(launch.argv) if part[0] != "-S"] for launch in (old, new))
     found = Delta()
     gone = {part: None for part in before if part not in set(after)}
     come = {part: None for part in after if part not in set(before)}
@@ -58,7 +58,7 @@ def delta(old: Launch, new: Launch) -> Delta:
     gone = {part: None for part in before if part in gone or part in exchanged}
     come = {part: None for part in after if part in come or part in exchanged}
     for option, text in [*gone, *come]:
-        if option == "-device" and text.split(",", 1)[0] not in _PLUGGABLE:
+        if option == "-device" and text.split(",", 1)[0] not in PLUGGABLE:
             found.waits.append(text.split(",", 1)[0])
         elif option not in _PAIRS:
             found.waits.append(f"{option} {text}")
@@ -127,7 +127,7 @@ def _without_drive(text: str) -> list[str]:
     return [word for word in text.split(",") if not word.startswith("drive=")]
 
 
-def parts(argv: tuple[str, ...]) -> list[tuple[str, str]]:
+def parts_of(argv: Sequence[str]) -> list[tuple[str, str]]:
     """The command line as (option, value) pairs; an option without a value has an empty one."""
     parts: list[tuple[str, str]] = []
     words = list(argv[1:])

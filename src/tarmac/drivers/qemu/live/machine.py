@@ -18,7 +18,7 @@ from tarmac.drivers.qemu.argv import Launch
 from tarmac.drivers.qemu.argv.accel import accelerator_option
 from tarmac.drivers.qemu.argv.blockdev import disk_chain, efi_chain
 from tarmac.drivers.qemu.argv.build import SANDBOX
-from tarmac.drivers.qemu.argv.delta import identity, parts
+from tarmac.drivers.qemu.argv.delta import identity, parts_of
 from tarmac.drivers.qemu.argv.draft import as_json, escape
 from tarmac.drivers.qemu.argv.firmware import VARS_SIZE
 from tarmac.drivers.qemu.argv.platform import memory_file
@@ -91,7 +91,7 @@ class CloneFacts:
 def record_machine(launch: Launch, config: VmConfig, qemu_version: str) -> Machine:
     """The record of a guest that runs as `launch` (built with RUNTIME as its runtime directory)."""
     options: list[tuple[str, str]] = []
-    for option, value in parts(launch.argv):
+    for option, value in parts_of(launch.argv):
         if option in _NOT_RECORDED or _host_side(option, value):
             continue
         if option == "-machine":
