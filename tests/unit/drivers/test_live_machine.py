@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tarmac.drivers.qemu.argv import build
-from tarmac.drivers.qemu.argv.delta import identity, parts
+from tarmac.drivers.qemu.argv.delta import identity, parts_of
 from tarmac.drivers.qemu.facts import BridgeFacts, LaunchFacts, NodeFacts, VolumeFacts
 from tarmac.drivers.qemu.live.machine import (
     RUNTIME,
@@ -62,7 +62,7 @@ CLONE = CloneFacts(
 
 
 def devices(argv: tuple[str, ...]) -> list[str]:
-    return [value for option, value in parts(argv) if option == "-device"]
+    return [value for option, value in parts_of(argv) if option == "-device"]
 
 
 def test_the_record_survives_its_own_json() -> None:
@@ -93,16 +93,16 @@ def test_what_the_host_sees_is_the_clone_s() -> None:
     assert f"uuid={CLONE.uuid}" in text and "11111111-1111" not in text
     ram = next(word for word in argv if word.startswith("memory-backend-file,"))
     assert "mem-path=/proc/self/fd/11,share=off" in ram and "id=pc.ram" in ram and "readonly" not in ram
-    machine = next(value for option, value in parts(argv) if option == "-machine")
+    machine = next(value for option, value in parts_of(argv) if option == "-machine")
     assert "memory-backend=pc.ram" in machine and "mem-merge=off" in machine
     assert "free-page-reporting" not in text
-    nodes = [json.loads(value) for option, value in parts(argv) if option == "-blockdev"]
+    nodes = [json.loads(value) for option, value in parts_of(argv) if option == "-blockdev"]
     assert {node["filename"] for node in nodes if "filename" in node} == {"/images/201.qcow2", "/proc/self/fd/13"}
     assert '"bps-total":10485760' in text, "limits go along"
 
 
 def test_cards_have_back_ends_that_lead_nowhere() -> None:
-    netdevs = [value for option, value in parts(clone_argv(recorded(), CLONE, NODE)) if option == "-netdev"]
+    netdevs = [value for option, value in parts_of(clone_argv(recorded(), CLONE, NODE)) if option == "-netdev"]
     assert netdevs == ["type=tap,id=net0,fd=12", "type=user,id=net1,restrict=on"]
 
 
