@@ -72,6 +72,7 @@ from tarmac.services.users import Users
 from tarmac.services.vm_config import VmConfigs
 from tarmac.services.vm_create import VmCreate
 from tarmac.services.vm_disks import VmDisks
+from tarmac.services.vm_features import VmFeatures
 from tarmac.services.vm_live import VmLive
 from tarmac.services.vm_status import VmStatus
 from tarmac.services.vms import Vms
@@ -274,6 +275,7 @@ def _guests(ground: Ground, s: Services) -> None:
         registry=registry,
     )
     s.vm_disks = VmDisks(guests=guests, jobs=jobs, runtime=s.runtime, storages=s.storages, registry=registry)
+    s.vm_features = VmFeatures(guests=guests, storages=s.storages, node=ground.node)
     s.vm_status = VmStatus(guests=guests, jobs=jobs, nodes=s.nodes, access=access)
     s.autostart = Autostart(node=ground.node, guests=guests, jobs=jobs, registry=registry)
     s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources)

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from tarmac.services.vm_config import VmConfigs
     from tarmac.services.vm_create import VmCreate
     from tarmac.services.vm_disks import VmDisks
+    from tarmac.services.vm_features import VmFeatures
     from tarmac.services.vm_status import VmStatus
     from tarmac.services.vms import Vms
     from tarmac.services.volumes import Volumes
@@ -75,6 +76,7 @@ class Services:
     vm_disks: VmDisks = LATER
     disk_moves: DiskMoves = LATER
     vm_status: VmStatus = LATER
+    vm_features: VmFeatures = LATER
     guests: Guests = LATER
     launcher: Launcher = LATER
     runtime: Runtime = LATER
