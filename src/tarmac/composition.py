@@ -54,6 +54,7 @@ from tarmac.services.locks import Queues
 from tarmac.services.login import Login
 from tarmac.services.node_facts import NodeProbe
 from tarmac.services.nodes import Nodes
+from tarmac.services.pools import Pools
 from tarmac.services.registry import Services
 from tarmac.services.roles import Roles
 from tarmac.services.runtime import Runtime
@@ -157,6 +158,7 @@ async def _people(ground: Ground, s: Services) -> None:
     users, access, hasher = ground.users, ground.access, Hasher()
     s.access = access
     s.acls, s.groups, s.roles = Acls(users, access), Groups(users, access), Roles(users)
+    s.pools = Pools(users, access)
     s.users, s.tokens = Users(users, access, hasher), Tokens(users)
     s.certificate = tls.Pki(ground.data / "pki").certificate
     s.tickets = Tickets(users, await Signer.open(ground.data / "pki"))
@@ -235,6 +237,7 @@ def _guests(ground: Ground, s: Services) -> None:
         cloudinit=s.cloudinit,
         uids=s.uids,
         acls=s.acls,
+        pools=s.pools,
         registry=registry,
     )
     s.vm_configs = VmConfigs(
@@ -245,6 +248,7 @@ def _guests(ground: Ground, s: Services) -> None:
         jobs=jobs,
         configs=s.vm_configs,
         disks=disks,
+        pools=s.pools,
         uids=s.uids,
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,
@@ -278,7 +282,7 @@ def _guests(ground: Ground, s: Services) -> None:
     s.vm_features = VmFeatures(guests=guests, storages=s.storages, node=ground.node)
     s.vm_status = VmStatus(guests=guests, jobs=jobs, nodes=s.nodes, access=access)
     s.autostart = Autostart(node=ground.node, guests=guests, jobs=jobs, registry=registry)
-    s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources)
+    s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources, pools=s.pools)
 
 
 def crash_point(text: str) -> Callable[[str, str], None]:

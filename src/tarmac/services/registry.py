@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tarmac.services.login import Login
     from tarmac.services.node_facts import NodeProbe
     from tarmac.services.nodes import Nodes
+    from tarmac.services.pools import Pools
     from tarmac.services.roles import Roles
     from tarmac.services.runtime import Runtime
     from tarmac.services.storage_views import StorageViews
@@ -102,6 +103,7 @@ class Services:
     users: Users = LATER
     groups: Groups = LATER
     roles: Roles = LATER
+    pools: Pools = LATER
     acls: Acls = LATER
     tokens: Tokens = LATER
     tickets: Tickets = LATER
