@@ -27,8 +27,10 @@ from tarmac.lib.passwords import Hasher
 from tarmac.lib.signing import Signer
 from tarmac.lib.tasks import Supervisor
 from tarmac.services.access import Access
+from tarmac.services.access_why import AccessWhy
 from tarmac.services.acls import Acls
 from tarmac.services.agents import Agents
+from tarmac.services.audit import Audit
 from tarmac.services.autostart import Autostart
 from tarmac.services.clone_admission import CloneAdmission
 from tarmac.services.clone_disks import CloneDisks
@@ -64,6 +66,7 @@ from tarmac.services.login import Login
 from tarmac.services.machine_states import MachineStates
 from tarmac.services.node_facts import NodeProbe
 from tarmac.services.nodes import Nodes
+from tarmac.services.pools import Pools
 from tarmac.services.registry import Services
 from tarmac.services.roles import Roles
 from tarmac.services.runtime import Runtime
@@ -85,6 +88,7 @@ from tarmac.services.users import Users
 from tarmac.services.vm_config import VmConfigs
 from tarmac.services.vm_create import VmCreate
 from tarmac.services.vm_disks import VmDisks
+from tarmac.services.vm_features import VmFeatures
 from tarmac.services.vm_live import VmLive
 from tarmac.services.vm_rollback import VmRollback
 from tarmac.services.vm_snapshots import VmSnapshots
@@ -160,6 +164,8 @@ async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
     """All services. Raises HostFailure where the host lacks what every guest needs (QEMU)."""
     services = Services(node=ground.node, version=VERSION, jobs=ground.jobs, tasks=Tasks(ground.jobs))
     await _people(ground, services)
+    services.audit = Audit(ground.data / "audit")
+    stack.callback(services.audit.close)
     await _node(ground, services)
     await _storage(ground, services)
     _machines(ground, services, stack)
@@ -171,8 +177,9 @@ async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
 
 async def _people(ground: Ground, s: Services) -> None:
     users, access, hasher = ground.users, ground.access, Hasher()
-    s.access = access
+    s.access, s.access_why = access, AccessWhy(users, access)
     s.acls, s.groups, s.roles = Acls(users, access), Groups(users, access), Roles(users)
+    s.pools = Pools(users, access)
     s.users, s.tokens = Users(users, access, hasher), Tokens(users)
     s.certificate = tls.Pki(ground.data / "pki").certificate
     s.tickets = Tickets(users, await Signer.open(ground.data / "pki"))
@@ -259,6 +266,7 @@ def _guests(ground: Ground, s: Services) -> None:
         records=s.instant_records,
         states=s.live_states,
         admission=CloneAdmission(guests=guests, records=s.instant_records, states=s.live_states),
+        pools=s.pools,
         registry=registry,
     )
     s.vm_configs = VmConfigs(
@@ -269,6 +277,7 @@ def _guests(ground: Ground, s: Services) -> None:
         jobs=jobs,
         configs=s.vm_configs,
         disks=disks,
+        pools=s.pools,
         uids=s.uids,
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,
@@ -282,6 +291,7 @@ def _guests(ground: Ground, s: Services) -> None:
         jobs=jobs,
         configs=s.vm_configs,
         access=access,
+        pools=s.pools,
         disks=CloneDisks(storages=s.storages, plans=s.volumes.plans, cloudinit=s.cloudinit),
         live=CloneLive(guests=guests, mirrors=mirrors, storages=s.storages, registry=registry),
         cloudinit=s.cloudinit,
@@ -304,7 +314,7 @@ def _guests(ground: Ground, s: Services) -> None:
     )
     _instant_clones(ground, s, live)
     s.autostart = Autostart(node=ground.node, guests=guests, jobs=jobs, registry=registry)
-    s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources)
+    s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources, pools=s.pools)
 
 
 def _instant_clones(ground: Ground, s: Services, live: VmLive) -> None:
@@ -368,6 +378,9 @@ async def _snapshots(ground: Ground, s: Services) -> None:
         registry=registry,
     )
     s.vm_snapshots = VmSnapshots(guests=guests, jobs=jobs, plans=plans, states=states, registry=registry)
+    s.vm_features = VmFeatures(
+        guests=guests, storages=s.storages, node=ground.node, can_snapshot=s.vm_snapshots.feature
+    )
     s.vm_rollback = VmRollback(
         guests=guests, jobs=jobs, plans=plans, states=states, access=ground.access, registry=registry
     )

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tarmac.services.access import Access
+    from tarmac.services.access_why import AccessWhy
     from tarmac.services.acls import Acls
     from tarmac.services.agents import Agents
+    from tarmac.services.audit import Audit
     from tarmac.services.autostart import Autostart
     from tarmac.services.clones import Clones
     from tarmac.services.cloudinit import CloudInit
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from tarmac.services.login import Login
     from tarmac.services.node_facts import NodeProbe
     from tarmac.services.nodes import Nodes
+    from tarmac.services.pools import Pools
     from tarmac.services.roles import Roles
     from tarmac.services.runtime import Runtime
     from tarmac.services.snapshot_schedules import SnapshotSchedules
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from tarmac.services.vm_config import VmConfigs
     from tarmac.services.vm_create import VmCreate
     from tarmac.services.vm_disks import VmDisks
+    from tarmac.services.vm_features import VmFeatures
     from tarmac.services.vm_rollback import VmRollback
     from tarmac.services.vm_snapshots import VmSnapshots
     from tarmac.services.vm_status import VmStatus
@@ -86,6 +90,7 @@ class Services:
     vm_rollback: VmRollback = LATER
     snapshot_schedules: SnapshotSchedules = LATER
     vm_status: VmStatus = LATER
+    vm_features: VmFeatures = LATER
     guests: Guests = LATER
     launcher: Launcher = LATER
     runtime: Runtime = LATER
@@ -113,9 +118,12 @@ class Services:
     consoles: Consoles = LATER
     console_sessions: ConsoleSessions = LATER
     access: Access = LATER
+    access_why: AccessWhy = LATER
+    audit: Audit = LATER
     users: Users = LATER
     groups: Groups = LATER
     roles: Roles = LATER
+    pools: Pools = LATER
     acls: Acls = LATER
     tokens: Tokens = LATER
     tickets: Tickets = LATER

@@ -29,9 +29,21 @@ class Login:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Realm:
+    realm: str = setting(max_length=32, format="pve-realm", help="The realm.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Permissions:
     path: str | None = setting(None, max_length=512, help="Only this path.")
     userid: str | None = setting(None, pattern=USER_OR_TOKEN, help="Another user or token.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Why:
+    path: str = setting(max_length=512, help="The path: `/vms/100`, `/storage/local`.")
+    privs: tuple[str, ...] = setting(pattern=r"[A-Za-z.]+", help="The privileges: `VM.PowerMgmt`.")
+    userid: str | None = setting(None, pattern=USER_OR_TOKEN, default_text="the caller", help="A user or token.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +94,17 @@ async def realms(call: Call, p: NoParams) -> Any:
 
 
 @get(
+    "/access/domains/{realm}",
+    params=Realm,
+    allow=Allow("/access/realm", "Realm.Allocate", "Sys.Audit", any=True),
+    returns=OBJECT,
+    help="One realm.",
+)
+async def realm(call: Call, p: Realm) -> Any:
+    return call.services.users.realm(p.realm)
+
+
+@get(
     "/access/permissions",
     params=Permissions,
     allow=Allow.login,
@@ -91,6 +114,18 @@ async def realms(call: Call, p: NoParams) -> Any:
 )
 async def permissions(call: Call, p: Permissions) -> Any:
     return call.services.access.report(call.identity, userid=p.userid, path=p.path)
+
+
+@get(
+    "/access/why",
+    params=Why,
+    allow=Allow.login,
+    returns=OBJECT,
+    cli="user why {path} {privs}",
+    help="Whether somebody has privileges on a path, which grant decides it, and why other grants do not.",
+)
+async def why(call: Call, p: Why) -> Any:
+    return call.services.access_why.explain(call.identity, p.path, p.privs, userid=p.userid)
 
 
 async def _may_set_password(call: Call, p: Any) -> None:

@@ -50,12 +50,6 @@ class Diff(Snapshot):
     other: str = setting("current", max_length=40, format="pve-configid", help="Another snapshot, or `current`.")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Feature(Guest):
-    feature: str = setting(choices=("snapshot", "clone", "copy"), help="What the guest shall be able to do.")
-    snapname: str | None = setting(None, max_length=40, format="pve-configid", help="As it is in this snapshot.")
-
-
 @get(
     "/nodes/{node}/qemu/{vmid}/snapshot",
     params=Guest,
@@ -158,15 +152,3 @@ async def rollback(call: Call, p: Rollback) -> Started:
         call.identity, p.vmid, p.snapname, start=p.start, dryrun=call.dryrun
     )
     return result
-
-
-@get(
-    "/nodes/{node}/qemu/{vmid}/feature",
-    params=Feature,
-    allow=AUDIT,
-    returns=OBJECT,
-    help="Whether a guest's disks allow a snapshot; a full clone and a copy they always do.",
-)
-async def feature(call: Call, p: Feature) -> Any:
-    able = p.feature != "snapshot" or call.services.vm_snapshots.feature(p.vmid, p.snapname)
-    return {"hasFeature": int(able), "nodes": [p.node] if able else []}
