@@ -231,6 +231,7 @@ IN_WORDS = {
     "POST /nodes/{node}/qemu/{vmid}/agent", "GET /nodes/{node}/storage/{storage}/content/{volume}",
     "DELETE /nodes/{node}/storage/{storage}/content/{volume}", "POST /nodes/{node}/storage/{storage}/download-url",
     "GET /nodes/{node}/query-url-metadata",
+    "POST /nodes/{node}/qemu/{vmid}/template",  # with `live`, VM.Clone.Live on top
 }  # fmt: skip
 # Only for root@pam in Proxmox; here there is nothing to keep from anybody.
 NOT_ROOT_ONLY = {
