@@ -46,6 +46,8 @@ from tarmac.services.disk_moves import DiskMoves
 from tarmac.services.disk_plans import DiskPlans
 from tarmac.services.downloads import Downloads
 from tarmac.services.exports import Exports
+from tarmac.services.events import Events
+from tarmac.services.figures import Figures
 from tarmac.services.groups import Groups
 from tarmac.services.guests import Guests
 from tarmac.services.identities import Identities
@@ -101,6 +103,7 @@ class Ground:
     store: SqliteStore
     registry: Registry
     jobs: Jobs
+    logs: TaskLogs
     users: UserDirectory
     access: Access
 
@@ -145,6 +148,7 @@ async def lay_ground(node: str, instance: Instance, stack: contextlib.AsyncExitS
         store=store,
         registry=registry,
         jobs=jobs,
+        logs=logs,
         users=users,
         access=Access(users),
     )
@@ -159,6 +163,7 @@ async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
     _machines(ground, services, stack)
     await services.instant_records.load()
     _guests(ground, services)
+    _told(ground, services)
     return services
 
 
@@ -233,7 +238,7 @@ def _machines(ground: Ground, s: Services, stack: contextlib.AsyncExitStack) -> 
         jobs=ground.jobs,
         registry=ground.registry,
     )
-    s.usage = UsageSampler(s.guests)
+    s.usage = UsageSampler(s.guests, ground.mark)
 
 
 def _guests(ground: Ground, s: Services) -> None:
@@ -343,6 +348,26 @@ def _instant_clones(ground: Ground, s: Services, live: VmLive) -> None:
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,
     )
+def _told(ground: Ground, s: Services) -> None:
+    """What goes out by itself: events."""
+    s.figures = Figures(s.guests, s.nodes)
+    events = s.events = Events(
+        cluster=s.cluster,
+        guests=s.guests,
+        jobs=ground.jobs,
+        logs=ground.logs,
+        access=ground.access,
+        tickets=s.tickets,
+        figures=s.figures,
+    )
+    s.guests.changed.append(events.touch_vmid)
+    s.runtime.changed.append(events.touch_guest)
+    s.storages.probe.changed.append(events.touch_storage)
+    s.usage.wanted = events.wanted
+    s.usage.sampled.append(events.sampled)
+    ground.jobs.on_change.append(events.touch_task)
+    ground.logs.grown = events.grown
+    ground.users.on_change(events.rights_changed)
 
 
 def crash_point(text: str) -> Callable[[str, str], None]:

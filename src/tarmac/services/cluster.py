@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from tarmac.model.lifecycle import State
 from tarmac.model.units import parse_size
 from tarmac.model.vm import VmConfig
@@ -14,6 +16,10 @@ from tarmac.services.guests import Guest, Guests
 from tarmac.services.nodes import Nodes
 
 _SEEN_BY = ("VM.Audit",)
+_STORAGES_SEEN_BY = ("Datastore.Audit", "Datastore.AllocateSpace")
+Sees = Callable[[str], bool]
+"""Whether somebody may see the object of an id."""
+_encode = msgspec.json.Encoder().encode
 
 
 class Cluster:
@@ -39,18 +45,46 @@ class Cluster:
         if kind in (None, "node"):
             rows.append(self._nodes.summary())
         if kind in (None, "storage"):
-            may = self._access.filter(identity, "/storage/{}", ("Datastore.Audit", "Datastore.AllocateSpace"))
-            rows += [
-                {
-                    **row,
-                    "id": f"storage/{self._nodes.node}/{row['storage']}",
-                    "type": "storage",
-                    "node": self._nodes.node,
-                }
-                for row in self._storages()
-                if may(row["storage"])
-            ]
+            may = self._access.filter(identity, "/storage/{}", _STORAGES_SEEN_BY)
+            rows += [row for row in self._storage_rows() if may(row["storage"])]
         return await self._rows.encode(guests, rows)
+
+    # -- one by one, for the event stream -----------------------------------------------------------------------
+
+    def ids(self) -> list[str]:
+        """The ids of all resources."""
+        others = [f"node/{self._nodes.node}", *(row["id"] for row in self._storage_rows())]
+        return [*others, *(f"qemu/{guest.vmid}" for guest in self._guests)]
+
+    def find(self, id: str) -> bytes | None:
+        """A resource's row as JSON, None when there is no such resource (any more)."""
+        kind, _, name = id.partition("/")
+        if kind == "qemu":
+            guest = self._guests.find(int(name))
+            return self._rows.row(guest) if guest is not None else None
+        others = [self._nodes.summary()] if kind == "node" else self._storage_rows()
+        return next((_encode(row) for row in others if row["id"] == id), None)
+
+    def sees(self, identity: Identity) -> Sees:
+        """Which ids somebody may see. Good until the directory changes; the answers of an old one stay what they
+        were."""
+        guests = self._access.filter(identity, "/vms/{}", _SEEN_BY)
+        storages = self._access.filter(identity, "/storage/{}", _STORAGES_SEEN_BY)
+
+        def sees(id: str) -> bool:
+            kind, _, name = id.partition("/")
+            if kind == "qemu":
+                return guests(name)
+            return kind != "storage" or storages(name.partition("/")[2])
+
+        return sees
+
+    def _storage_rows(self) -> list[dict[str, Any]]:
+        node = self._nodes.node
+        return [
+            {**row, "id": f"storage/{node}/{row['storage']}", "type": "storage", "node": node}
+            for row in self._storages()
+        ]
 
     def guest_row(self, guest: Guest) -> dict[str, Any]:
         """One guest as a resource: what its configuration fixes and what is observed now."""

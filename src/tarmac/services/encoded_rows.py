@@ -48,6 +48,11 @@ class EncodedRows:
         parts += map(_encode, others)
         return b"[%b]" % b",".join(parts)
 
+    def row(self, guest: Guest) -> bytes:
+        """One guest's row as JSON."""
+        kept = guest.rows.get(self._name)
+        return kept if kept is not None and self._at_rest(guest) else self._fresh(guest)
+
     def _fresh(self, guest: Guest) -> bytes:
         if not self._at_rest(guest):
             return _encode(self._build(guest))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tarmac.services.disk_moves import DiskMoves
     from tarmac.services.downloads import Downloads
     from tarmac.services.exports import Exports
+    from tarmac.services.events import Events
+    from tarmac.services.figures import Figures
     from tarmac.services.groups import Groups
     from tarmac.services.guests import Guests
     from tarmac.services.identities import Identities
@@ -84,6 +86,8 @@ class Services:
     launcher: Launcher = LATER
     runtime: Runtime = LATER
     usage: UsageSampler = LATER
+    figures: Figures = LATER
+    events: Events = LATER
     autostart: Autostart = LATER
     agents: Agents = LATER
     cluster: Cluster = LATER

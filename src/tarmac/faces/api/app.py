@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PREFIXES = {"json": "/api2/json", "extjs": "/api2/extjs"}
+ALIASES = {"/api2/events": "/events"}
+"""Paths of ours that are also answered outside the API's own: what they answer has no envelope."""
 UNAUTHORIZED_DELAY = 3.0
 MAX_DELAYED = 500
 
@@ -205,7 +207,7 @@ def _split_path(path: str) -> tuple[str, str]:
     for form, prefix in PREFIXES.items():
         if path == prefix or path.startswith(prefix + "/"):
             return form, path[len(prefix) :]
-    return "", path
+    return ("json", ALIASES[path]) if path in ALIASES else ("", path)
 
 
 def _transport(request: BaseRequest) -> asyncio.BaseTransport:
