@@ -360,14 +360,11 @@ def _told(ground: Ground, s: Services) -> None:
         tickets=s.tickets,
         figures=s.figures,
     )
-    s.guests.changed.append(events.touch_vmid)
+    events.connect(guests=s.guests, jobs=ground.jobs, logs=ground.logs, directory=ground.users)
     s.runtime.changed.append(events.touch_guest)
     s.storages.probe.changed.append(events.touch_storage)
     s.usage.wanted = events.wanted
     s.usage.sampled.append(events.sampled)
-    ground.jobs.on_change.append(events.touch_task)
-    ground.logs.grown = events.grown
-    ground.users.on_change(events.rights_changed)
 
 
 def crash_point(text: str) -> Callable[[str, str], None]:

@@ -19,6 +19,7 @@ from tarmac.model.job import JobRecord
 from tarmac.services.access import Access, Identity
 from tarmac.services.change_log import ChangeLog
 from tarmac.services.cluster import Cluster, Sees
+from tarmac.services.directory import Directory
 from tarmac.services.figures import Figures
 from tarmac.services.guests import Guest, Guests
 from tarmac.services.jobs import Jobs
@@ -63,13 +64,20 @@ class Events:
         self.acl_seq = 0
         self._jobs = jobs
         self._guests = guests
-        self._touched: set[str] = set()
+        self._touched: dict[str, None] = {}  # a set that keeps the order
         self._timer: asyncio.TimerHandle | None = None
         self._flushed = 0.0
         self._tasks: dict[str, JobRecord] = {}
         self._ended: deque[str] = deque()
         self._rows: dict[str, bytes | None] = {}
         self._followers: set[Subscription] = set()
+
+    def connect(self, *, guests: Guests, jobs: Jobs, logs: TaskLogs, directory: Directory) -> None:
+        """Hear of what these do from now on."""
+        guests.changed.append(self.touch_vmid)
+        jobs.on_change.append(self.touch_task)
+        logs.grown = self.grown
+        directory.on_change(self.rights_changed)
 
     async def begin(self) -> None:
         """Take up the newest tasks. Called once, when the jobs are known."""
@@ -83,7 +91,7 @@ class Events:
 
     def touch(self, key: str) -> None:
         """An object changed, came or went: `qemu/100`, `storage/NODE/local`, a task's UPID."""
-        self._touched.add(key)
+        self._touched[key] = None
         if self._timer is None:
             loop = asyncio.get_running_loop()
             delay = max(FIRST_SECONDS, self._flushed + GATHER_SECONDS - loop.time())
@@ -191,7 +199,7 @@ class Events:
     def _flush(self) -> None:
         self._timer = None
         self._flushed = asyncio.get_running_loop().time()
-        touched, self._touched = self._touched, set()
+        touched, self._touched = self._touched, {}
         self._rows.clear()
         self.changes.mark(touched)
         for key in touched:

@@ -129,7 +129,7 @@ class Subscription:
                 self._rights_changed = False
                 async for message in self._difference():
                     yield message
-            async for message in self._deltas(self._seq):
+            async for message in self._go_on():
                 yield message
             if self._due:
                 yield self._metrics()
@@ -146,6 +146,16 @@ class Subscription:
                     yield message
                 return
             yield Message("resync", _encode({"type": "resync", "reason": why}))
+        async for message in self._snapshot():
+            yield message
+
+    async def _go_on(self) -> AsyncIterator[Message]:
+        """What changed since the last message; everything anew when so much is gone meanwhile that it is forgotten."""
+        if self._seq >= self._events.changes.floor:
+            async for message in self._deltas(self._seq):
+                yield message
+            return
+        yield Message("resync", _encode({"type": "resync", "reason": "too much has changed meanwhile"}))
         async for message in self._snapshot():
             yield message
 
@@ -195,16 +205,17 @@ class Subscription:
         keys = [key for key in self._events.changes.since(since) if self._sees(key)]
         for start in range(0, len(keys), ROWS_AT_ONCE):
             last = start + ROWS_AT_ONCE >= len(keys)
-            yield self._delta(keys[start : start + ROWS_AT_ONCE], seq, last=last)
+            # A part that is not the last one leaves the position where it was.
+            yield self._delta(keys[start : start + ROWS_AT_ONCE], seq if last else since)
             await asyncio.sleep(0)
         self._seq = seq
 
-    def _delta(self, keys: Sequence[str], seq: int, *, last: bool = True, gone: Sequence[str] = ()) -> Message:
+    def _delta(self, keys: Sequence[str], seq: int, *, gone: Sequence[str] = ()) -> Message:
         rows, lost = self._rows([key for key in keys if not key.startswith("UPID:")])
         tasks, forgotten = self._rows([key for key in keys if key.startswith("UPID:")])
         head = _encode({"type": "delta", "seq": seq, "gone": [*gone, *lost, *forgotten]})
         text = b'%b,"rows":[%b],"tasks":[%b]}' % (head[:-1], b",".join(rows), b",".join(tasks))
-        return Message("delta", text, seq if last else None)
+        return Message("delta", text, seq)
 
     def _rows(self, keys: Sequence[str]) -> tuple[list[bytes], list[str]]:
         """The visible ones that are there, and those that are gone."""

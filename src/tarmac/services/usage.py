@@ -29,8 +29,10 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class UsageSampler:
-    """Keeps `Guest.usage` fresh: `cpu` as a fraction of the guest's own vCPUs, sizes and counters in bytes. Each guest
-    is sampled every `ROUNDS` rounds, those whose ids are in `wanted()` in each; `sampled` are called with the ids. `instance` is the mark in the names of taps."""
+    """Keeps `Guest.usage` fresh: `cpu` as a fraction of the guest's own vCPUs, sizes and counters in bytes.
+
+    Each guest is sampled every `ROUNDS` rounds, those whose ids are in `wanted()` in each; `sampled` are called with
+    the ids. `instance` is the mark in the names of taps."""
 
     def __init__(self, guests: Guests, instance: str) -> None:
         self._guests = guests
