@@ -29,6 +29,7 @@ from tarmac.lib.files import write_atomic
 from tarmac.lib.tasks import Supervisor
 from tarmac.model.users import ROOT
 from tarmac.services.access import Identity
+from tarmac.services.encoded_rows import warm
 from tarmac.services.events import CHECK_SECONDS as EVENTS_CHECK_SECONDS
 from tarmac.services.instance import Instance, open_instance
 from tarmac.services.nodes import SAMPLE_SECONDS
@@ -122,6 +123,8 @@ class House:
         )
         for work, seconds, name in watchers:
             self._supervisor.repeat(work, every=seconds, name=name)
+        kinds = (services.cluster.rows, services.vm_status.rows)
+        self._supervisor.start(warm(list(services.guests), kinds), name="rows of lists")
         if not os.environ.get(OFFLINE):
             self._supervisor.start(services.cloudinit.fetch_schemas(), name="cloud-init schemas")
         if await asyncio.to_thread(_host_was_restarted, self.instance.data):

@@ -14,7 +14,7 @@ from tarmac.drivers.qemu.facts import NodeFacts
 from tarmac.drivers.store.journal import Journal
 from tarmac.drivers.store.memory import MemoryStore
 from tarmac.faces.api.declare import collect
-from tarmac.faces.api.endpoints import events as endpoint
+from tarmac.faces.api.endpoints import cluster, events
 from tarmac.lib.signing import Signer
 from tarmac.lib.tasks import Supervisor
 from tarmac.model.job import Plan, PlannedStep
@@ -100,7 +100,7 @@ async def event_site(tmp_path: Path) -> AsyncIterator[EventSite]:
         )
         s.events.connect(guests=guests, jobs=jobs, logs=logs, directory=directory)
         await s.events.begin()
-        async with serve(s, collect(endpoint), tmp_path) as site:
+        async with serve(s, collect(cluster, events), tmp_path) as site:
             yield EventSite(site, s, directory, gate, storages)
             s.events.close()
     await journal.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -32,22 +32,22 @@ class Cluster:
         self._nodes = nodes
         self._access = access
         self._storages = storages
-        self._rows = EncodedRows("resources", self.guest_row, at_rest=lambda guest: guest.state is State.STOPPED)
+        self.rows = EncodedRows("resources", self.guest_row, at_rest=lambda guest: guest.state is State.STOPPED)
 
-    async def resources(self, identity: Identity, kind: str | None = None) -> bytes:
-        """All rows that the caller may see, as a JSON list, optionally of one type (`vm`, `node`, `storage`,
+    async def resources(self, identity: Identity, kind: str | None = None) -> list[bytes]:
+        """All rows that the caller may see, as a JSON list in pieces, optionally of one type (`vm`, `node`, `storage`,
         `sdn`)."""
         rows: list[dict[str, Any]] = []
-        guests: list[Guest] = []
+        guests: Iterable[Guest] = ()
         if kind in (None, "vm"):
             allowed = self._access.filter(identity, "/vms/{}", _SEEN_BY)
-            guests = [guest for guest in self._guests if allowed(guest.vmid)]
+            guests = (guest for guest in list(self._guests) if allowed(guest.vmid))
         if kind in (None, "node"):
             rows.append(self._nodes.summary())
         if kind in (None, "storage"):
             may = self._access.filter(identity, "/storage/{}", _STORAGES_SEEN_BY)
             rows += [row for row in self._storage_rows() if may(row["storage"])]
-        return await self._rows.encode(guests, rows)
+        return await self.rows.encode(guests, rows)
 
     # -- one by one, for the event stream -----------------------------------------------------------------------
 
@@ -61,7 +61,7 @@ class Cluster:
         kind, _, name = id.partition("/")
         if kind == "qemu":
             guest = self._guests.find(int(name))
-            return self._rows.row(guest) if guest is not None else None
+            return self.rows.row(guest) if guest is not None else None
         others = [self._nodes.summary()] if kind == "node" else self._storage_rows()
         return next((_encode(row) for row in others if row["id"] == id), None)
 

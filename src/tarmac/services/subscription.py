@@ -137,7 +137,7 @@ class Subscription:
                 yield message
 
     async def _begin(self) -> AsyncIterator[Message]:
-        events, since = self._events, self._since
+        since = self._since
         if since is not None:
             why = self._cannot_resume(since)
             if not why:

@@ -28,7 +28,7 @@ async def test_snapshot_is_what_the_list_shows(house: EventSite) -> None:
         await house.guest(vmid)
     async with follow(unix=house.unix) as client:
         await client.ready()
-        listed = {row["id"]: row for row in json.loads(await house.services.cluster.resources(ROOT))}
+        listed = {row["id"]: row for row in json.loads(b"".join(await house.services.cluster.resources(ROOT)))}
         assert client.rows.keys() == listed.keys() == {"qemu/100", "qemu/101", "node/n1", "storage/n1/local"}
         assert client.rows["qemu/100"] == listed["qemu/100"]
 

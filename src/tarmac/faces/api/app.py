@@ -22,10 +22,10 @@ from aiohttp.web_request import BaseRequest
 from tarmac.faces.api import pages
 from tarmac.faces.api.auth import Peer, identify, peer_of
 from tarmac.faces.api.body import check_headers, read_body
-from tarmac.faces.api.declare import RAW, UPID, Call, Endpoint, Returns
+from tarmac.faces.api.declare import RAW, UPID, Call, Encoded, Endpoint, Returns
 from tarmac.faces.api.index import index_endpoints
 from tarmac.faces.api.params import Parsed, decode_body, decode_query, masked, merge, parse
-from tarmac.faces.api.replies import FAILED_LOGIN, envelope, error_reply, reply
+from tarmac.faces.api.replies import FAILED_LOGIN, envelope, error_reply, reply, stream
 from tarmac.faces.api.rights import authorize
 from tarmac.faces.api.router import METHODS, Match, Router
 from tarmac.model.errors import Bug, NotBuilt, TarmacError, Unauthenticated
@@ -145,7 +145,10 @@ class Api:
         extra: dict[str, Any] = {"success": 1} if form == "extjs" else {}
         if call.wait is not None and endpoint.returns is UPID and isinstance(result, str):
             extra["task"] = await self._outcome(result, call.wait)
-        return await reply(envelope(result, extra), gzip=_takes_gzip(call.http))
+        gzip = _takes_gzip(call.http)
+        if isinstance(result, Encoded) and not extra and not gzip:
+            return await stream(call.http, result)
+        return await reply(envelope(result, extra), gzip=gzip)
 
     async def _outcome(self, upid: str, seconds: float) -> dict[str, Any]:
         """How a task ended, or that it still runs. A client that goes away meanwhile does not end it."""
