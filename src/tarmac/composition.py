@@ -51,6 +51,7 @@ from tarmac.services.figures import Figures
 from tarmac.services.groups import Groups
 from tarmac.services.guests import Guests
 from tarmac.services.identities import Identities
+from tarmac.services.history import History
 from tarmac.services.images import Images
 from tarmac.services.instance import Instance
 from tarmac.services.instant_clones import InstantClones
@@ -349,7 +350,7 @@ def _instant_clones(ground: Ground, s: Services, live: VmLive) -> None:
         qemu_version=s.nodes.facts.qemu_version,
     )
 def _told(ground: Ground, s: Services) -> None:
-    """What goes out by itself: events."""
+    """What is told and kept of all this: events, figures over time."""
     s.figures = Figures(s.guests, s.nodes)
     events = s.events = Events(
         cluster=s.cluster,
@@ -360,6 +361,15 @@ def _told(ground: Ground, s: Services) -> None:
         tickets=s.tickets,
         figures=s.figures,
     )
+    s.history = History(
+        directory=ground.data / "metrics",
+        guests=s.guests,
+        nodes=s.nodes,
+        figures=s.figures,
+        storages=s.storage_views.resources,
+    )
+    s.guests.changed.append(s.history.guest_changed)
+    s.usage.sampled.append(s.history.sampled)
     events.connect(guests=s.guests, jobs=ground.jobs, logs=ground.logs, directory=ground.users)
     s.runtime.changed.append(events.touch_guest)
     s.storages.probe.changed.append(events.touch_storage)

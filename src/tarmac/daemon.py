@@ -31,6 +31,7 @@ from tarmac.model.users import ROOT
 from tarmac.services.access import Identity
 from tarmac.services.encoded_rows import warm
 from tarmac.services.events import CHECK_SECONDS as EVENTS_CHECK_SECONDS
+from tarmac.services.history import SECONDS as HISTORY_SECONDS
 from tarmac.services.instance import Instance, open_instance
 from tarmac.services.nodes import SAMPLE_SECONDS
 from tarmac.services.registry import Services
@@ -114,11 +115,13 @@ class House:
         unfinished = await services.jobs.recover()
         log.info("guests adopted", extra={**counts, "known": len(services.guests), "unfinished_jobs": len(unfinished)})
         await services.events.begin()
+        await services.history.sweep()
         await services.uploads.sweep()
         watchers: tuple[tuple[Callable[[], Awaitable[object]], float, str], ...] = (
             (services.nodes.refresh, SAMPLE_SECONDS, "node figures"),
             (services.usage.sample, USAGE_SECONDS, "guest figures"),
             (services.storages.refresh, STORAGE_SECONDS, "storage probes"),
+            (services.history.record, HISTORY_SECONDS, "figures over time"),
             (services.events.check, EVENTS_CHECK_SECONDS, "logins of event streams"),
         )
         for work, seconds, name in watchers:

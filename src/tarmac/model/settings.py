@@ -102,7 +102,7 @@ def indexed(count: int, *, help: str, **limits: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Setting:
-    """One declared option, resolved: what parsers and generators read. There is one of each, so identity is equality."""
+    """One declared option, resolved: what parsers and generators read. Each exists once, so identity is equality."""
 
     attribute: str
     name: str

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tarmac.services.groups import Groups
     from tarmac.services.guests import Guests
     from tarmac.services.identities import Identities
+    from tarmac.services.history import History
     from tarmac.services.images import Images
     from tarmac.services.instant_clones import InstantClones
     from tarmac.services.instant_records import InstantRecords
@@ -88,6 +89,7 @@ class Services:
     usage: UsageSampler = LATER
     figures: Figures = LATER
     events: Events = LATER
+    history: History = LATER
     autostart: Autostart = LATER
     agents: Agents = LATER
     cluster: Cluster = LATER

@@ -19,6 +19,7 @@ from tarmac.faces.api.endpoints import (
     qemu_clone,
     qemu_status,
     roles,
+    rrd,
     storage,
     tasks,
     users,
@@ -45,6 +46,7 @@ MODULES = (
     content,
     exports,
     images,
+    rrd,
 )
 
 
