@@ -18,6 +18,7 @@ from typing import Any
 
 from tarmac.lib.round_robin import RoundRobin
 from tarmac.services.cluster import boot_disk_bytes, memory_bytes
+from tarmac.services.encoded_rows import SLICE_SECONDS
 from tarmac.services.figures import Figures
 from tarmac.services.guests import Guest, Guests
 from tarmac.services.nodes import Nodes
@@ -114,9 +115,15 @@ class History:
         gone, self._gone = self._gone, []
         rows = [self._node_row(now)]
         rows += [(STORAGE, self._path(f"storage/{row['storage']}"), _storage(row)) for row in self._storages()]
-        rows += [self._guest_row(guest, now) for guest in self._guests if guest.process is not None]
-        running = {f"qemu/{guest.vmid}" for guest in self._guests if guest.process is not None}
-        self._gathered = {id: g for id, g in self._gathered.items() if id in running or id.startswith("node/")}
+        until = time.perf_counter() + SLICE_SECONDS
+        running = [guest for guest in self._guests if guest.process is not None]
+        for guest in running:
+            rows.append(self._guest_row(guest, now))
+            if time.perf_counter() > until:
+                await asyncio.sleep(0)
+                until = time.perf_counter() + SLICE_SECONDS
+        ids = {f"qemu/{guest.vmid}" for guest in running}
+        self._gathered = {id: g for id, g in self._gathered.items() if id in ids or id.startswith("node/")}
         await asyncio.to_thread(_write, rows, now, gone)
 
     async def sweep(self) -> None:

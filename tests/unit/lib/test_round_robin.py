@@ -113,7 +113,7 @@ def test_kill_9_at_any_moment_leaves_a_file_that_is_read_and_written_on(tmp_path
             written = [int(line) - 60 for line in process.stdout.read().split() if len(line) == 10]
         now = max([last, *written])
         found = known(FORM.read(path, 60, 10, now))
-        assert found[now - START] == now % 1000 and len(found) == 10
+        assert found[now - START] == now % 1000 and len(found) >= 9
         assert all(value == (START + at) % 1000 for at, value in found.items())
         FORM.add(path, now + 120, {"cpu": 1})  # the one between may have been written and not yet told
         assert known(FORM.read(path, 60, 1, now + 120)) == {now + 120 - START: 1}
