@@ -26,6 +26,7 @@ from tarmac.faces.api import tls
 from tarmac.lib.passwords import Hasher
 from tarmac.lib.signing import Signer
 from tarmac.lib.tasks import Supervisor
+from tarmac.model.metric_server import MetricServer
 from tarmac.services.access import Access
 from tarmac.services.acls import Acls
 from tarmac.services.agents import Agents
@@ -40,6 +41,7 @@ from tarmac.services.cloudinit_schema import Schemas
 from tarmac.services.cluster import Cluster
 from tarmac.services.console_sessions import ConsoleSessions
 from tarmac.services.consoles import Consoles
+from tarmac.services.definitions import Definitions
 from tarmac.services.directory import Directory as UserDirectory
 from tarmac.services.disk_mirrors import DiskMirrors
 from tarmac.services.disk_moves import DiskMoves
@@ -64,8 +66,10 @@ from tarmac.services.live_templates import LiveTemplates
 from tarmac.services.live_twins import LiveTwins
 from tarmac.services.locks import Queues
 from tarmac.services.login import Login
+from tarmac.services.metrics import Metrics, check_server
 from tarmac.services.node_facts import NodeProbe
 from tarmac.services.nodes import Nodes
+from tarmac.services.prometheus import Prometheus
 from tarmac.services.registry import Services
 from tarmac.services.roles import Roles
 from tarmac.services.runtime import Runtime
@@ -164,7 +168,7 @@ async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
     _machines(ground, services, stack)
     await services.instant_records.load()
     _guests(ground, services)
-    _told(ground, services)
+    await _told(ground, services)
     return services
 
 
@@ -350,6 +354,7 @@ def _instant_clones(ground: Ground, s: Services, live: VmLive) -> None:
         qemu_version=s.nodes.facts.qemu_version,
     )
 def _told(ground: Ground, s: Services) -> None:
+async def _told(ground: Ground, s: Services) -> None:
     """What is told and kept of all this: events, figures over time."""
     s.figures = Figures(s.guests, s.nodes)
     events = s.events = Events(
@@ -370,6 +375,23 @@ def _told(ground: Ground, s: Services) -> None:
     )
     s.guests.changed.append(s.history.guest_changed)
     s.usage.sampled.append(s.history.sampled)
+    servers = Definitions(
+        store=ground.store,
+        kind="metric-servers",
+        noun="metric server",
+        declared=MetricServer,
+        fixed=("type",),
+        check=check_server,
+    )
+    await servers.load()
+    s.metrics = Metrics(
+        guests=s.guests,
+        nodes=s.nodes,
+        storages=s.storage_views.resources,
+        servers=servers,
+        supervisor=ground.supervisor,
+    )
+    s.prometheus = Prometheus(metrics=s.metrics, guests=s.guests, version=VERSION)
     events.connect(guests=s.guests, jobs=ground.jobs, logs=ground.logs, directory=ground.users)
     s.runtime.changed.append(events.touch_guest)
     s.storages.probe.changed.append(events.touch_storage)

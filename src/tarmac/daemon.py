@@ -33,6 +33,7 @@ from tarmac.services.encoded_rows import warm
 from tarmac.services.events import CHECK_SECONDS as EVENTS_CHECK_SECONDS
 from tarmac.services.history import SECONDS as HISTORY_SECONDS
 from tarmac.services.instance import Instance, open_instance
+from tarmac.services.metrics import SECONDS as METRICS_SECONDS
 from tarmac.services.nodes import SAMPLE_SECONDS
 from tarmac.services.registry import Services
 from tarmac.services.usage import SECONDS as USAGE_SECONDS
@@ -122,6 +123,7 @@ class House:
             (services.usage.sample, USAGE_SECONDS, "guest figures"),
             (services.storages.refresh, STORAGE_SECONDS, "storage probes"),
             (services.history.record, HISTORY_SECONDS, "figures over time"),
+            (services.metrics.push, METRICS_SECONDS, "figures to metric servers"),
             (services.events.check, EVENTS_CHECK_SECONDS, "logins of event streams"),
         )
         for work, seconds, name in watchers:

@@ -39,8 +39,10 @@ if TYPE_CHECKING:
     from tarmac.services.live_states import LiveStates
     from tarmac.services.live_templates import LiveTemplates
     from tarmac.services.login import Login
+    from tarmac.services.metrics import Metrics
     from tarmac.services.node_facts import NodeProbe
     from tarmac.services.nodes import Nodes
+    from tarmac.services.prometheus import Prometheus
     from tarmac.services.roles import Roles
     from tarmac.services.runtime import Runtime
     from tarmac.services.storage_views import StorageViews
@@ -90,6 +92,8 @@ class Services:
     figures: Figures = LATER
     events: Events = LATER
     history: History = LATER
+    metrics: Metrics = LATER
+    prometheus: Prometheus = LATER
     autostart: Autostart = LATER
     agents: Agents = LATER
     cluster: Cluster = LATER

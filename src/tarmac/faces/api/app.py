@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PREFIXES = {"json": "/api2/json", "extjs": "/api2/extjs"}
-ALIASES = {"/api2/events": "/events"}
+ALIASES = {"/api2/events": "/events", "/metrics": "/metrics"}
 """Paths of ours that are also answered outside the API's own: what they answer has no envelope."""
 UNAUTHORIZED_DELAY = 3.0
 MAX_DELAYED = 500

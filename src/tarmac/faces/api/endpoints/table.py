@@ -14,6 +14,7 @@ from tarmac.faces.api.endpoints import (
     events,
     images,
     login_link,
+    metrics,
     nodes,
     qemu,
     qemu_clone,
@@ -47,6 +48,7 @@ MODULES = (
     exports,
     images,
     rrd,
+    metrics,
 )
 
 
