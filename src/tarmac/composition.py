@@ -69,6 +69,7 @@ from tarmac.services.login import Login
 from tarmac.services.metrics import Metrics, check_server
 from tarmac.services.node_facts import NodeProbe
 from tarmac.services.nodes import Nodes
+from tarmac.services.notifications import Notifications
 from tarmac.services.prometheus import Prometheus
 from tarmac.services.registry import Services
 from tarmac.services.roles import Roles
@@ -355,7 +356,7 @@ def _instant_clones(ground: Ground, s: Services, live: VmLive) -> None:
     )
 def _told(ground: Ground, s: Services) -> None:
 async def _told(ground: Ground, s: Services) -> None:
-    """What is told and kept of all this: events, figures over time."""
+    """What is told and kept of all this: events, figures, notifications."""
     s.figures = Figures(s.guests, s.nodes)
     events = s.events = Events(
         cluster=s.cluster,
@@ -392,6 +393,11 @@ async def _told(ground: Ground, s: Services) -> None:
         supervisor=ground.supervisor,
     )
     s.prometheus = Prometheus(metrics=s.metrics, guests=s.guests, version=VERSION)
+    s.notifications = Notifications(
+        store=ground.store, directory=ground.users, supervisor=ground.supervisor, node=ground.node
+    )
+    await s.notifications.load()
+    ground.jobs.on_end.append(s.notifications.task_ended)
     events.connect(guests=s.guests, jobs=ground.jobs, logs=ground.logs, directory=ground.users)
     s.runtime.changed.append(events.touch_guest)
     s.storages.probe.changed.append(events.touch_storage)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from tarmac.services.metrics import Metrics
     from tarmac.services.node_facts import NodeProbe
     from tarmac.services.nodes import Nodes
+    from tarmac.services.notifications import Notifications
     from tarmac.services.prometheus import Prometheus
     from tarmac.services.roles import Roles
     from tarmac.services.runtime import Runtime
@@ -94,6 +95,7 @@ class Services:
     history: History = LATER
     metrics: Metrics = LATER
     prometheus: Prometheus = LATER
+    notifications: Notifications = LATER
     autostart: Autostart = LATER
     agents: Agents = LATER
     cluster: Cluster = LATER

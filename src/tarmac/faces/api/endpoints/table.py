@@ -16,6 +16,7 @@ from tarmac.faces.api.endpoints import (
     login_link,
     metrics,
     nodes,
+    notifications,
     qemu,
     qemu_clone,
     qemu_status,
@@ -49,6 +50,7 @@ MODULES = (
     images,
     rrd,
     metrics,
+    notifications,
 )
 
 
