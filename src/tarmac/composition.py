@@ -47,13 +47,13 @@ from tarmac.services.disk_mirrors import DiskMirrors
 from tarmac.services.disk_moves import DiskMoves
 from tarmac.services.disk_plans import DiskPlans
 from tarmac.services.downloads import Downloads
-from tarmac.services.exports import Exports
 from tarmac.services.events import Events
+from tarmac.services.exports import Exports
 from tarmac.services.figures import Figures
 from tarmac.services.groups import Groups
 from tarmac.services.guests import Guests
-from tarmac.services.identities import Identities
 from tarmac.services.history import History
+from tarmac.services.identities import Identities
 from tarmac.services.images import Images
 from tarmac.services.instance import Instance
 from tarmac.services.instant_clones import InstantClones
@@ -354,7 +354,8 @@ def _instant_clones(ground: Ground, s: Services, live: VmLive) -> None:
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,
     )
-def _told(ground: Ground, s: Services) -> None:
+
+
 async def _told(ground: Ground, s: Services) -> None:
     """What is told and kept of all this: events, figures, notifications."""
     s.figures = Figures(s.guests, s.nodes)

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from tarmac.services.consoles import Consoles
     from tarmac.services.disk_moves import DiskMoves
     from tarmac.services.downloads import Downloads
-    from tarmac.services.exports import Exports
     from tarmac.services.events import Events
+    from tarmac.services.exports import Exports
     from tarmac.services.figures import Figures
     from tarmac.services.groups import Groups
     from tarmac.services.guests import Guests
-    from tarmac.services.identities import Identities
     from tarmac.services.history import History
+    from tarmac.services.identities import Identities
     from tarmac.services.images import Images
     from tarmac.services.instant_clones import InstantClones
     from tarmac.services.instant_records import InstantRecords
