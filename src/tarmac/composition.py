@@ -26,6 +26,7 @@ from tarmac.faces.api import tls
 from tarmac.lib.passwords import Hasher
 from tarmac.lib.signing import Signer
 from tarmac.lib.tasks import Supervisor
+from tarmac.model.metric_server import MetricServer
 from tarmac.services.access import Access
 from tarmac.services.access_why import AccessWhy
 from tarmac.services.acls import Acls
@@ -42,14 +43,18 @@ from tarmac.services.cloudinit_schema import Schemas
 from tarmac.services.cluster import Cluster
 from tarmac.services.console_sessions import ConsoleSessions
 from tarmac.services.consoles import Consoles
+from tarmac.services.definitions import Definitions
 from tarmac.services.directory import Directory as UserDirectory
 from tarmac.services.disk_mirrors import DiskMirrors
 from tarmac.services.disk_moves import DiskMoves
 from tarmac.services.disk_plans import DiskPlans
 from tarmac.services.downloads import Downloads
+from tarmac.services.events import Events
 from tarmac.services.exports import Exports
+from tarmac.services.figures import Figures
 from tarmac.services.groups import Groups
 from tarmac.services.guests import Guests
+from tarmac.services.history import History
 from tarmac.services.identities import Identities
 from tarmac.services.images import Images
 from tarmac.services.instance import Instance
@@ -64,9 +69,12 @@ from tarmac.services.live_twins import LiveTwins
 from tarmac.services.locks import Queues
 from tarmac.services.login import Login
 from tarmac.services.machine_states import MachineStates
+from tarmac.services.metrics import Metrics, check_server
 from tarmac.services.node_facts import NodeProbe
 from tarmac.services.nodes import Nodes
+from tarmac.services.notifications import Notifications
 from tarmac.services.pools import Pools
+from tarmac.services.prometheus import Prometheus
 from tarmac.services.registry import Services
 from tarmac.services.roles import Roles
 from tarmac.services.runtime import Runtime
@@ -111,6 +119,7 @@ class Ground:
     store: SqliteStore
     registry: Registry
     jobs: Jobs
+    logs: TaskLogs
     users: UserDirectory
     access: Access
 
@@ -155,6 +164,7 @@ async def lay_ground(node: str, instance: Instance, stack: contextlib.AsyncExitS
         store=store,
         registry=registry,
         jobs=jobs,
+        logs=logs,
         users=users,
         access=Access(users),
     )
@@ -172,6 +182,7 @@ async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
     await services.instant_records.load()
     _guests(ground, services)
     await _snapshots(ground, services)
+    await _told(ground, services)
     return services
 
 
@@ -247,7 +258,7 @@ def _machines(ground: Ground, s: Services, stack: contextlib.AsyncExitStack) -> 
         jobs=ground.jobs,
         registry=ground.registry,
     )
-    s.usage = UsageSampler(s.guests)
+    s.usage = UsageSampler(s.guests, ground.mark)
 
 
 def _guests(ground: Ground, s: Services) -> None:
@@ -388,6 +399,57 @@ async def _snapshots(ground: Ground, s: Services) -> None:
         store=ground.store, guests=guests, snapshots=s.vm_snapshots, access=ground.access
     )
     await s.snapshot_schedules.load()
+
+
+async def _told(ground: Ground, s: Services) -> None:
+    """What is told and kept of all this: events, figures, notifications."""
+    s.figures = Figures(s.guests, s.nodes)
+    events = s.events = Events(
+        cluster=s.cluster,
+        guests=s.guests,
+        jobs=ground.jobs,
+        logs=ground.logs,
+        access=ground.access,
+        tickets=s.tickets,
+        figures=s.figures,
+    )
+    s.history = History(
+        directory=ground.data / "metrics",
+        guests=s.guests,
+        nodes=s.nodes,
+        figures=s.figures,
+        storages=s.storage_views.resources,
+    )
+    s.guests.changed.append(s.history.guest_changed)
+    s.usage.sampled.append(s.history.sampled)
+    servers = Definitions(
+        store=ground.store,
+        kind="metric-servers",
+        noun="metric server",
+        declared=MetricServer,
+        fixed=("type",),
+        check=check_server,
+    )
+    await servers.load()
+    s.metrics = Metrics(
+        guests=s.guests,
+        nodes=s.nodes,
+        storages=s.storage_views.resources,
+        servers=servers,
+        supervisor=ground.supervisor,
+    )
+    s.prometheus = Prometheus(metrics=s.metrics, guests=s.guests, version=VERSION)
+    s.notifications = Notifications(
+        store=ground.store, directory=ground.users, supervisor=ground.supervisor, node=ground.node
+    )
+    await s.notifications.load()
+    ground.jobs.on_end.append(s.notifications.task_ended)
+    events.connect(guests=s.guests, jobs=ground.jobs, logs=ground.logs, directory=ground.users)
+    s.runtime.changed.append(events.touch_guest)
+    s.cluster.touched.append(events.touch)
+    s.storages.probe.changed.append(events.touch_storage)
+    s.usage.wanted = events.wanted
+    s.usage.sampled.append(events.sampled)
 
 
 def crash_point(text: str) -> Callable[[str, str], None]:

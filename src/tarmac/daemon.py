@@ -29,7 +29,11 @@ from tarmac.lib.files import write_atomic
 from tarmac.lib.tasks import Supervisor
 from tarmac.model.users import ROOT
 from tarmac.services.access import Identity
+from tarmac.services.encoded_rows import warm
+from tarmac.services.events import CHECK_SECONDS as EVENTS_CHECK_SECONDS
+from tarmac.services.history import SECONDS as HISTORY_SECONDS
 from tarmac.services.instance import Instance, open_instance
+from tarmac.services.metrics import SECONDS as METRICS_SECONDS
 from tarmac.services.nodes import SAMPLE_SECONDS
 from tarmac.services.registry import Services
 from tarmac.services.snapshot_schedules import SECONDS as SCHEDULE_SECONDS
@@ -112,15 +116,22 @@ class House:
         counts = await services.runtime.adopt_all()
         unfinished = await services.jobs.recover()
         log.info("guests adopted", extra={**counts, "known": len(services.guests), "unfinished_jobs": len(unfinished)})
+        await services.events.begin()
+        await services.history.sweep()
         await services.uploads.sweep()
         watchers: tuple[tuple[Callable[[], Awaitable[object]], float, str], ...] = (
             (services.nodes.refresh, SAMPLE_SECONDS, "node figures"),
             (services.usage.sample, USAGE_SECONDS, "guest figures"),
             (services.storages.refresh, STORAGE_SECONDS, "storage probes"),
             (services.snapshot_schedules.run, SCHEDULE_SECONDS, "snapshot schedules"),
+            (services.history.record, HISTORY_SECONDS, "figures over time"),
+            (services.metrics.push, METRICS_SECONDS, "figures to metric servers"),
+            (services.events.check, EVENTS_CHECK_SECONDS, "logins of event streams"),
         )
         for work, seconds, name in watchers:
             self._supervisor.repeat(work, every=seconds, name=name)
+        kinds = (services.cluster.rows, services.vm_status.rows)
+        self._supervisor.start(warm(list(services.guests), kinds), name="rows of lists")
         if not os.environ.get(OFFLINE):
             self._supervisor.start(services.cloudinit.fetch_schemas(), name="cloud-init schemas")
         if await asyncio.to_thread(_host_was_restarted, self.instance.data):
@@ -133,6 +144,7 @@ class House:
         api = Api(self.services, endpoints())
         context = tls.server_context(pki)
         listener = await stack.enter_async_context(Listener(api, context))
+        stack.callback(self.services.events.close)  # before the listener waits for those who follow
         port = await listener.open_tcp(options.host, options.port)
         self.services.web = _web_address(options.host, self.services.nodes.address(), port)
         await listener.open_unix(self.instance.runtime / places.SOCKET)

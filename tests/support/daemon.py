@@ -67,9 +67,10 @@ class TestDaemon:
         wrapper: Sequence[str] = (),
         python: str = sys.executable,
         password_file: Path | None = None,
+        port: int = 0,
     ) -> TestDaemon:
         """`wrapper` are words before the daemon's own (to run it in a namespace of its own, say)."""
-        self.port = _free_port()
+        self.port = port or _free_port()
         argv = [
             *wrapper, python, "-m", "tarmac", "serve", "--data-dir", str(self.data),
             "--listen", f"127.0.0.1:{self.port}", "--node", self.node,

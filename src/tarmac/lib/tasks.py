@@ -84,6 +84,15 @@ class Supervisor:
             self._report(task.get_name(), TimeoutError(f"did not end within {grace} s of its cancellation"))
 
 
+async def first_ends(*works: Coroutine[Any, Any, None]) -> None:
+    """Run side by side until the first ends; the others are cancelled. Raises an ExceptionGroup of what fails."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work) for work in works]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+
+
 async def whole(work: Coroutine[Any, Any, T], undo: Callable[[T], Awaitable[object]]) -> T:
     """Await `work`, which must not be torn apart by a cancellation (starting a process, for instance).
 

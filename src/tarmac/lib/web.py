@@ -12,7 +12,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
@@ -104,9 +104,16 @@ class _Refused(OSError):
 
 @asynccontextmanager
 async def fetch(
-    url: str, rules: FetchRules, *, method: str = "GET", own: Callable[[], Collection[str]] = own_addresses
+    url: str,
+    rules: FetchRules,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    own: Callable[[], Collection[str]] = own_addresses,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """The answer to a request, redirects followed, its body not yet read and not decoded.
+    """The answer to a request, redirects followed, its body not yet read and not decoded. With `headers` and `body`
+    allow no redirects: they are not meant for others.
 
     Raises InvalidInput (no http URL), Denied (`address-refused`), HostFailure (a status of 400 and more, TLS),
     Unavailable (no connection, no answer in time)."""
@@ -123,12 +130,12 @@ async def fetch(
         force_close=True,
     )
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=rules.connect, sock_read=rules.stall)
-    headers = {"Accept-Encoding": "identity", "User-Agent": "tarmac"}
+    headers = {"Accept-Encoding": "identity", "User-Agent": "tarmac", **(headers or {})}
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, headers=headers, auto_decompress=False, trust_env=False
     ) as session:
         with translated(url):
-            response = await _follow(session, method, url, rules, judge)
+            response = await _follow(session, method, url, rules, judge, body)
         try:
             yield response
         finally:
@@ -136,7 +143,12 @@ async def fetch(
 
 
 async def _follow(
-    session: aiohttp.ClientSession, method: str, url: str, rules: FetchRules, judge: Callable[[str, str], None]
+    session: aiohttp.ClientSession,
+    method: str,
+    url: str,
+    rules: FetchRules,
+    judge: Callable[[str, str], None],
+    body: bytes | None,
 ) -> aiohttp.ClientResponse:
     for _ in range(rules.redirects + 1):
         host = _host_of(url)
@@ -144,7 +156,7 @@ async def _follow(
             judge(host, str(ipaddress.ip_address(host)))  # a literal address is never given to the resolver
         except ValueError:
             pass
-        response = await session.request(method, url, allow_redirects=False)
+        response = await session.request(method, url, allow_redirects=False, data=body)
         if response.status not in _REDIRECTS or "Location" not in response.headers:
             if response.status >= 400:
                 status, reason = response.status, response.reason

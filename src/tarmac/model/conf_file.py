@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
 from tarmac.model.errors import InvalidInput
-from tarmac.model.parse import UNKNOWN, list_items, parse_value
+from tarmac.model.parse import UNKNOWN, list_items, stored_value
 from tarmac.model.settings import find_setting
 from tarmac.model.vm import VmConfig
 
@@ -228,7 +228,7 @@ def _wrong(key: str, text: str) -> str | None:
     if found is None:
         return UNKNOWN
     try:
-        parse_value(found[0], text, lenient=True)
+        stored_value(found[0], text)
     except ValueError as problem:
         return str(problem)
     return None

@@ -65,6 +65,13 @@ def parse_value(setting: Setting, text: str, *, lenient: bool = False) -> Any:
     return _text(setting, text)
 
 
+@functools.lru_cache(maxsize=4096)
+def stored_value(setting: Setting, text: str) -> Any:
+    """`parse_value` of a text that is kept, leniently. Thousands of guests share most of their lines, and each line is
+    looked at twice: as part of its file and as part of the configuration. Values are immutable, so one is enough."""
+    return parse_value(setting, text, lenient=True)
+
+
 def _boolean(text: str, lenient: bool) -> bool:
     word = text.lower() if lenient else text
     if word in (_TRUE if lenient else ("1",)):
@@ -246,7 +253,7 @@ def _collect(declared: type, texts: Mapping[str, str], lenient: bool) -> tuple[d
             continue
         setting, index = found
         try:
-            value = parse_value(setting, text, lenient=lenient)
+            value = stored_value(setting, text) if lenient else parse_value(setting, text)
         except ValueError as problem:
             problems[key] = str(problem)
             continue

@@ -23,7 +23,8 @@ _AREAS: Mapping[str, Mapping[str, str]] = {
         "audit": "VM.Audit VM.GuestAgent.Audit",
     },
     "Sys": {
-        "root": "Sys.AccessNetwork Sys.Incoming Sys.Modify Sys.PowerMgmt",
+        # Sys.Metrics is ours: the figures for Prometheus and nothing else.
+        "root": "Sys.AccessNetwork Sys.Incoming Sys.Metrics Sys.Modify Sys.PowerMgmt",
         "admin": "Sys.Console Sys.Syslog",
         "audit": "Sys.Audit",
     },

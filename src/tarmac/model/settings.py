@@ -100,9 +100,9 @@ def indexed(count: int, *, help: str, **limits: Any) -> Any:
     return setting({}, help=help, count=count, **limits)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Setting:
-    """One declared option, resolved: what parsers and generators read."""
+    """One declared option, resolved: what parsers and generators read. Each exists once, so identity is equality."""
 
     attribute: str
     name: str

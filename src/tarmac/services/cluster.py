@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+import msgspec
 
 from tarmac.model.lifecycle import State
 from tarmac.model.units import parse_size
@@ -12,9 +14,14 @@ from tarmac.services.access import Access, Identity
 from tarmac.services.encoded_rows import EncodedRows
 from tarmac.services.guests import Guest, Guests
 from tarmac.services.nodes import Nodes
+from tarmac.services.pools import SEEN_BY as POOLS_SEEN_BY
 from tarmac.services.pools import Pools
 
 _SEEN_BY = ("VM.Audit",)
+_STORAGES_SEEN_BY = ("Datastore.Audit", "Datastore.AllocateSpace")
+Sees = Callable[[str], bool]
+"""Whether somebody may see the object of an id."""
+_encode = msgspec.json.Encoder().encode
 
 
 class Cluster:
@@ -34,25 +41,62 @@ class Cluster:
         self._access = access
         self._storages = storages
         self._pools = pools
-        pools.guest_row, pools.storage_row, pools.changed = self._member, self.storage_row, self._forget_rows
-        self._rows = EncodedRows("resources", self.guest_row, at_rest=lambda guest: guest.state is State.STOPPED)
+        pools.guest_row, pools.storage_row, pools.changed = self._member, self.storage_row, self._pool_changed
+        self.rows = EncodedRows("resources", self.guest_row, at_rest=lambda guest: guest.state is State.STOPPED)
+        self.touched: list[Callable[[str], None]] = []
 
-    async def resources(self, identity: Identity, kind: str | None = None) -> bytes:
-        """All rows that the caller may see, as a JSON list, optionally of one type (`vm`, `node`, `storage`,
+    async def resources(self, identity: Identity, kind: str | None = None) -> list[bytes]:
+        """All rows that the caller may see, as a JSON list in pieces, optionally of one type (`vm`, `node`, `storage`,
         `sdn`)."""
         rows: list[dict[str, Any]] = []
-        guests: list[Guest] = []
+        guests: Iterable[Guest] = ()
         if kind in (None, "vm"):
             allowed = self._access.filter(identity, "/vms/{}", _SEEN_BY)
-            guests = [guest for guest in self._guests if allowed(guest.vmid)]
+            guests = (guest for guest in list(self._guests) if allowed(guest.vmid))
         if kind in (None, "node"):
             rows.append(self._nodes.summary())
         if kind in (None, "storage"):
-            may = self._access.filter(identity, "/storage/{}", ("Datastore.Audit", "Datastore.AllocateSpace"))
+            may = self._access.filter(identity, "/storage/{}", _STORAGES_SEEN_BY)
             rows += [self._storage(row) for row in self._storages() if may(row["storage"])]
         if kind is None:
             rows += self._pools.resources(identity)
-        return await self._rows.encode(guests, rows)
+        return await self.rows.encode(guests, rows)
+
+    # -- one by one, for the event stream -----------------------------------------------------------------------
+
+    def ids(self) -> list[str]:
+        """The ids of all resources."""
+        others = [f"node/{self._nodes.node}", *(self._storage(row)["id"] for row in self._storages())]
+        return [*others, *self._pools.ids(), *(f"qemu/{guest.vmid}" for guest in self._guests)]
+
+    def find(self, id: str) -> bytes | None:
+        """A resource's row as JSON, None when there is no such resource (any more)."""
+        kind, _, name = id.partition("/")
+        if kind == "qemu":
+            guest = self._guests.find(int(name))
+            return self.rows.row(guest) if guest is not None else None
+        if kind == "node":
+            others = [self._nodes.summary()]
+        else:
+            others = [*(self._storage(row) for row in self._storages()), *map(self._pools.row, self._pools.ids())]
+        return next((_encode(row) for row in others if row["id"] == id), None)
+
+    def sees(self, identity: Identity) -> Sees:
+        """Which ids somebody may see. Good until the directory changes; the answers of an old one stay what they
+        were."""
+        guests = self._access.filter(identity, "/vms/{}", _SEEN_BY)
+        storages = self._access.filter(identity, "/storage/{}", _STORAGES_SEEN_BY)
+        pools = self._access.filter(identity, "/pool/{}", POOLS_SEEN_BY)
+
+        def sees(id: str) -> bool:
+            kind, _, name = id.partition("/")
+            if kind == "qemu":
+                return guests(name)
+            if kind == "storage":
+                return storages(name.partition("/")[2])
+            return kind == "node" or pools(name.partition("/")[2])
+
+        return sees
 
     def guest_row(self, guest: Guest) -> dict[str, Any]:
         """One guest as a resource: what its configuration fixes, its pool, and what is observed now."""
@@ -71,10 +115,13 @@ class Cluster:
         guest = self._guests.find(vmid)
         return None if guest is None else self.guest_row(guest)
 
-    def _forget_rows(self, vmids: Sequence[int]) -> None:
+    def _pool_changed(self, vmids: Sequence[int]) -> None:
         for vmid in vmids:
             if (guest := self._guests.find(vmid)) is not None:
                 guest.rows.clear()
+        for id in (*self._pools.ids(), *(f"qemu/{vmid}" for vmid in vmids)):
+            for touched in self.touched:
+                touched(id)
 
     def status(self) -> list[dict[str, Any]]:
         """A standalone node is one entry; numbers, not booleans, because clients assert them."""

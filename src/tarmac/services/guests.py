@@ -11,7 +11,7 @@ import dataclasses
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +100,8 @@ class Guest:
 
 
 class Guests:
-    """All guests of the node by number. Every change is durable before the method returns; memory follows the disk."""
+    """All guests of the node by number. Every change is durable before the method returns; memory follows the disk.
+    `changed` are called with a guest's number after its configuration changed, it came or went."""
 
     def __init__(self, *, store: Store, node: str, mirror: Path) -> None:
         self._store = store
@@ -109,6 +110,7 @@ class Guests:
         self._guests: dict[int, Guest] = {}
         self._claimed: set[int] = set()
         self._lent: dict[int, float] = {}
+        self.changed: list[Callable[[int], None]] = []
 
     async def load(self) -> None:
         """Read all guests; called once, before anything else."""
@@ -199,6 +201,7 @@ class Guests:
         for vmid, uid in new.items():
             self._guests[vmid] = Guest(vmid, text, revision, uid=uid, origin=origin)
         for vmid in new:
+            self._tell(vmid)
             await self._write_mirror(self._guests[vmid])
             log.info("guest created", extra={"vmid": vmid, "user": user})
 
@@ -217,6 +220,7 @@ class Guests:
         surplus = kept[: max(0, len(kept) - HISTORY_KEPT + 1)][:MOST_DELETES]
         revision = await self._store.transact([Compare.unchanged(key, guest.revision)], puts=puts, deletes=surplus)
         guest.replace_text(text, revision)
+        self._tell(guest.vmid)
         await self._write_mirror(guest)
 
     async def apply_pending(self, guest: Guest, *, user: str) -> None:
@@ -236,11 +240,16 @@ class Guests:
         await self._store.transact([], deletes=[f"{PREFIX}{vmid}", *old[:MOST_DELETES]])
         self._guests.pop(vmid, None)
         self._lent.pop(vmid, None)
+        self._tell(vmid)
         await asyncio.to_thread(remove_durably, self._mirror_path(vmid))
 
     def references(self, volid: str) -> list[int]:
         """The guests whose configuration, pending changes or snapshots name a volume."""
         return [g.vmid for g in self._guests.values() if volid in g.text and volid in _volumes(g.file)]
+
+    def _tell(self, vmid: int) -> None:
+        for listener in self.changed:
+            listener(vmid)
 
     async def _write_mirror(self, guest: Guest) -> None:
         """A text copy for the day the store is lost (`tarmac rescue`)."""

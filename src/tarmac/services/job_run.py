@@ -52,7 +52,8 @@ class LiveJob:
 
 class JobRun:
     """Executes jobs against the journal. `on_phase(step, phase)` is called at the four points at which a crash makes a
-    difference (`before-intent`, `before-effect`, `after-effect`, `after-result`); the fault tests kill there."""
+    difference (`before-intent`, `before-effect`, `after-effect`, `after-result`); the fault tests kill there.
+    `on_change` is called when a job's record shows something new."""
 
     def __init__(
         self,
@@ -62,12 +63,14 @@ class JobRun:
         queues: Queues,
         registry: Registry,
         on_phase: Callable[[str, str], None],
+        on_change: Callable[[JobRecord], None],
     ) -> None:
         self._journal = journal
         self._logs = logs
         self._queues = queues
         self._registry = registry
         self._on_phase = on_phase
+        self._on_change = on_change
 
     async def execute(self, live: LiveJob) -> None:
         """Run to the end and record it. Raises only CancelledError when abandoned, and what the journal raises."""
@@ -126,6 +129,7 @@ class JobRun:
             ]
             await self._journal.planned(record.upid, record.steps, record.result)
         record.state = JobState.RUNNING
+        self._on_change(record)
         for step in record.steps:
             if step.state is StepState.DONE:
                 context.results[step.position] = step.result
@@ -159,6 +163,7 @@ class JobRun:
         if not touched:
             return failures
         record.state = JobState.UNDOING
+        self._on_change(record)
         await self._journal.set_state(record.upid, JobState.UNDOING)
         for step in reversed(touched):
             registered = self._registry.steps.get(step.step)
@@ -209,11 +214,13 @@ class JobRun:
 
     def _waits(self, record: JobRecord, holder: str) -> None:
         record.waits_for = holder
+        self._on_change(record)
         self._logs.line(record.upid, f"waiting for {holder}")
 
     def _context(self, record: JobRecord, *, resumed: bool) -> StepContext:
         def progress(done: float, total: float, unit: str) -> None:
             record.progress = (done, total, unit)
+            self._on_change(record)
 
         def line(text: str) -> None:
             self._logs.line(record.upid, text)

@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 
 class Jobs:
     """The engine. `start` begins it (and takes up what a crash left), `stop` ends it: running jobs are cut off as by
-    a crash and taken up by the next daemon."""
+    a crash and taken up by the next daemon. `on_change` are called with a job that begins, goes on or ends; `on_end`
+    when it has ended."""
 
     def __init__(
         self,
@@ -49,9 +50,12 @@ class Jobs:
         self.registry = registry
         self.queues = queues
         self.on_end: list[Callable[[JobRecord], None]] = []
+        self.on_change: list[Callable[[JobRecord], None]] = []
         self._journal = journal
         self._logs = logs
-        self._run = JobRun(journal=journal, logs=logs, queues=queues, registry=registry, on_phase=on_phase)
+        self._run = JobRun(
+            journal=journal, logs=logs, queues=queues, registry=registry, on_phase=on_phase, on_change=self._changed
+        )
         self._live: dict[str, LiveJob] = {}
         self._counter = itertools.count(int(time.monotonic() * 100) & 0x0FFFFFFF)
         self._supervisor = supervisor
@@ -160,6 +164,7 @@ class Jobs:
         self._logs.open(record.upid)
         live = LiveJob(record, resumed=resumed)
         self._live[record.upid] = live
+        self._changed(record)
         live.task = self._supervisor.start(self._boundary(live, leave), name=f"job {record.kind} {record.id}")
 
     async def _boundary(self, live: LiveJob, leave: Callable[[], None]) -> None:
@@ -184,7 +189,12 @@ class Jobs:
             for hook in self.on_end:
                 hook(live.record)
             self._live.pop(record.upid, None)
+            self._changed(live.record)
             live.ended.set()
+
+    def _changed(self, record: JobRecord) -> None:
+        for hook in self.on_change:
+            hook(record)
 
     def _new_upid(self, kind: str, id: str, user: str) -> str:
         return str(

@@ -22,10 +22,14 @@ SAMPLE_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Sample:
-    """The last figures. `cpu` and `wait` are fractions of all cores; sizes in bytes."""
+    """The last figures. `cpu` and `wait` are fractions of all cores, `load` is the average of a minute; sizes in bytes,
+    of the network since the host's start and without bridges and taps, which carry the same packets once more."""
 
     cpu: float = 0.0
     wait: float = 0.0
+    load: float = 0.0
+    netin: int = 0
+    netout: int = 0
     memory: dict[str, int] = field(default_factory=lambda: {"total": 0, "used": 0, "free": 0, "available": 0})
     swap: dict[str, int] = field(default_factory=lambda: {"total": 0, "used": 0, "free": 0})
     root: dict[str, int] = field(default_factory=lambda: {"total": 0, "used": 0, "free": 0, "avail": 0})
@@ -118,10 +122,14 @@ class Nodes:
 def _take(data_dir: Path) -> Sample:
     times = psutil.cpu_times_percent(interval=None)
     memory, swap, disk = psutil.virtual_memory(), psutil.swap_memory(), psutil.disk_usage(str(data_dir))
+    received, sent = _network()
     busy = max(0.0, 100.0 - times.idle - getattr(times, "iowait", 0.0))
     return Sample(
         cpu=round(busy / 100, 4),
         wait=round(getattr(times, "iowait", 0.0) / 100, 4),
+        load=os.getloadavg()[0],
+        netin=received,
+        netout=sent,
         memory={
             "total": memory.total,
             "used": memory.total - memory.available,
@@ -131,6 +139,17 @@ def _take(data_dir: Path) -> Sample:
         swap={"total": swap.total, "used": swap.used, "free": swap.free},
         root={"total": disk.total, "used": disk.used, "free": disk.free, "avail": disk.free},
     )
+
+
+def _network() -> tuple[int, int]:
+    """Bytes received and sent by the interfaces that lead out of this host."""
+    received = sent = 0
+    for name, counter in psutil.net_io_counters(pernic=True).items():
+        place = Path("/sys/class/net") / name
+        if name != "lo" and not (place / "bridge").exists() and not (place / "tun_flags").exists():
+            received += counter.bytes_recv
+            sent += counter.bytes_sent
+    return received, sent
 
 
 def _cpuinfo() -> dict[str, Any]:

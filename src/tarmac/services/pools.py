@@ -14,6 +14,7 @@ from tarmac.services.access import Access, Identity
 from tarmac.services.directory import Directory, Key
 
 Rows = list[dict[str, Any]]
+SEEN_BY = ("Pool.Audit",)
 
 
 class Pools:
@@ -44,12 +45,21 @@ class Pools:
         return [
             {"poolid": pool.poolid, **_comment(pool)}
             for pool in pools
-            if self._access.allowed(identity, f"/pool/{pool.poolid}", ["Pool.Audit"])
+            if self._access.allowed(identity, f"/pool/{pool.poolid}", SEEN_BY)
         ]
 
     def resources(self, identity: Identity) -> Rows:
         """The same as rows of `GET /cluster/resources`."""
-        return [{"id": f"/pool/{row['poolid']}", "type": "pool", "pool": row["poolid"]} for row in self.list(identity)]
+        return [self.row(f"/pool/{row['poolid']}") for row in self.list(identity)]
+
+    def ids(self) -> Sequence[str]:
+        """The ids of all pools as resources."""
+        return [f"/pool/{poolid}" for poolid in sorted(self._directory.pools)]
+
+    @staticmethod
+    def row(id: str) -> dict[str, Any]:
+        """A pool as a resource."""
+        return {"id": id, "type": "pool", "pool": id.rpartition("/")[2]}
 
     def get(self, identity: Identity, poolid: str, kind: str | None = None) -> dict[str, Any]:
         """A pool with the members that the caller may see, all or of one kind (`qemu`, `lxc`, `storage`).

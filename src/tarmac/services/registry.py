@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from tarmac.services.consoles import Consoles
     from tarmac.services.disk_moves import DiskMoves
     from tarmac.services.downloads import Downloads
+    from tarmac.services.events import Events
     from tarmac.services.exports import Exports
+    from tarmac.services.figures import Figures
     from tarmac.services.groups import Groups
     from tarmac.services.guests import Guests
+    from tarmac.services.history import History
     from tarmac.services.identities import Identities
     from tarmac.services.images import Images
     from tarmac.services.instant_clones import InstantClones
@@ -38,9 +41,12 @@ if TYPE_CHECKING:
     from tarmac.services.live_states import LiveStates
     from tarmac.services.live_templates import LiveTemplates
     from tarmac.services.login import Login
+    from tarmac.services.metrics import Metrics
     from tarmac.services.node_facts import NodeProbe
     from tarmac.services.nodes import Nodes
+    from tarmac.services.notifications import Notifications
     from tarmac.services.pools import Pools
+    from tarmac.services.prometheus import Prometheus
     from tarmac.services.roles import Roles
     from tarmac.services.runtime import Runtime
     from tarmac.services.snapshot_schedules import SnapshotSchedules
@@ -95,6 +101,12 @@ class Services:
     launcher: Launcher = LATER
     runtime: Runtime = LATER
     usage: UsageSampler = LATER
+    figures: Figures = LATER
+    events: Events = LATER
+    history: History = LATER
+    metrics: Metrics = LATER
+    prometheus: Prometheus = LATER
+    notifications: Notifications = LATER
     autostart: Autostart = LATER
     agents: Agents = LATER
     cluster: Cluster = LATER

@@ -36,11 +36,12 @@ class Probed:
 
 
 class StorageProbe:
-    """Keeps `Probed` by storage id."""
+    """Keeps `Probed` by storage id. `changed` are called with the id when an answer differs from the one before."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known: dict[str, Probed] = {}
+        self.changed: list[Callable[[str], None]] = []
 
     def __getitem__(self, storage: str) -> Probed:
         return self._known.get(storage, Probed())
@@ -65,6 +66,17 @@ class StorageProbe:
 
     def forget(self, storage: str) -> None:
         self._known.pop(storage, None)
+        self._tell(storage)
+
+    def _keep(self, storage: str, probed: Probed) -> None:
+        last = self[storage]
+        self._known[storage] = probed
+        if (probed.status, probed.active) != (last.status, last.active):
+            self._tell(storage)
+
+    def _tell(self, storage: str) -> None:
+        for listener in self.changed:
+            listener(storage)
 
     async def _ask(self, storage: Storage) -> None:
         last = self[storage.id]
@@ -83,6 +95,6 @@ class StorageProbe:
         except OSError as refused:
             problem = HostFailure(f"storage '{storage.id}' cannot be read", evidence=str(refused))
         else:
-            self._known[storage.id] = Probed(status=status, at=self._clock())
+            self._keep(storage.id, Probed(status=status, at=self._clock()))
             return
-        self._known[storage.id] = Probed(status=last.status, at=last.at, problem=problem)
+        self._keep(storage.id, Probed(status=last.status, at=last.at, problem=problem))

@@ -185,6 +185,7 @@ class Storages:
         value = json.dumps({"format": 1, "texts": dict(texts)}).encode()
         revision = await self._store.put(PREFIX + id, value, expect=expect)
         self._take(texts, revision)
+        self.probe.forget(id)  # what was known is of another definition
         if (driver := self._driver(id)) is not None:
             await self.probe.fresh(driver)
 

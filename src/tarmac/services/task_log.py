@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,12 +16,14 @@ MAX_LINES = 50_000
 
 
 class TaskLogs:
-    """The logs of all tasks below one directory, sharded by the last digit of the start time as Proxmox does."""
+    """The logs of all tasks below one directory, sharded by the last digit of the start time as Proxmox does.
+    `grown` is called with a task's id after each line."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._live: dict[str, list[str]] = {}
         self._unwritten: dict[str, list[str]] = {}
+        self.grown: Callable[[str], None] = lambda upid: None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="task-log")
 
     def open(self, upid: str) -> None:
@@ -42,6 +45,7 @@ class TaskLogs:
             self._writer.submit(self._flush, upid)
         else:
             waiting.extend(fresh)
+        self.grown(upid)
 
     async def finish(self, upid: str) -> None:
         """Everything of this log is in its file; it leaves memory."""

@@ -85,12 +85,7 @@ class Tasks:
             status["error"] = dict(record.error)
         if record.result:
             status["result"] = dict(record.result)
-        if record.waits_for:
-            status["waits-for"] = record.waits_for
-        if record.progress and not record.state.ended:
-            done, of, unit = record.progress
-            status["progress"] = {"done": done, "total": of, "unit": unit}
-        return status
+        return status | _going_on(record)
 
     async def log(self, upid: str, start: int = 0, limit: int = 50) -> tuple[int, list[dict[str, Any]]]:
         """How many lines there are, and those from `start` as `{n, t}`; `limit` 0 means all."""
@@ -114,6 +109,21 @@ def row(record: JobRecord) -> dict[str, Any]:
     }
     if record.ended is not None:
         found["endtime"] = max(parsed.starttime, int(record.ended))
+    return found
+
+
+def live_row(record: JobRecord) -> dict[str, Any]:
+    """A row of the task list, and what is to be seen of a task that goes on: for the event stream."""
+    return {**row(record), "state": record.state.value, **_going_on(record)}
+
+
+def _going_on(record: JobRecord) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if record.waits_for:
+        found["waits-for"] = record.waits_for
+    if record.progress and not record.state.ended:
+        done, total, unit = record.progress
+        found["progress"] = {"done": done, "total": total, "unit": unit}
     return found
 
 

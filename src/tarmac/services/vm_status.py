@@ -42,12 +42,12 @@ class VmStatus:
         self._access = access
         self._records = records
         self._states = states
-        self._rows = EncodedRows("listing", self.row, at_rest=self._at_rest)
+        self.rows = EncodedRows("listing", self.row, at_rest=self._at_rest)
 
-    async def listing(self, identity: Identity) -> bytes:
-        """`GET /nodes/{node}/qemu`: the guests that the caller may see, as a JSON list."""
+    async def listing(self, identity: Identity) -> list[bytes]:
+        """`GET /nodes/{node}/qemu`: the guests that the caller may see, as a JSON list in pieces."""
         allowed_here = self._access.filter(identity, "/vms/{}", ("VM.Audit",))
-        return await self._rows.encode([guest for guest in self._guests if allowed_here(guest.vmid)])
+        return await self.rows.encode(guest for guest in list(self._guests) if allowed_here(guest.vmid))
 
     def _at_rest(self, guest: Guest) -> bool:
         return guest.state is State.STOPPED and self._jobs.lock_of(f"guest/{guest.vmid}") is None

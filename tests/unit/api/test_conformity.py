@@ -38,6 +38,12 @@ ADDITIONS: dict[str, set[str]] = {
     "POST /nodes/{node}/qemu": {"instant"},
     "POST /nodes/{node}/qemu/{vmid}/config": {"instant"},
     "PUT /nodes/{node}/qemu/{vmid}/config": {"instant"},
+    # Ours: hosts of the own network that a notification may go to.
+    **{
+        f"{method} /cluster/notifications/endpoints/{place}": {"allowed-hosts"}
+        for method, places in {"POST": ("gotify", "webhook"), "PUT": ("gotify/{name}", "webhook/{name}")}.items()
+        for place in places
+    },
     # Ours: hosts of the own network from which downloads are allowed.
     "POST /storage": {"download-hosts"},
     # Ours: merging in a running guest is limited.

@@ -13,4 +13,4 @@ from tarmac.faces.api.replies import envelope
 @pytest.mark.parametrize("extra", [None, {"success": 1}])
 def test_encoded_rows_are_the_data(extra: dict[str, int] | None) -> None:
     rows = b'[{"vmid":100,"template":0,"name":"a"}]'
-    assert json.loads(envelope(Encoded(rows), extra)) == {"data": json.loads(rows), **(extra or {})}
+    assert json.loads(envelope(Encoded([rows]), extra)) == {"data": json.loads(rows), **(extra or {})}

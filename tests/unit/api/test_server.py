@@ -77,7 +77,7 @@ async def paged(call: Call, p: NoParams) -> Paged:
 
 @get("/encoded", allow=Allow.everybody, returns=LIST, help="JSON already.")
 async def encoded(call: Call, p: NoParams) -> Encoded:
-    return Encoded(b'[{"a":1}]')
+    return Encoded([b'[{"a"', b":1}]"])
 
 
 @get("/big", allow=Allow.everybody, returns=TEXT, help="Much.")

@@ -348,7 +348,7 @@ def test_predefined_roles_are_proxmox_s() -> None:
         "PVEMappingAdmin", "PVEMappingUser", "PVEPoolAdmin", "PVEPoolUser", "PVESDNAdmin", "PVESDNUser",
         "PVESysAdmin", "PVETemplateUser", "PVEUserAdmin", "PVEVMAdmin", "PVEVMUser",
     }  # fmt: skip
-    ours = {"VM.Clone.Live"}
+    ours = {"VM.Clone.Live", "Sys.Metrics"}
     assert len(PRIVILEGES - ours) == 47
     assert PREDEFINED_ROLES["NoAccess"] == frozenset()
     assert PREDEFINED_ROLES["Administrator"] == PRIVILEGES

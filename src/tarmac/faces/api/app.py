@@ -23,10 +23,10 @@ from aiohttp.web_request import BaseRequest
 from tarmac.faces.api import pages
 from tarmac.faces.api.auth import Peer, identify, peer_of
 from tarmac.faces.api.body import check_headers, read_body
-from tarmac.faces.api.declare import RAW, UPID, Call, Endpoint, Returns
+from tarmac.faces.api.declare import RAW, UPID, Call, Encoded, Endpoint, Returns
 from tarmac.faces.api.index import complete
 from tarmac.faces.api.params import Parsed, decode_body, decode_query, masked, merge, parse
-from tarmac.faces.api.replies import FAILED_LOGIN, envelope, error_reply, reply
+from tarmac.faces.api.replies import FAILED_LOGIN, envelope, error_reply, reply, stream
 from tarmac.faces.api.rights import authorize
 from tarmac.faces.api.router import METHODS, Match, Router
 from tarmac.model.errors import Bug, NotBuilt, TarmacError, Unauthenticated
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PREFIXES = {"json": "/api2/json", "extjs": "/api2/extjs"}
+ALIASES = {"/api2/events": "/events", "/metrics": "/metrics"}
+"""Paths of ours that are also answered outside the API's own: what they answer has no envelope."""
 UNAUTHORIZED_DELAY = 3.0
 MAX_DELAYED = 500
 
@@ -151,7 +153,10 @@ class Api:
         extra: dict[str, Any] = {"success": 1} if form == "extjs" else {}
         if call.wait is not None and endpoint.returns is UPID and isinstance(result, str):
             extra["task"] = await self._outcome(result, call.wait)
-        return await reply(envelope(result, extra), gzip=_takes_gzip(call.http))
+        gzip = _takes_gzip(call.http)
+        if isinstance(result, Encoded) and not extra and not gzip:
+            return await stream(call.http, result)
+        return await reply(envelope(result, extra), gzip=gzip)
 
     async def _outcome(self, upid: str, seconds: float) -> dict[str, Any]:
         """How a task ended, or that it still runs. A client that goes away meanwhile does not end it."""
@@ -240,7 +245,7 @@ def _split_path(path: str) -> tuple[str, str]:
     for form, prefix in PREFIXES.items():
         if path == prefix or path.startswith(prefix + "/"):
             return form, path[len(prefix) :]
-    return "", path
+    return ("json", ALIASES[path]) if path in ALIASES else ("", path)
 
 
 def _transport(request: BaseRequest) -> asyncio.BaseTransport:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
+from tarmac.lib.tasks import first_ends
 from tarmac.model.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -161,11 +162,7 @@ async def _message(socket: web.WebSocketResponse) -> bytes | None:
 async def _until_one_ends(*works: Coroutine[Any, Any, None]) -> None:
     """Run side by side until the first ends; the others are cancelled. A connection that breaks is an end."""
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                task.cancel()
+        await first_ends(*works)
     except* (ConnectionError, EOFError, InvalidInput):
         pass
 

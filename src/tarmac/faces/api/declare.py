@@ -68,9 +68,13 @@ class Paged:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """`data` that is JSON already: a long list that a service keeps encoded row by row."""
+    """`data` that is JSON already, in pieces: a long list that a service keeps encoded row by row."""
 
-    json: bytes
+    pieces: Sequence[bytes]
+
+    @property
+    def json(self) -> bytes:
+        return b"".join(self.pieces)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.web_request import BaseRequest
 
 from tarmac.faces.api.declare import Encoded, Paged
 from tarmac.faces.api.errors import body_of, reason_of, status_of
@@ -22,6 +23,7 @@ JSON = "application/json;charset=UTF-8"
 GZIP_ABOVE = 1024
 FAILED_LOGIN = "authentication-failure"
 OFF_LOOP_ABOVE = 64 * 1024
+BETWEEN_TURNS = 256 * 1024
 HEADERS = {
     "Server": "tarmac",
     "Cache-Control": "no-store",
@@ -36,8 +38,6 @@ encode = msgspec.json.Encoder().encode
 
 def envelope(result: Any, extra: Mapping[str, Any] | None = None) -> bytes:
     """A handler's result as `{"data": ...}` with `total` beside it where it has one, and `extra` fields."""
-    if isinstance(result, Encoded) and not extra:
-        return b'{"data":%b}' % result.json  # megabytes: copied once
     body: dict[str, Any] = {}
     if isinstance(result, Paged):
         body["data"], body["total"] = plain(result.items), result.total
@@ -86,6 +86,23 @@ async def reply(body: bytes, *, status: int = 200, reason: str = "", gzip: bool 
         response.body = packed
     else:
         response.body = body
+    return response
+
+
+async def stream(request: BaseRequest, result: Encoded) -> web.StreamResponse:
+    """A long list piece by piece; others get their turn in between, and the client's pace is kept."""
+    response = web.StreamResponse(headers={**HEADERS, "Content-Type": JSON})
+    pieces = (b'{"data":', *result.pieces, b"}")
+    response.content_length = sum(map(len, pieces))
+    await response.prepare(request)
+    written = 0
+    for piece in pieces:
+        await response.write(piece)
+        written += len(piece)
+        if written > BETWEEN_TURNS:
+            written = 0
+            await asyncio.sleep(0)
+    await response.write_eof()
     return response
 
 

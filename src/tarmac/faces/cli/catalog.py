@@ -46,6 +46,7 @@ HAND_WRITTEN: dict[str, Entry] = {
     ),
     "version": Entry("listing", "version", "Print this program's version, and the daemon's if one answers."),
     "login-link": Entry("up_report", "login_link", "A link that logs root@pam in once, for whoever is on the machine."),
+    "events": Entry("events", "events", "What changes, as it changes; with --output json a message a line."),
     "vm create": Entry("vm_create", "create", "Create a guest from an image, with disk, network and login."),
     "vm console": Entry("console", "console", "The guest's serial console in this terminal; leave with Ctrl-]."),
     "vm exec": Entry(

@@ -117,13 +117,14 @@ def _masked(data: bytes, mask: bytes) -> bytes:
     return (int.from_bytes(data, "big") ^ int.from_bytes(stream, "big")).to_bytes(len(data), "big")
 
 
-def upgrade(client: Client, target: str, headers: Mapping[str, str]) -> WebSocket:
+def upgrade(client: Client, target: str, headers: Mapping[str, str], protocol: str = "binary") -> WebSocket:
     """Open a WebSocket at `target` on the client's server. Raises CliError, with the server's own words if it
     refuses."""
     key = base64.b64encode(os.urandom(16))
     wanted = base64.b64encode(hashlib.sha1(key + _GUID).digest()).decode()
     lines = [f"GET {target} HTTP/1.1", "Host: localhost", "Connection: Upgrade", "Upgrade: websocket"]
-    lines += [f"Sec-WebSocket-Key: {key.decode()}", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Protocol: binary"]
+    lines += [f"Sec-WebSocket-Key: {key.decode()}", "Sec-WebSocket-Version: 13"]
+    lines += [f"Sec-WebSocket-Protocol: {protocol}"] if protocol else []
     lines += [f"{name}: {value}" for name, value in headers.items()]
     connection = client.connection
     connection.close()
@@ -135,5 +136,5 @@ def upgrade(client: Client, target: str, headers: Mapping[str, str]) -> WebSocke
             "unavailable", f"{client.where} does not answer", evidence=str(WireError(str(error), sent=False))
         ) from error
     if reply.status != 101 or reply.headers.get("sec-websocket-accept") != wanted:
-        raise CliError("error", f"the console was refused: {reply.reason or reply.status}")
+        raise CliError("error", f"the connection was refused: {reply.reason or reply.status}")
     return WebSocket(*connection.detach())

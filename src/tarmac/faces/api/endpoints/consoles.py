@@ -6,7 +6,6 @@ import asyncio
 import math
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -14,8 +13,9 @@ from tarmac.faces.api.auth import credentials_of
 from tarmac.faces.api.console_bridge import bridge_terminal, bridge_vnc
 from tarmac.faces.api.declare import OBJECT, RAW, Allow, Call, get, post
 from tarmac.faces.api.endpoints.common import Guest
+from tarmac.faces.api.origin import check_origin
 from tarmac.faces.api.replies import HEADERS
-from tarmac.model.errors import Denied, InvalidInput
+from tarmac.model.errors import InvalidInput
 from tarmac.model.settings import setting
 
 BASE = "/nodes/{node}/qemu/{vmid}"
@@ -78,7 +78,7 @@ async def termproxy(call: Call, p: Term) -> Any:
 )
 async def websocket(call: Call, p: Socket) -> web.StreamResponse:
     request = call.http
-    check_origin(request.headers.get("Origin"), request.headers.get("Host", ""))
+    check_origin(request.headers)
     socket = web.WebSocketResponse(protocols=("binary",), max_msg_size=MAX_MESSAGE, heartbeat=HEARTBEAT, compress=False)
     if not socket.can_prepare(request):
         raise InvalidInput("this is a WebSocket", code="no-websocket", evidence="the request is no WebSocket handshake")
@@ -110,20 +110,6 @@ async def websocket(call: Call, p: Socket) -> web.StreamResponse:
 async def screenshot(call: Call, p: Guest) -> web.StreamResponse:
     picture = await call.services.consoles.screenshot(p.vmid)
     return web.Response(body=picture, content_type="image/png", headers=HEADERS)
-
-
-def check_origin(origin: str | None, host: str) -> None:
-    """A browser says which page opens the WebSocket: only this server's own may. Raises Denied."""
-    if origin is None:
-        return
-    told = urlsplit(origin)
-    if told.scheme != "https" or told.netloc.lower() != host.lower():
-        raise Denied(
-            "Permission check failed - another page may not open a console",
-            code="foreign-origin",
-            cause="the WebSocket was opened by a page of another server",
-            evidence=f"Origin: {origin[:200]}; Host: {host[:200]}",
-        )
 
 
 async def _certificate(call: Call) -> str:

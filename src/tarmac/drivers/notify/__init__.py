@@ -1,0 +1,1 @@
+"""How a notification reaches somebody: by mail or by an HTTP request. Each sender raises TarmacError when it fails."""
