@@ -9,15 +9,20 @@ from pathlib import Path
 from support.daemon import TestDaemon, eventually
 
 PLACES, BLOCK = 64, 8192
-_WRITER = """
+FIRST, SECOND = "local:0.0625", "local:0.078125"
+"""The two disks as a configuration asks for them. Linux names SCSI disks as it finds them, in any order, so the guest
+knows them by their sizes."""
+_FIND = "disk_of() { for d in /sys/block/sd*; do [ $(cat $d/size) = $1 ] && echo /dev/${d##*/}; done; }\n"
+_FOUND = f"{_FIND}first=$(disk_of 131072) second=$(disk_of 163840)\n"
+_WRITER = f"""{_FOUND}
 i=0
 while :; do
   i=$((i + 1))
   seq $i $((i + 2000)) | head -c 8192 > /tmp/part
-  for disk in sdb sdc; do
-    dd if=/tmp/part of=/dev/$disk bs=8192 seek=$((1 + i % 64)) conv=notrunc,fsync 2>/dev/null
+  for disk in $first $second; do
+    dd if=/tmp/part of=$disk bs=8192 seek=$((1 + i % 64)) conv=notrunc,fsync 2>/dev/null
     printf '%-512s' $i > /tmp/head
-    dd if=/tmp/head of=/dev/$disk bs=512 conv=notrunc,fsync 2>/dev/null
+    dd if=/tmp/head of=$disk bs=512 conv=notrunc,fsync 2>/dev/null
   done
   echo $i > /tmp/round
 done
@@ -29,6 +34,12 @@ def start_writing(daemon: TestDaemon, vmid: int) -> None:
     script = f"cat > /tmp/writer <<'END'\n{_WRITER}\nEND\nsetsid sh /tmp/writer > /dev/null 2>&1 < /dev/null &"
     daemon.run(vmid, "sh", "-c", script)
     eventually(lambda: rounds(daemon, vmid) > 3)
+
+
+def fill(daemon: TestDaemon, vmid: int) -> None:
+    """Something more to copy: 24 MiB on each disk, behind the writer's places."""
+    words = "dd if=/dev/urandom of=$disk bs=1M seek=2 count=24 conv=notrunc 2>/dev/null"
+    daemon.run(vmid, "sh", "-c", f"{_FOUND}for disk in $first $second; do {words}; done")
 
 
 def rounds(daemon: TestDaemon, vmid: int) -> int:

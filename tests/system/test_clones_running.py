@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from support.daemon import TestDaemon, eventually
-from support.faults import assert_whole, wait_idle
-from support.paired_writer import rounds, start_writing, written
+from support.faults import ask_and_die, assert_whole, task_rows, wait_idle
+from support.paired_writer import FIRST, SECOND, fill, rounds, start_writing, written
 
 
 @pytest.fixture
 def guest(daemon: TestDaemon, tiny: str) -> Iterator[int]:
     """A running guest with two further disks, to which it writes in rounds."""
-    daemon.create(100, tiny, scsi1="local:0.0625", scsi2="local:0.0625", name="source")
+    daemon.create(100, tiny, scsi1=FIRST, scsi2=SECOND, name="source")
     daemon.task("POST", f"{daemon.qemu}/100/status/start")
     daemon.wait_agent(100)
     start_writing(daemon, 100)
@@ -100,16 +100,8 @@ def mirroring(daemon: TestDaemon, upid: str) -> bool:
     return bool(status.get("progress"))
 
 
-def fill_disks(daemon: TestDaemon, vmid: int) -> None:
-    """Something to copy: 24 MiB behind the writer's places."""
-    for disk in ("sdb", "sdc"):
-        daemon.run(
-            vmid, "sh", "-c", f"dd if=/dev/urandom of=/dev/{disk} bs=1M seek=2 count=24 conv=notrunc 2>/dev/null"
-        )
-
-
 def test_a_killed_daemon_goes_on_with_a_move(daemon: TestDaemon, guest: int, other: str) -> None:
-    fill_disks(daemon, guest)
+    fill(daemon, guest)
     pid = pid_of(daemon, guest)
     upid = daemon.post(f"{daemon.qemu}/{guest}/move_disk", disk="scsi1", storage=other, delete=1, **SLOW)
     eventually(lambda: mirroring(daemon, upid))
@@ -131,7 +123,7 @@ def test_a_killed_daemon_goes_on_with_a_move(daemon: TestDaemon, guest: int, oth
 def test_a_guest_that_dies_while_it_is_copied_keeps_its_disks(
     daemon: TestDaemon, guest: int, other: str, verb: str, params: dict[str, Any]
 ) -> None:
-    fill_disks(daemon, guest)
+    fill(daemon, guest)
     before = daemon.get(f"{daemon.qemu}/{guest}/config")
     upid = daemon.post(f"{daemon.qemu}/{guest}/{verb}", storage=other, **params, **SLOW)
     eventually(lambda: mirroring(daemon, upid))
@@ -153,7 +145,7 @@ def test_a_guest_that_dies_while_it_is_copied_keeps_its_disks(
 def test_a_cancelled_copy_leaves_the_guest_running(
     daemon: TestDaemon, guest: int, other: str, verb: str, params: dict[str, Any]
 ) -> None:
-    fill_disks(daemon, guest)
+    fill(daemon, guest)
     upid = daemon.post(f"{daemon.qemu}/{guest}/{verb}", storage=other, **params, **SLOW)
     eventually(lambda: mirroring(daemon, upid))
     daemon.delete(f"/nodes/{daemon.node}/tasks/{upid}")
@@ -162,3 +154,44 @@ def test_a_cancelled_copy_leaves_the_guest_running(
     assert not list((daemon.data / "other").rglob("vm-*"))
     daemon.task("POST", f"{daemon.qemu}/{guest}/{verb}", storage=other, **params)  # nothing is in its way
     goes_on(daemon, guest)
+
+
+MOVE = ("move_disk", {"disk": "scsi1", "storage": "other", "delete": 1})
+MOMENTS = {
+    "disk-switch:paused": MOVE,
+    "disk-switch:written": MOVE,
+    "clone-mirror:held": ("clone", {"newid": 101, "storage": "other"}),
+}
+
+
+@pytest.mark.parametrize("qemu_too", [False, True], ids=["daemon", "daemon-and-guest"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_while_the_guest_stands_still(
+    daemon: TestDaemon, guest: int, other: str, moment: str, qemu_too: bool
+) -> None:
+    """The worst moment: the guest is paused, and who paused it is gone. Nothing that it had flushed is lost, and where
+    it lives it goes on."""
+    verb, params = MOMENTS[moment]
+    daemon.restart(crash_at=moment)
+    at_least, pid = rounds(daemon, guest), pid_of(daemon, guest)
+    ask_and_die(daemon, lambda: daemon.post(f"{daemon.qemu}/{guest}/{verb}", **params))
+    if qemu_too:
+        os.kill(pid, signal.SIGKILL)
+    daemon.start()
+    wait_idle(daemon, 60)
+    kind = {"move_disk": "qmmove", "clone": "qmclone"}[verb]
+    done = task_rows(daemon, kind, str(guest))[0]["status"] == "OK"
+    assert done == (not qemu_too or moment == "disk-switch:written")
+    config = daemon.get(f"{daemon.qemu}/{guest}/config")
+    assert config["scsi1"].startswith("other:" if done and verb == "move_disk" else "local:")
+    if not qemu_too:
+        assert pid_of(daemon, guest) == pid
+        goes_on(daemon, guest)
+        daemon.task("POST", f"{daemon.qemu}/{guest}/status/stop")
+    assert written(path_of(daemon, guest, "scsi1"), path_of(daemon, guest, "scsi2")) >= at_least
+    if verb == "clone":
+        assert (101 in [row["vmid"] for row in daemon.get(daemon.qemu)]) == done
+    if done and verb == "clone":
+        assert written(path_of(daemon, 101, "scsi1"), path_of(daemon, 101, "scsi2")) >= at_least
+    kept = {path_of(daemon, v["vmid"], k) for v in daemon.get(daemon.qemu) for k in ("scsi0", "scsi1", "scsi2")}
+    assert set(daemon.data.rglob("vm-*-disk-*")) == kept

@@ -55,6 +55,7 @@ class CloneLive:
             await self._mirrors.begin(guest, mirror, speed=speed)
         await self._mirrors.until_ready(guest, mirrors, lambda done, total: ctx.progress(done, total, "bytes"))
         async with self._mirrors.held(guest, ctx.log):
+            ctx.point("held")
             await self._mirrors.end_without_switching(guest, mirrors)
         await self._mirrors.let_go(guest, mirrors)
         await self._hand_over(vmid, mirrors)

@@ -217,10 +217,12 @@ class DiskMoves:
         if old.current != new.current:
             try:
                 await self._mirrors.until_same(guest, mirror)
+                ctx.point("paused")
                 await self._guests.write(guest, new, user=ctx.user)
             except TarmacError:
                 await self._give_up(guest, mirror, running)
                 raise
+        ctx.point("written")
         # Both hold the same now. If QEMU gets no further, the next start is from the target.
         if guest.process is None:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import logging
 import time
 from collections.abc import Callable
@@ -135,6 +136,7 @@ class JobRun:
         registered = self._registry.steps[step.step]
         self._on_phase(step.step, "before-intent")
         context.resumed = step.state is StepState.INTENT
+        context.point = functools.partial(self._on_phase, step.step)
         if step.state is not StepState.INTENT:
             await self._journal.mark(live.record.upid, step.position, StepState.INTENT)
             step.state = StepState.INTENT

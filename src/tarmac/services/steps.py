@@ -16,7 +16,8 @@ class StepContext:
 
     `log(line)` writes to the task's log; `progress(done, total, unit)` moves its bar; `results` holds what earlier
     steps returned, by position; `publish(key, value)` adds to the task's result; `resumed` says that an earlier daemon
-    may have done this step wholly or in part."""
+    may have done this step wholly or in part; `point(name)` marks a moment within a step at which the fault tests kill
+    the daemon."""
 
     upid: str
     user: str
@@ -25,6 +26,7 @@ class StepContext:
     results: dict[int, Any] = field(default_factory=dict)
     publish: Callable[[str, Any], None] = lambda key, value: None
     resumed: bool = False
+    point: Callable[[str], None] = lambda name: None
     warnings: list[str] = field(default_factory=list)
 
     def warn(self, text: str) -> None:
