@@ -9,11 +9,11 @@ from pathlib import Path
 from support.daemon import TestDaemon, eventually
 
 PLACES, BLOCK = 64, 8192
-FIRST, SECOND = "local:0.0625", "local:0.078125"
+FIRST, SECOND = "local:0.09375", "local:0.109375"
 """The two disks as a configuration asks for them. Linux names SCSI disks as it finds them, in any order, so the guest
-knows them by their sizes."""
+knows them by their sizes (its own disk has 64 MiB)."""
 _FIND = "disk_of() { for d in /sys/block/sd*; do [ $(cat $d/size) = $1 ] && echo /dev/${d##*/}; done; }\n"
-_FOUND = f"{_FIND}first=$(disk_of 131072) second=$(disk_of 163840)\n"
+_FOUND = f"{_FIND}first=$(disk_of 196608) second=$(disk_of 229376)\n"
 _WRITER = f"""{_FOUND}
 i=0
 while :; do

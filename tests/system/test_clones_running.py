@@ -75,7 +75,7 @@ def test_a_disk_is_moved_under_a_writing_guest(daemon: TestDaemon, guest: int, o
     )
     assert status["type"] == "qmmove"
     config = daemon.get(f"{daemon.qemu}/{guest}/config")
-    assert config["scsi1"].startswith("other:100/vm-100-disk-0.raw,size=64M")
+    assert config["scsi1"].startswith("other:100/vm-100-disk-0.raw,size=96M")
     assert config["unused0"] == "local:100/vm-100-disk-1.qcow2"
     assert (pid_of(daemon, guest), daemon.status(guest)["qmpstatus"]) == (pid, "running")
     goes_on(daemon, guest)
