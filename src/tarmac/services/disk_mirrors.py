@@ -113,7 +113,7 @@ class DiskMirrors:
     async def until_same(self, guest: Guest, mirror: Mirror) -> None:
         """Pause the guest and wait until both sides hold the same, on disk."""
         await self._runtime.monitor(guest).stop()
-        await block_jobs.until_same(self._process(guest), mirror.job)
+        await block_jobs.until_same(self._process(guest), mirror.job, top_node(mirror.key))
 
     async def switch(self, guest: Guest, mirror: Mirror) -> None:
         """The guest goes on on the target. Done already is fine. Raises HostFailure: it is on the source still."""

@@ -100,16 +100,21 @@ async def until_ready(process: GuestProcess, job: str, advance: Advance | None =
     await _until(process, job, _READY, advance)
 
 
-async def until_same(process: GuestProcess, job: str) -> None:
-    """Of a mirror that is ready, in a guest that is paused: wait until nothing is left to copy, and have both sides on
-    disk. From then on either holds everything. Raises as `until_ready`."""
+async def until_same(process: GuestProcess, job: str, node: str) -> None:
+    """Of a mirror of `node` that is ready, in a guest that is paused: wait until nothing is left to copy, and have both
+    sides on disk. From then on either holds everything. Raises as `until_ready`."""
     await until_ready(process, job)
-    while True:  # QEMU tells nobody when the last byte is copied
-        found = await find(process.monitor(), job)
-        if found is None or found.done >= found.total:
-            break
+    while await _left(process.monitor(), node):
         await asyncio.sleep(_SAME_SECONDS)
-    await process.monitor().stop()  # flushes every node, also when the guest stands still already
+    await process.monitor().stop()  # ends what is in flight and flushes every node, also when the guest stands still
+
+
+async def _left(qmp: Qmp, node: str) -> int:
+    """Bytes that a mirror of this node has still to copy: its bitmap's. (A job's progress lags behind by 100 ms.)"""
+    for known in await qmp.query_named_block_nodes():
+        if known["node-name"] == node:
+            return sum(int(bitmap["count"]) for bitmap in known.get("dirty-bitmaps", ()))
+    return 0
 
 
 async def until_ended(process: GuestProcess, job: str, advance: Advance | None = None) -> None:
