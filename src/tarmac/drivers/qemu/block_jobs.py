@@ -104,7 +104,9 @@ async def until_same(process: GuestProcess, job: str, node: str) -> None:
     """Of a mirror of `node` that is ready, in a guest that is paused: wait until nothing is left to copy, and have both
     sides on disk. From then on either holds everything. Raises as `until_ready`."""
     await until_ready(process, job)
-    while await _left(process.monitor(), node):
+    while True:  # QEMU tells nobody when the last byte is copied
+        if not await _left(process.monitor(), node):
+            break
         await asyncio.sleep(_SAME_SECONDS)
     await process.monitor().stop()  # ends what is in flight and flushes every node, also when the guest stands still
 
