@@ -350,3 +350,21 @@ def test_a_base_image_with_clones_does_not_go_by_the_back_door(site: TestDaemon)
     with pytest.raises(ApiError, match="still in use by linked cloned"):
         site.delete(f"{site.qemu}/9000")
     assert raw_of(path_of(site, 101, "scsi0"))
+
+
+def test_a_clone_of_a_snapshot_holds_that_point_in_time(site: TestDaemon) -> None:
+    site.task("POST", site.qemu, vmid=100, scsi0=DISK, **CPU_STOPPED)
+    fill(path_of(site, 100, "scsi0"))
+    before = contents(path_of(site, 100, "scsi0"))
+    site.task("POST", f"{site.qemu}/100/snapshot", snapname="before")
+    fill(path_of(site, 100, "scsi0"))
+    site.task("PUT", f"{site.qemu}/100/resize", disk="scsi0", size="2M")
+    site.task("POST", f"{site.qemu}/100/status/start")
+    clone(site, 100, newid=101, snapname="before")  # also while it runs
+    assert contents(path_of(site, 101, "scsi0")) == before
+    assert config(site, 101)["scsi0"].endswith("size=1M")
+    with pytest.raises(ApiError, match="unable to create template, because VM contains snapshots"):
+        site.post(f"{site.qemu}/100/template")
+    with pytest.raises(ApiError, match="you can't move a disk with snapshots and delete the source"):
+        site.post(f"{site.qemu}/100/move_disk", disk="scsi0", storage="local", format="raw", delete=1)
+    site.task("DELETE", f"{site.qemu}/100/snapshot/before")
