@@ -198,11 +198,17 @@ def measure(runs: int, fill_mib: int) -> list[Row]:
         return rows + removal(daemon, path, fill_mib, runs)
 
 
+def fill(daemon: TestDaemon, mib: int) -> None:
+    """The guest writes the beginning of its second disk anew."""
+    for at in range(0, mib, 32):
+        words = f"bs=1M count=32 seek={at} iflag=fullblock conv=notrunc,fsync"
+        shell(daemon, f"yes tarmac | dd of={TARGET} {words}")
+
+
 def removal(daemon: TestDaemon, path: str, fill_mib: int, runs: int) -> list[Row]:
     """The guest's writes while a snapshot is removed, beside its writes when nothing happens; all to blocks that are
     allocated already, so that only the merge makes the difference."""
-    fill = f"yes tarmac | dd of={TARGET} bs=1M count={fill_mib} iflag=fullblock conv=notrunc,fsync 2>/dev/null"
-    shell(daemon, fill)
+    fill(daemon, fill_mib)
     idle: list[float] = []
     busy: dict[str, list[float]] = {"at 100 MiB/s": [], "without limit": []}
     times: dict[str, list[float]] = {words: [] for words in busy}
@@ -210,7 +216,7 @@ def removal(daemon: TestDaemon, path: str, fill_mib: int, runs: int) -> list[Row
         idle += latencies(daemon, 200, lambda: None)[0]
         for words, limit in (("at 100 MiB/s", None), ("without limit", 0)):
             daemon.task("POST", path, snapname="fill")
-            shell(daemon, fill)
+            fill(daemon, fill_mib)
             found, took = latencies(
                 daemon, 200, lambda limit=limit: daemon.task("DELETE", f"{path}/fill", bwlimit=limit)
             )
@@ -233,7 +239,7 @@ def removal(daemon: TestDaemon, path: str, fill_mib: int, runs: int) -> list[Row
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--fill", type=int, default=384, help="MiB that are merged")
+    parser.add_argument("--fill", type=int, default=128, help="MiB that are merged")
     options = parser.parse_args()
     report("snapshots", measure(options.runs, options.fill))
 

@@ -234,3 +234,35 @@ def test_a_disk_that_a_snapshot_has(daemon: TestDaemon, guest: int) -> None:
     daemon.task("POST", f"{daemon.qemu}/{guest}/config", delete="scsi1")
     forget(daemon, guest, "with")
     assert daemon.get(f"{daemon.qemu}/{guest}/config")["unused0"] == volid
+
+
+def test_a_disk_with_layers_is_unplugged_and_comes_back(daemon: TestDaemon, guest: int) -> None:
+    daemon.task("POST", f"{daemon.qemu}/{guest}/config", scsi1="local:0.01")
+    snap(daemon, guest, "with")
+    daemon.run(guest, "/bin/sh", "-c", "echo written > /dev/sdb; sync")
+    daemon.task("POST", f"{daemon.qemu}/{guest}/config", delete="scsi1")
+    config = daemon.get(f"{daemon.qemu}/{guest}/config")
+    assert "scsi1" not in config
+    daemon.task("POST", f"{daemon.qemu}/{guest}/config", scsi1=config["unused0"])
+    eventually(lambda: daemon.run(guest, "/bin/sh", "-c", "head -n 1 /dev/sdb") == "written\n")
+    snap(daemon, guest, "again")
+    forget(daemon, guest, "with")
+    forget(daemon, guest, "again")
+    assert daemon.run(guest, "/bin/sh", "-c", "head -n 1 /dev/sdb") == "written\n"
+    assert files(daemon, guest) == [f"vm-{guest}-disk-0.qcow2", f"vm-{guest}-disk-1.qcow2"]
+
+
+def test_memory_of_a_guest_that_has_it_in_a_file(daemon: TestDaemon, tiny: str) -> None:
+    vmid = daemon.create(int(daemon.get("/cluster/nextid")), tiny, instant=1)
+    start(daemon, vmid)
+    daemon.run(vmid, "/bin/sh", "-c", "echo remembered > /tmp/m")
+    first = write(daemon, vmid, "one")
+    snap(daemon, vmid, "live", vmstate=1)
+    daemon.run(vmid, "/bin/sh", "-c", "echo forgotten > /tmp/m")
+    write(daemon, vmid, "two")
+    back(daemon, vmid, "live")
+    daemon.wait_agent(vmid)
+    assert daemon.run(vmid, "/bin/cat", "/tmp/m") == "remembered\n"
+    assert read(daemon, vmid) == first
+    stop(daemon, vmid)
+    daemon.task("DELETE", f"{daemon.qemu}/{vmid}")

@@ -170,7 +170,8 @@ def _disks(config: VmConfig) -> Iterator[Violation]:
         for text in throttle_problems(disk):
             yield Violation((key,), text)
     for key, file in config.volumes.items():
-        if file in owners and key != "vmstate" and not is_new_volume(file):
+        # An `unused` entry goes when its volume is attached again, which may be in the midst of this change.
+        if file in owners and key != "vmstate" and not key.startswith("unused") and not is_new_volume(file):
             yield Violation((key, owners[file]), f"volume '{file}' is also {owners[file]}'s")
         owners.setdefault(file, key)
     if config.vga.serial is None and config.agent.enabled and config.agent.type == "isa" and len(config.serial) > 3:
