@@ -1,49 +1,84 @@
-"""Facts about Proxmox's parameters, for the endpoints that are built: `python tests/support/proxmox_facts.py SCHEMA`.
+"""Facts about every method and path of Proxmox VE 9.1's API: `python tests/support/proxmox_facts.py SCHEMA USAGE`.
 
-SCHEMA is a JSON list with one object for each method and path, as made from the schema of Proxmox's API viewer. What
-is kept is compact: for each parameter its type, whether it is optional (`?`), and the words it may be. Run it again
-when endpoints were added; the conformity test names those that are missing.
+SCHEMA is a JSON list with one object for each method and path, made from the schema of Proxmox's API viewer; USAGE
+counts for each which of twelve widely used applications call it. What is kept is compact: one line an endpoint, with
+its parameters and their limits, the kind and fields of its reply, and who may call it.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-FILE = Path(__file__).parents[1] / "data" / "proxmox_parameters.json"
+FILE = Path(__file__).parents[1] / "data" / "proxmox_api.json"
+LIMITS = ("minimum", "maximum", "minLength", "maxLength", "pattern", "enum", "requires")
 
 
-def facts_of(schema: list[dict[str, Any]], built: set[str]) -> dict[str, Any]:
-    """`GET /path` -> {"tokens": 1, "parameters": {name: [type, words]}}."""
+@functools.cache
+def facts() -> dict[str, dict[str, Any]]:
+    """`GET /path` -> facts:
+
+    tokens      0 where an API token is refused (else absent)
+    allow       `"world"`, `"all"`, or Proxmox's check as it stands in the schema; absent where it has neither
+    returns     the reply's type;  fields: name -> type (`integer?`) of an object or of a list's items
+    parameters  name -> {"type", "optional", limits, "format"}; a property string has the format `property`
+    clients     how many of twelve applications call it (absent: none)
+    """
+    found: dict[str, dict[str, Any]] = json.loads(FILE.read_text("utf-8"))
+    return found
+
+
+def word(spec: dict[str, Any]) -> list[Any]:
+    """A parameter as type (with `?` if optional) and its words, if it has some."""
+    text = str(spec["type"]) + ("?" if spec.get("optional") else "")
+    return [text, sorted(spec["enum"])] if spec.get("enum") else [text]
+
+
+def _compact(entry: dict[str, Any], clients: int) -> dict[str, Any]:
+    returns = entry.get("returns") or {}
+    fact: dict[str, Any] = {} if entry.get("allowtoken", 1) else {"tokens": 0}
+    rule = entry.get("permissions") or {}
+    if "check" in rule:
+        fact["allow"] = rule["check"]
+    elif "user" in rule:
+        fact["allow"] = rule["user"]
+    if returns.get("type"):
+        fact["returns"] = returns["type"]
+    shape = returns.get("items", {}) if returns.get("type") == "array" else returns
+    fields = shape.get("properties")
+    if isinstance(fields, dict) and fields:
+        fact["fields"] = {n: word(_typed(s))[0] for n, s in sorted(fields.items()) if isinstance(s, dict)}
+    fact["parameters"] = {name: _parameter(spec) for name, spec in sorted(entry["parameters"].items())}
+    return {**fact, **({"clients": clients} if clients else {})}
+
+
+def _typed(spec: dict[str, Any]) -> dict[str, Any]:
+    return {"type": spec.get("type", "any"), "optional": spec.get("optional")}
+
+
+def _parameter(spec: dict[str, Any]) -> dict[str, Any]:
+    fact: dict[str, Any] = {"type": spec.get("type", "string")}
+    if spec.get("optional"):
+        fact["optional"] = 1
+    fact |= {key: spec[key] for key in LIMITS if key in spec}
+    if "format" in spec:
+        fact["format"] = spec["format"] if isinstance(spec["format"], str) else "property"
+    return fact
+
+
+def write(schema: Path, usage: Path) -> None:
+    rows = json.loads(usage.read_text("utf-8"))["rows"]
+    clients = {f"{row['method']} {row['path']}": row["n"] for row in rows}
     found = {}
-    for entry in schema:
+    for entry in json.loads(schema.read_text("utf-8")):
         key = f"{entry['method']} {entry['path']}"
-        if key in built:
-            found[key] = {
-                "tokens": int(entry.get("allowtoken", 1)),
-                "parameters": {name: _fact(spec) for name, spec in sorted(entry["parameters"].items())},
-            }
-    return dict(sorted(found.items()))
-
-
-def _fact(spec: dict[str, Any]) -> list[Any]:
-    word = str(spec.get("type", "string")) + ("?" if spec.get("optional") else "")
-    return [word, sorted(spec["enum"])] if spec.get("enum") else [word]
-
-
-def write(schema_path: Path) -> None:
-    from tarmac.faces.api.endpoints.table import endpoints
-    from tarmac.faces.api.index import index_endpoints
-
-    table = endpoints()
-    built = {f"{e.method} {e.schema_path}" for e in (*table, *index_endpoints(table))}
-    facts = facts_of(json.loads(schema_path.read_text("utf-8")), built)
-    lines = ",\n".join(f"{json.dumps(k)}: {json.dumps(v, separators=(',', ':'))}" for k, v in facts.items())
-    FILE.parent.mkdir(exist_ok=True)
+        found[key] = _compact(entry, clients.get(key, 0))
+    lines = ",\n".join(f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in sorted(found.items()))
     FILE.write_text(f"{{\n{lines}\n}}\n", "utf-8")
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(Path(sys.argv[1]), Path(sys.argv[2]))

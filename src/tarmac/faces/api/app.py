@@ -23,7 +23,7 @@ from tarmac.faces.api import pages
 from tarmac.faces.api.auth import Peer, identify, peer_of
 from tarmac.faces.api.body import check_headers, read_body
 from tarmac.faces.api.declare import RAW, UPID, Call, Endpoint, Returns
-from tarmac.faces.api.index import index_endpoints
+from tarmac.faces.api.index import complete
 from tarmac.faces.api.params import Parsed, decode_body, decode_query, masked, merge, parse
 from tarmac.faces.api.replies import FAILED_LOGIN, envelope, error_reply, reply
 from tarmac.faces.api.rights import authorize
@@ -47,9 +47,8 @@ class Api:
     def __init__(
         self, services: Services, endpoints: Iterable[Endpoint], *, unauthorized_delay: float = UNAUTHORIZED_DELAY
     ) -> None:
-        table = tuple(endpoints)
         self.services = services
-        self.router = Router((*table, *index_endpoints(table)))
+        self.router = Router(complete(endpoints))
         self._page = pages.Page()
         self._delay = unauthorized_delay
         self._delayed = 0

@@ -143,6 +143,7 @@ class Endpoint:
     tokens: bool
     csrf: bool
     stream: bool
+    later: bool = False  # stands for a feature that is not built yet
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -170,11 +171,6 @@ class Endpoint:
         own = settings_of(self.params)
         known = {s.name for s in own}
         return own + tuple(s for s in (settings_of(self.config) if self.config else ()) if s.name not in known)
-
-    @property
-    def name(self) -> str:
-        """A stable id for generated documents: `module_function`."""
-        return f"{self.handler.__module__.rpartition('.')[2]}_{self.handler.__name__}"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tarmac.faces.api.endpoints.table import endpoints
-from tarmac.faces.api.index import index_endpoints
+from tarmac.faces.api.index import complete
+from tarmac.faces.generate import built
 from tarmac.faces.generate.commands import commands
 from tarmac.faces.generate.openapi import openapi
 from tarmac.faces.generate.reference import reference
@@ -18,9 +19,10 @@ ROOT = PACKAGE.parents[1]
 def contents() -> dict[Path, str]:
     """Path -> text of every generated file."""
     table = endpoints()
-    whole = (*table, *index_endpoints(table))
+    whole = complete(table)
     return {
         PACKAGE / "faces/cli/commands.json": commands(table),
+        ROOT / "docs/reference/built.md": built.page(whole),
         ROOT / "docs/reference/api.md": reference(table),
         ROOT / "docs/reference/openapi.json": openapi(whole, VERSION),
     }

@@ -87,11 +87,6 @@ async def network(call: Call, p: Networks) -> Any:
     return [row for row in rows if row["type"] == wanted]
 
 
-@get("/nodes/{node}/lxc", params=Node, allow=Allow.login, returns=LIST, help="Containers; there are none yet.")
-async def containers(call: Call, p: Node) -> list[Any]:
-    return []
-
-
 @post(
     "/nodes/{node}/startall",
     params=StartAll,

@@ -1,0 +1,398 @@
+"""What features that come later answer today: as a well-formed, empty Proxmox would, so that clients that only look
+(inventories, exporters, `terraform plan`) find nothing instead of an error. Writes to them are 501.
+
+One table, a row for each `GET`: the path, who may read it, and what is answered: an empty list or object, or in Proxmox's
+words that the thing asked for is not there. When a feature is built, its endpoints take the place of its rows, and the
+rows go (a test names those that are left over).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from tarmac.faces.api.declare import ANY, LIST, OBJECT, Allow, Call, Endpoint, NoParams, Returns
+from tarmac.faces.api.places import PLACE, path_params
+from tarmac.model.errors import InvalidInput, NotFound
+from tarmac.model.settings import setting
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Nothing of this kind exists: 500 with this text, its `{name}`s from the path; with `parameter` 400, as Proxmox
+    has it."""
+
+    text: str
+    parameter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`answer`: a list, an object, a Gone, or a function of the call that gives a list or an object."""
+
+    path: str
+    allow: Allow
+    answer: Any
+    takes: type = NoParams
+    method: str = "GET"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staged:
+    pending: bool = setting(False, help="With changes that are not applied.")
+    running: bool = setting(False, help="What is applied.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zones(Staged):
+    type: str | None = setting(
+        None, choices=("evpn", "faucet", "qinq", "simple", "vlan", "vxlan"), help="Only zones of this type."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Controllers(Staged):
+    type: str | None = setting(None, choices=("bgp", "evpn", "faucet", "isis"), help="Only controllers of this type.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dns:
+    type: str | None = setting(None, choices=("powerdns",), help="Only servers of this type.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ipams:
+    type: str | None = setting(None, choices=("netbox", "phpipam", "pve"), help="Only address plans of this type.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HaResources:
+    type: str | None = setting(None, choices=("ct", "vm"), help="Only resources of this type.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HaRules:
+    resource: str | None = setting(None, max_length=100, help="Only rules that name this resource.")
+    type: str | None = setting(None, choices=("node-affinity", "resource-affinity"), help="Only rules of this type.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HaGroup:
+    comment: str | None = setting(None, max_length=4096, help="Notes.")
+    nodes: str = setting(max_length=4096, help="The nodes, with their priorities.")
+    nofailback: bool = setting(False, help="Do not go back to a node of higher priority.")
+    restricted: bool = setting(False, help="Only these nodes.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HaGroupCreate(HaGroup):
+    group: str = setting(format="pve-configid", help="The group.")
+    type: str | None = setting(None, choices=("group",), help="Always `group`.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HaGroupUpdate(HaGroup):
+    nodes: str | None = setting(None, max_length=4096, help="The nodes, with their priorities.")
+    delete: str | None = setting(None, max_length=4096, help="Fields to clear.")
+    digest: str | None = setting(None, max_length=64, help="Only if the configuration still has this digest.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lines:
+    start: int = setting(0, ge=0, help="From this line on.")
+    limit: int = setting(50, ge=0, help="So many lines.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatedLines(Lines):
+    since: int | None = setting(None, ge=0, unit="s", help="Lines from then on (Unix time).")
+    until: int | None = setting(None, ge=0, unit="s", help="Lines until then (Unix time).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refs:
+    type: str | None = setting(None, choices=("alias", "ipset"), help="Only references of this type.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnNode:
+    check_node: str | None = setting(None, name="check-node", format="pve-node", help="Check them on this node.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcmePlugins:
+    type: str | None = setting(None, choices=("dns", "standalone"), help="Only plugins of this type.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfGuest:
+    guest: int | None = setting(None, ge=100, le=999_999_999, help="Only jobs of this guest.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Active:
+    current: bool = setting(False, help="The values in force instead of the pending ones.")
+    snapshot: str | None = setting(None, max_length=40, format="pve-configid", help="Those of a snapshot.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    storage: str | None = setting(None, format="pve-storage-id", help="For this storage.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinBy:
+    node: str | None = setting(None, format="pve-node", help="Join by this node.")
+
+
+def _ha_quorum(call: Call) -> list[dict[str, Any]]:
+    return [{"id": "quorum", "type": "quorum", "node": call.services.node, "status": "OK", "quorate": 1}]
+
+
+def _ha_manager(call: Call) -> dict[str, Any]:
+    quorum = {"node": call.services.node, "quorate": "1"}
+    return {"manager_status": {}, "lrm_status": {}, "quorum": quorum}
+
+
+LOGIN = Allow.login
+AUDIT = Allow("/", "Sys.Audit")
+NODE = Allow("/nodes/{node}", "Sys.Audit")
+GUEST = Allow("/vms/{vmid}", "VM.Audit")
+CEPH = Allow("/", "Sys.Audit", "Datastore.Audit", any=True)
+SEND = Allow("/mapping/notifications", "Mapping.Modify", "Mapping.Audit", any=True)
+SEND_USE = Allow("/mapping/notifications", "Mapping.Modify", "Mapping.Audit", "Mapping.Use", any=True)
+SEND_AUDIT = Allow("/mapping/notifications", "Mapping.Audit")
+FABRIC = Allow("/sdn/fabrics/{fabric}", "SDN.Audit")
+ZONE = Allow("/sdn/zones/{zone}", "SDN.Audit")
+NO_CEPH = Gone("binary not installed: /usr/bin/ceph-mon")
+NO_CONTAINER = Gone("Configuration file 'nodes/{node}/lxc/{vmid}.conf' does not exist")
+NO_HA_GROUPS = "ha groups have been migrated to rules"
+
+
+def _firewall(base: str, read: Allow) -> tuple[Row, ...]:
+    """The rows that every level of the firewall has."""
+    at = f"{base}/firewall"
+    return (
+        Row(f"{at}/options", read, {}),
+        Row(f"{at}/rules", read, []),
+        Row(f"{at}/rules/{{pos}}", read, Gone("no rule at position {pos}")),
+    )
+
+
+def _addresses(base: str, read: Allow) -> tuple[Row, ...]:
+    """Aliases and sets of addresses: of the cluster and of a guest."""
+    at = f"{base}/firewall"
+    return (
+        Row(f"{at}/aliases", read, []),
+        Row(f"{at}/aliases/{{name}}", read, Gone("no such alias", parameter="name")),
+        Row(f"{at}/ipset", read, []),
+        Row(f"{at}/ipset/{{name}}", read, Gone("no such IPSet '{name}'")),
+        Row(f"{at}/ipset/{{name}}/{{cidr...}}", read, Gone("no such IPSet '{name}'")),
+        Row(f"{at}/refs", read, [], Refs),
+    )
+
+
+_VM, _CT = "/nodes/{node}/qemu/{vmid}", "/nodes/{node}/lxc/{vmid}"
+FIREWALL = (
+    *_firewall("/cluster", AUDIT),
+    *_addresses("/cluster", AUDIT),
+    Row("/cluster/firewall/groups", LOGIN, []),
+    Row("/cluster/firewall/groups/{group}", AUDIT, Gone("no such security group '{group}'")),
+    Row("/cluster/firewall/groups/{group}/{pos}", AUDIT, Gone("no such security group '{group}'")),
+    *_firewall("/nodes/{node}", NODE),
+    Row("/nodes/{node}/firewall/log", Allow("/nodes/{node}", "Sys.Syslog"), [], DatedLines),
+    *_firewall(_VM, GUEST),
+    *_addresses(_VM, GUEST),
+    Row(f"{_VM}/firewall/log", Allow("/vms/{vmid}", "VM.Console"), [], DatedLines),
+    *_firewall("/cluster/sdn/vnets/{vnet}", LOGIN),
+)
+CONTAINERS = (
+    Row("/nodes/{node}/lxc", LOGIN, []),
+    Row("/nodes/{node}/aplinfo", LOGIN, []),
+    Row(f"{_CT}/config", GUEST, NO_CONTAINER, Active),
+    *(Row(f"{_CT}/{name}", GUEST, NO_CONTAINER) for name in ("pending", "snapshot", "interfaces", "status/current")),
+    Row(
+        f"{_CT}/snapshot/{{snapname}}/config",
+        Allow("/vms/{vmid}", "VM.Snapshot", "VM.Snapshot.Rollback", "VM.Audit", any=True),
+        NO_CONTAINER,
+    ),
+    *(Row(r.path, r.allow, NO_CONTAINER, r.takes) for r in (*_firewall(_CT, GUEST), *_addresses(_CT, GUEST))),
+)
+HA = (
+    Row("/cluster/ha/resources", AUDIT, [], HaResources),
+    Row("/cluster/ha/resources/{sid}", AUDIT, Gone("no such resource '{sid}'")),
+    Row("/cluster/ha/rules", AUDIT, [], HaRules),
+    Row("/cluster/ha/rules/{rule}", AUDIT, Gone("no such ha rule '{rule}'")),
+    # Proxmox answers 500 to all of these since groups became rules; clients take an empty list better.
+    Row("/cluster/ha/groups", AUDIT, []),
+    Row("/cluster/ha/groups/{group}", AUDIT, Gone("no such ha group '{group}'")),
+    Row("/cluster/ha/groups", Allow("/", "Sys.Console"), Gone(f"cannot create group: {NO_HA_GROUPS}"),
+        HaGroupCreate, "POST"),
+    Row("/cluster/ha/groups/{group}", Allow("/", "Sys.Console"), Gone(f"cannot update group: {NO_HA_GROUPS}"),
+        HaGroupUpdate, "PUT"),
+    Row("/cluster/ha/groups/{group}", Allow("/", "Sys.Console"), Gone(f"cannot delete group: {NO_HA_GROUPS}"),
+        method="DELETE"),
+    Row("/cluster/ha/status/current", AUDIT, _ha_quorum),
+    Row("/cluster/ha/status/manager_status", AUDIT, _ha_manager),
+)  # fmt: skip
+BACKUP = (
+    Row("/cluster/backup", AUDIT, []),
+    Row("/cluster/backup/{id}", AUDIT, Gone("No such job '{id}'", parameter="id")),
+    Row("/cluster/backup/{id}/included_volumes", AUDIT, Gone("No such job '{id}'", parameter="id")),
+    Row("/nodes/{node}/vzdump/defaults", LOGIN, {}, Defaults),
+)
+REPLICATION = (
+    Row("/cluster/replication", LOGIN, []),
+    Row("/cluster/replication/{id}", LOGIN, Gone("no such job '{id}'")),
+    Row("/nodes/{node}/replication", LOGIN, [], OfGuest),
+    Row("/nodes/{node}/replication/{id}/status", LOGIN, Gone("no such job '{id}'")),
+    Row("/nodes/{node}/replication/{id}/log", LOGIN, Gone("no such job '{id}'"), Lines),
+)
+
+
+def _sdn(name: str, place: str, takes: type, of_one: type, read: Allow) -> tuple[Row, ...]:
+    path = f"/cluster/sdn/{name}"
+    one = Row(f"{path}/{{{place}}}", read, Gone(f"sdn '{{{place}}}' does not exist"), of_one)
+    return Row(path, LOGIN, [], takes), one
+
+
+SDN = (
+    *_sdn("zones", "zone", Zones, Staged, Allow("/sdn/zones/{zone}", "SDN.Allocate")),
+    *_sdn("vnets", "vnet", Staged, Staged, LOGIN),
+    *_sdn("controllers", "controller", Controllers, Staged, Allow("/sdn/controllers/{controller}", "SDN.Allocate")),
+    *_sdn("dns", "dns", Dns, NoParams, Allow("/sdn/dns/{dns}", "SDN.Allocate")),
+    *_sdn("ipams", "ipam", Ipams, NoParams, Allow("/sdn/ipams/{ipam}", "SDN.Allocate")),
+    Row("/cluster/sdn/ipams/{ipam}/status", LOGIN, []),
+    Row("/cluster/sdn/vnets/{vnet}/subnets", LOGIN, [], Staged),
+    Row("/cluster/sdn/vnets/{vnet}/subnets/{subnet}", LOGIN, Gone("sdn '{subnet}' does not exist"), Staged),
+    Row("/cluster/sdn/fabrics/all", LOGIN, {"fabrics": [], "nodes": []}, Staged),
+    Row("/cluster/sdn/fabrics/fabric", LOGIN, [], Staged),
+    Row(
+        "/cluster/sdn/fabrics/fabric/{id}",
+        Allow("/sdn/fabrics/{id}", "SDN.Audit", "SDN.Allocate", any=True),
+        Gone("fabric '{id}' does not exist"),
+    ),
+    Row("/cluster/sdn/fabrics/node", LOGIN, [], Staged),
+    Row("/cluster/sdn/fabrics/node/{fabric_id}", Allow("/sdn/fabrics/{fabric_id}", "SDN.Audit"), [], Staged),
+    Row("/nodes/{node}/sdn/zones", LOGIN, []),
+    *(Row(f"/nodes/{{node}}/sdn/zones/{{zone}}/{name}", ZONE, []) for name in ("bridges", "content", "ip-vrf")),
+    Row("/nodes/{node}/sdn/vnets/{vnet}/mac-vrf", LOGIN, []),
+    *(
+        Row(f"/nodes/{{node}}/sdn/fabrics/{{fabric}}/{name}", FABRIC, [])
+        for name in ("interfaces", "neighbors", "routes")
+    ),
+)
+CEPH_ROWS = (
+    *(Row(f"/cluster/ceph/{name}", CEPH, NO_CEPH) for name in ("status",)),
+    Row("/cluster/ceph/flags", AUDIT, NO_CEPH),
+    *(
+        Row(f"/nodes/{{node}}/ceph/{name}", CEPH, NO_CEPH)
+        for name in ("fs", "mds", "mgr", "mon", "osd", "pool", "rules", "status", "cfg/db")
+    ),
+)
+CLUSTERING = (
+    Row("/cluster/config/nodes", AUDIT, []),
+    Row("/cluster/config/totem", AUDIT, {}),
+    Row("/cluster/config/qdevice", AUDIT, {}),
+    Row("/cluster/config/join", AUDIT, Gone("node is not in a cluster, no join info available!"), JoinBy),
+)
+ACME = (
+    Row("/cluster/acme/account", LOGIN, []),
+    Row("/cluster/acme/account/{name}", LOGIN, Gone("ACME account config file '{name}' does not exist.")),
+    Row("/cluster/acme/plugins", Allow("/", "Sys.Modify"), [], AcmePlugins),
+    Row("/cluster/acme/plugins/{id}", Allow("/", "Sys.Modify"), Gone("ACME plugin '{id}' does not exist")),
+)
+MAPPING = tuple(
+    row
+    for kind in ("dir", "pci", "usb")
+    for row in (
+        Row(f"/cluster/mapping/{kind}", LOGIN, [], OnNode),
+        Row(
+            f"/cluster/mapping/{kind}/{{id}}",
+            Allow(f"/mapping/{kind}/{{id}}", "Mapping.Use", "Mapping.Modify", "Mapping.Audit", any=True),
+            Gone(f"{kind} mapping '{{id}}' does not exist"),
+        ),
+    )
+)
+NOTIFICATIONS = (
+    *(
+        row
+        for kind, read in (("gotify", SEND_AUDIT), ("sendmail", SEND), ("smtp", SEND), ("webhook", SEND_AUDIT))
+        for row in (
+            Row(f"/cluster/notifications/endpoints/{kind}", read, []),
+            Row(f"/cluster/notifications/endpoints/{kind}/{{name}}", SEND, Gone("endpoint '{name}' does not exist")),
+        )
+    ),
+    Row("/cluster/notifications/targets", SEND_USE, []),
+    Row("/cluster/notifications/matchers", SEND_USE, []),
+    Row("/cluster/notifications/matchers/{name}", SEND, Gone("matcher '{name}' does not exist")),
+    Row("/cluster/notifications/matcher-fields", SEND, []),
+    Row("/cluster/notifications/matcher-field-values", SEND, []),
+)
+JOBS = (
+    Row("/cluster/jobs/realm-sync", AUDIT, []),
+    Row("/cluster/jobs/realm-sync/{id}", AUDIT, Gone("no such job '{id}'")),
+)
+ROWS: tuple[Row, ...] = (
+    *FIREWALL, *CONTAINERS, *HA, *BACKUP, *REPLICATION, *SDN, *CEPH_ROWS, *CLUSTERING, *ACME, *MAPPING,
+    *NOTIFICATIONS, *JOBS,
+)  # fmt: skip
+
+
+def later_endpoints(built: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
+    """The table's rows as endpoints, without those that are built by now."""
+    taken = {(e.method, e.schema_path) for e in built}
+    found = tuple(_endpoint(row) for row in ROWS)
+    return tuple(e for e in found if (e.method, e.schema_path) not in taken)
+
+
+def _endpoint(row: Row) -> Endpoint:
+    return Endpoint(
+        method=row.method,
+        path=row.path,
+        handler=_handler(row),
+        params=path_params(row.path, row.takes),
+        config=None,
+        allow=row.allow,
+        returns=_returns(row.answer),
+        help="Answers as where nothing of this feature is set up: it is not built yet.",
+        cli="",
+        plans=False,
+        tokens=True,
+        csrf=True,
+        stream=False,
+        later=True,
+    )
+
+
+def _returns(answer: Any) -> Returns:
+    if isinstance(answer, Gone):
+        return ANY
+    return LIST if isinstance(answer, list) or answer is _ha_quorum else OBJECT
+
+
+def _handler(row: Row) -> Callable[[Call, Any], Any]:
+    answer = row.answer
+
+    async def later(call: Call, p: Any) -> Any:
+        if isinstance(answer, Gone):
+            raise _gone(answer, call)
+        return answer(call) if callable(answer) else answer
+
+    return later
+
+
+def _gone(answer: Gone, call: Call) -> NotFound | InvalidInput:
+    def value(match: re.Match[str]) -> str:
+        text = call.sent.get(match[1], "")
+        # High availability takes a guest's number for its resource.
+        return f"vm:{text}" if match[1] == "sid" and text.isdecimal() else text
+
+    text = PLACE.sub(value, answer.text)
+    if answer.parameter:
+        return InvalidInput.of(answer.parameter, text)
+    return NotFound(
+        text, code="not-built-yet", cause="this version does not have the feature yet, so nothing of it exists"
+    )
