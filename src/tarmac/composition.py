@@ -85,6 +85,7 @@ from tarmac.services.users import Users
 from tarmac.services.vm_config import VmConfigs
 from tarmac.services.vm_create import VmCreate
 from tarmac.services.vm_disks import VmDisks
+from tarmac.services.vm_features import VmFeatures
 from tarmac.services.vm_live import VmLive
 from tarmac.services.vm_rollback import VmRollback
 from tarmac.services.vm_snapshots import VmSnapshots
@@ -303,6 +304,7 @@ def _guests(ground: Ground, s: Services) -> None:
         guests=guests, jobs=jobs, nodes=s.nodes, access=access, records=s.instant_records, states=s.live_states
     )
     _instant_clones(ground, s, live)
+    s.vm_features = VmFeatures(guests=guests, storages=s.storages, node=ground.node)
     s.autostart = Autostart(node=ground.node, guests=guests, jobs=jobs, registry=registry)
     s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources)
 

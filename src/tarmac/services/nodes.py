@@ -114,27 +114,6 @@ class Nodes:
     def version(self) -> dict[str, str]:
         return {"version": PVE_VERSION, "release": PVE_RELEASE, "repoid": REPOSITORY_ID}
 
-    def networks(self) -> list[dict[str, Any]]:
-        """`GET /nodes/{node}/network`: what the kernel has, bridges marked as such."""
-        up = psutil.net_if_stats()
-        rows: list[dict[str, Any]] = []
-        for name, addresses in sorted(psutil.net_if_addrs().items()):
-            if name == "lo":
-                continue
-            row: dict[str, Any] = {
-                "iface": name,
-                "type": "bridge" if Path(f"/sys/class/net/{name}/bridge").exists() else "eth",
-                "active": int(name in up and up[name].isup),
-                "method": "manual",
-                "method6": "manual",
-                "priority": len(rows) + 1,
-            }
-            for entry in addresses:
-                if entry.family == socket.AF_INET:
-                    row |= {"address": entry.address, "netmask": entry.netmask, "method": "static"}
-            rows.append(row)
-        return rows
-
 
 def _take(data_dir: Path) -> Sample:
     times = psutil.cpu_times_percent(interval=None)

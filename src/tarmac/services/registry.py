@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from tarmac.services.vm_disks import VmDisks
     from tarmac.services.vm_rollback import VmRollback
     from tarmac.services.vm_snapshots import VmSnapshots
+    from tarmac.services.vm_features import VmFeatures
     from tarmac.services.vm_status import VmStatus
     from tarmac.services.vms import Vms
     from tarmac.services.volumes import Volumes
@@ -86,6 +87,7 @@ class Services:
     vm_rollback: VmRollback = LATER
     snapshot_schedules: SnapshotSchedules = LATER
     vm_status: VmStatus = LATER
+    vm_features: VmFeatures = LATER
     guests: Guests = LATER
     launcher: Launcher = LATER
     runtime: Runtime = LATER

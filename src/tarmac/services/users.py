@@ -7,6 +7,7 @@ clients match on them.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,6 +61,20 @@ class Users:
     def realms(self) -> Rows:
         """Rows of `GET /access/domains`."""
         return [{"realm": realm, "type": realm, "comment": comment} for realm, comment in _REALMS.items()]
+
+    def realm(self, realm: str) -> dict[str, Any]:
+        """`GET /access/domains/{realm}`. Raises NotFound `domain 'x' does not exist`."""
+        if realm not in _REALMS:
+            raise NotFound(
+                f"domain '{realm}' does not exist",
+                code="no-such-realm",
+                cause="no realm has this name",
+                evidence=f"the realms are {', '.join(_REALMS)}",
+                fixes=[Fix(text="list the realms", action="GET /access/domains")],
+            )
+        text = f"{realm}\0{_REALMS[realm]}"
+        digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        return {"type": realm, "comment": _REALMS[realm], "digest": digest}
 
     async def history(self, limit: int = 100) -> Rows:
         """The newest changes of users, groups, roles, grants and tokens: `when`, `who`, `what`, `before`."""

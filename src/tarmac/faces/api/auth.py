@@ -85,23 +85,23 @@ async def identify(
 
     Raises Unauthenticated with Proxmox's reason, Denied for a local process of another user and for a token where
     tokens are not allowed."""
+    credentials = credentials_of(headers)
+    if endpoint is not None and not endpoint.tokens and credentials.kind == "token":
+        raise Denied(
+            "Permission check failed - API tokens are not allowed here",
+            code="token-not-allowed",
+            cause="this call needs a login with a ticket",
+        )
     if endpoint is not None and endpoint.public:
         return None
     if peer.local:
         return _local(peer)
-    credentials = credentials_of(headers)
     if credentials.kind == "ticket":
         identity = await services.tickets.verify(credentials.text)
         if method != "GET" and (endpoint is None or endpoint.csrf):
             services.tickets.check_csrf(identity, headers.get("CSRFPreventionToken", ""))
         return identity
     if credentials.kind == "token":
-        if endpoint is not None and not endpoint.tokens:
-            raise Denied(
-                "Permission check failed - API tokens are not allowed here",
-                code="token-not-allowed",
-                cause="this call needs a login with a ticket",
-            )
         return await services.tokens.verify(credentials.text)
     raise Unauthenticated("No ticket", cause="the request carries neither a ticket nor an API token")
 

@@ -81,7 +81,6 @@ class HaRules:
 @dataclass(frozen=True, kw_only=True)
 class HaGroup:
     comment: str | None = setting(None, max_length=4096, help="Notes.")
-    nodes: str = setting(max_length=4096, help="The nodes, with their priorities.")
     nofailback: bool = setting(False, help="Do not go back to a node of higher priority.")
     restricted: bool = setting(False, help="Only these nodes.")
 
@@ -89,6 +88,7 @@ class HaGroup:
 @dataclass(frozen=True, kw_only=True)
 class HaGroupCreate(HaGroup):
     group: str = setting(format="pve-configid", help="The group.")
+    nodes: str = setting(max_length=4096, help="The nodes, with their priorities.")
     type: str | None = setting(None, choices=("group",), help="Always `group`.")
 
 

@@ -1,4 +1,4 @@
-"""`docs/reference/built.md`: for each method and path of Proxmox's API whether it is built, answers as empty, or 501."""
+"""`docs/reference/built.md`: for each method and path of Proxmox's API whether it is built, empty, or 501."""
 
 from __future__ import annotations
 

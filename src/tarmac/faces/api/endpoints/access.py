@@ -29,6 +29,11 @@ class Login:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Realm:
+    realm: str = setting(max_length=32, format="pve-realm", help="The realm.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Permissions:
     path: str | None = setting(None, max_length=512, help="Only this path.")
     userid: str | None = setting(None, pattern=USER_OR_TOKEN, help="Another user or token.")
@@ -79,6 +84,17 @@ async def no_ticket(call: Call, p: NoParams) -> None:
 @get("/access/domains", allow=Allow.everybody, returns=LIST, help="The realms users can be of.")
 async def realms(call: Call, p: NoParams) -> Any:
     return call.services.users.realms()
+
+
+@get(
+    "/access/domains/{realm}",
+    params=Realm,
+    allow=Allow("/access/realm", "Realm.Allocate", "Sys.Audit", any=True),
+    returns=OBJECT,
+    help="One realm.",
+)
+async def realm(call: Call, p: Realm) -> Any:
+    return call.services.users.realm(p.realm)
 
 
 @get(

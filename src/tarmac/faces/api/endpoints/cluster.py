@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, TEXT, Allow, Call, Encoded, NoParams, get
+from tarmac.faces.api.declare import LIST, OBJECT, TEXT, Allow, Call, Encoded, NoParams, get
 from tarmac.model.settings import setting
+from tarmac.services.vm_identity import MAC_PREFIX
 
 RECENT_TASKS = 25
 
@@ -60,3 +61,19 @@ async def tasks(call: Call, p: NoParams) -> Any:
     own = None if call.services.access.allowed(call.identity, "/", ["Sys.Audit"]) else call.user
     _, rows = await call.services.tasks.listing(source="all", limit=RECENT_TASKS, user=own)
     return rows
+
+
+@get("/cluster/options", allow=Allow("/", "Sys.Audit"), returns=OBJECT, help="Settings of the whole cluster.")
+async def options(call: Call, p: NoParams) -> Any:
+    return {"mac_prefix": MAC_PREFIX}
+
+
+@get(
+    "/cluster/backup-info/not-backed-up",
+    allow=Allow("/", "Sys.Audit"),
+    returns=LIST,
+    help="The guests that no backup job covers: all, as there are no backup jobs yet.",
+)
+async def not_backed_up(call: Call, p: NoParams) -> Any:
+    guests = sorted(call.services.guests, key=lambda guest: guest.vmid)
+    return [{"vmid": guest.vmid, "name": guest.name, "type": "qemu"} for guest in guests]

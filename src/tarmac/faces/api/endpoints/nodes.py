@@ -9,28 +9,6 @@ from tarmac.faces.api.declare import LIST, OBJECT, UPID, Allow, Call, NoParams, 
 from tarmac.faces.api.endpoints.common import Node
 from tarmac.model.settings import setting
 
-NETWORK_TYPES = (
-    "bridge",
-    "bond",
-    "eth",
-    "alias",
-    "vlan",
-    "fabric",
-    "OVSBridge",
-    "OVSBond",
-    "OVSPort",
-    "OVSIntPort",
-    "vnet",
-    "any_bridge",
-    "any_local_bridge",
-    "include_sdn",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Networks(Node):
-    type: str | None = setting(None, choices=NETWORK_TYPES, help="Only interfaces of this type.")
-
 
 @dataclass(frozen=True, kw_only=True)
 class StartAll(Node):
@@ -69,22 +47,6 @@ async def nodes(call: Call, p: NoParams) -> Any:
 )
 async def status(call: Call, p: Node) -> Any:
     return call.services.nodes.status()
-
-
-@get(
-    "/nodes/{node}/network",
-    params=Networks,
-    allow=Allow.login,
-    returns=LIST,
-    cli="node network",
-    help="The node's network interfaces.",
-)
-async def network(call: Call, p: Networks) -> Any:
-    rows = call.services.nodes.networks()
-    if p.type is None or p.type == "include_sdn":
-        return rows
-    wanted = "bridge" if p.type.startswith("any_") else p.type
-    return [row for row in rows if row["type"] == wanted]
 
 
 @post(

@@ -1,0 +1,170 @@
+"""What the host says of itself beside its load: interfaces, name service, clock, hosts file, certificate.
+
+Read from the files that the host itself uses; nothing here changes them.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tarmac.model.errors import NotFound
+
+_SYS = Path("/sys/class/net")
+_GUESTS_OWN = ("tap", "fwbr", "fwln", "fwpr", "veth")
+_GATEWAY = 0x2
+MAX_FILE = 1 << 20
+
+
+def networks() -> list[dict[str, Any]]:
+    """`GET /nodes/{node}/network`: what the kernel has, without loopback and the cards of guests."""
+    up, found = psutil.net_if_stats(), psutil.net_if_addrs()
+    gateways = dict(_gateways())
+    names = sorted(n for n in found if n != "lo" and not n.startswith(_GUESTS_OWN))
+    return [
+        _interface(name, found[name], name in up and up[name].isup, gateways.get(name), place)
+        for place, name in enumerate(names, 1)
+    ]
+
+
+def network(name: str) -> dict[str, Any]:
+    """One interface. Raises NotFound `interface does not exist`, which clients look for."""
+    for row in networks():
+        if row["iface"] == name:
+            return row
+    raise NotFound("interface does not exist", code="no-such-interface", evidence=name)
+
+
+def _interface(name: str, addresses: list[Any], up: bool, gateway: str | None, place: int) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "iface": name,
+        "type": _type(name),
+        "active": int(up),
+        "exists": 1,
+        "autostart": int(up),
+        "method": "manual",
+        "method6": "manual",
+        "families": ["inet"],
+        "priority": place,
+    }
+    for entry in addresses:
+        if entry.family == socket.AF_INET and "address" not in row:
+            bits = bin(struct.unpack("!I", socket.inet_aton(entry.netmask))[0]).count("1") if entry.netmask else 32
+            cidr = f"{entry.address}/{bits}"
+            row |= {"address": entry.address, "netmask": entry.netmask, "cidr": cidr, "method": "static"}
+    if gateway:
+        row["gateway"] = gateway
+    if row["type"] == "bridge":
+        row["bridge_ports"] = " ".join(sorted(port.name for port in (_SYS / name / "brif").glob("*")))
+    return row
+
+
+def _type(name: str) -> str:
+    for mark, word in (("bridge", "bridge"), ("bonding", "bond")):
+        if (_SYS / name / mark).exists():
+            return word
+    return "vlan" if Path(f"/proc/net/vlan/{name}").exists() else "eth"
+
+
+def _gateways() -> Iterator[tuple[str, str]]:
+    """Interface and gateway of each IPv4 default route."""
+    for line in Path("/proc/net/route").read_text("ascii", "replace").splitlines()[1:]:
+        words = line.split()
+        if len(words) > 7 and words[1] == words[7] == "00000000" and int(words[3], 16) & _GATEWAY:
+            yield words[0], socket.inet_ntoa(struct.pack("=I", int(words[2], 16)))
+
+
+def dns() -> dict[str, str]:
+    """`search` and up to three servers, from resolv.conf."""
+    found: dict[str, str] = {}
+    servers = 0
+    for line in _text("/etc/resolv.conf").splitlines():
+        words = line.split()
+        if len(words) > 1 and words[0] in ("search", "domain"):
+            found["search"] = words[1]
+        elif len(words) > 1 and words[0] == "nameserver" and servers < 3:
+            servers += 1
+            found[f"dns{servers}"] = words[1]
+    return found
+
+
+def clock() -> dict[str, Any]:
+    """The time in seconds since 1970, the same as the host's clocks show it, and the name of its zone."""
+    now = int(time.time())
+    offset = datetime.datetime.now().astimezone().utcoffset() or datetime.timedelta()
+    return {"time": now, "localtime": now + int(offset.total_seconds()), "timezone": _zone()}
+
+
+def _zone() -> str:
+    named = _text("/etc/timezone").strip()
+    if named:
+        return named
+    target = str(Path("/etc/localtime").resolve())
+    return target.partition("/zoneinfo/")[2] or "UTC"
+
+
+def hosts() -> dict[str, str]:
+    """The hosts file and its SHA-1."""
+    data = _text("/etc/hosts")
+    return {"data": data, "digest": hashlib.sha1(data.encode(), usedforsecurity=False).hexdigest()}
+
+
+def certificates(path: Path | None) -> list[dict[str, Any]]:
+    """The certificate that the API shows, as Proxmox describes it."""
+    if path is None:
+        return []
+    pem = path.read_bytes()
+    loaded = x509.load_pem_x509_certificates(pem)[0]
+    key = loaded.public_key()
+    names = _alternative_names(loaded)
+    return [
+        {
+            "filename": path.name,
+            "fingerprint": ":".join(f"{byte:02X}" for byte in loaded.fingerprint(hashes.SHA256())),
+            "subject": f"/{loaded.subject.rfc4514_string()}",
+            "issuer": f"/{loaded.issuer.rfc4514_string()}",
+            "notbefore": int(loaded.not_valid_before_utc.timestamp()),
+            "notafter": int(loaded.not_valid_after_utc.timestamp()),
+            "san": names,
+            "pem": loaded.public_bytes(serialization.Encoding.PEM).decode("ascii"),
+            "public-key-type": "rsaEncryption" if isinstance(key, rsa.RSAPublicKey) else "id-ecPublicKey",
+            "public-key-bits": getattr(key, "key_size", 0),
+        }
+    ]
+
+
+def _alternative_names(certificate: x509.Certificate) -> list[str]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return [str(name.value) for name in extension.value]
+
+
+def server_id(certificate: Path | None) -> str:
+    """A name of this installation for a subscription: 32 hex digits made of its certificate's key."""
+    if certificate is None:
+        return "0" * 32
+    key = x509.load_pem_x509_certificates(certificate.read_bytes())[0].public_key()
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return base64.b16encode(hashlib.sha256(der).digest()[:16]).decode()
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(MAX_FILE)
+    except OSError:
+        return ""
