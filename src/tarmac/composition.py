@@ -64,6 +64,7 @@ from tarmac.services.login import Login
 from tarmac.services.machine_states import MachineStates
 from tarmac.services.node_facts import NodeProbe
 from tarmac.services.nodes import Nodes
+from tarmac.services.pools import Pools
 from tarmac.services.registry import Services
 from tarmac.services.roles import Roles
 from tarmac.services.runtime import Runtime
@@ -174,6 +175,7 @@ async def _people(ground: Ground, s: Services) -> None:
     users, access, hasher = ground.users, ground.access, Hasher()
     s.access = access
     s.acls, s.groups, s.roles = Acls(users, access), Groups(users, access), Roles(users)
+    s.pools = Pools(users, access)
     s.users, s.tokens = Users(users, access, hasher), Tokens(users)
     s.certificate = tls.Pki(ground.data / "pki").certificate
     s.tickets = Tickets(users, await Signer.open(ground.data / "pki"))
@@ -260,6 +262,7 @@ def _guests(ground: Ground, s: Services) -> None:
         records=s.instant_records,
         states=s.live_states,
         admission=CloneAdmission(guests=guests, records=s.instant_records, states=s.live_states),
+        pools=s.pools,
         registry=registry,
     )
     s.vm_configs = VmConfigs(
@@ -270,6 +273,7 @@ def _guests(ground: Ground, s: Services) -> None:
         jobs=jobs,
         configs=s.vm_configs,
         disks=disks,
+        pools=s.pools,
         uids=s.uids,
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,
@@ -306,7 +310,7 @@ def _guests(ground: Ground, s: Services) -> None:
     _instant_clones(ground, s, live)
     s.vm_features = VmFeatures(guests=guests, storages=s.storages, node=ground.node)
     s.autostart = Autostart(node=ground.node, guests=guests, jobs=jobs, registry=registry)
-    s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources)
+    s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources, pools=s.pools)
 
 
 def _instant_clones(ground: Ground, s: Services, live: VmLive) -> None:

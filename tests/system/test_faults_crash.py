@@ -151,6 +151,17 @@ def exists(daemon: TestDaemon, vmid: int) -> bool:
         return False
 
 
+def with_pool(daemon: TestDaemon, vmid: int) -> None:
+    if not daemon.get("/pools"):
+        daemon.post("/pools", poolid="crowd")
+
+
+def exists_in_its_pool(daemon: TestDaemon, vmid: int) -> bool:
+    here = exists(daemon, vmid)
+    assert here == (vmid in [row["vmid"] for row in daemon.get("/pools/crowd")["members"]])
+    return here
+
+
 def runs(daemon: TestDaemon, vmid: int) -> bool:
     return bool(daemon.status(vmid)["status"] == "running")
 
@@ -170,7 +181,7 @@ def config_has(key: str, text: str) -> Callable[[TestDaemon, int], bool]:
 
 
 IMPORT = "local:0,import-from=local:import/small.qcow2"
-CREATE = {"scsi0": SMALL, "scsi1": IMPORT, "ide2": "local:cloudinit", **CPU_STOPPED}
+CREATE = {"pool": "crowd", "scsi0": SMALL, "scsi1": IMPORT, "ide2": "local:cloudinit", **CPU_STOPPED}
 GUEST = "{qemu}/{vmid}"
 GROW = {"disk": "scsi0", "size": "4M"}
 MOVE = {"disk": "scsi1", "storage": "local", "format": "raw", "delete": 1}
@@ -180,7 +191,7 @@ SNAPSHOT, ONE, TWO = GUEST + "/snapshot", GUEST + "/snapshot/one", GUEST + "/sna
 TAKE, TAKE_ALL = {"snapname": "new"}, {"snapname": "new", "vmstate": 1}
 grown, renamed = config_has("scsi0", "size=4M"), config_has("name", "new")
 WORKS = {
-    "create": Work("qmcreate", nothing, "POST", "{qemu}", CREATE, exists),
+    "create": Work("qmcreate", with_pool, "POST", "{qemu}", CREATE, exists_in_its_pool),
     "create-and-start": Work("qmcreate", nothing, "POST", "{qemu}", {**CPU_STOPPED, "start": 1}, exists),
     "start": Work("qmstart", with_pending, "POST", GUEST + "/status/start", {}, runs),
     "stop": Work("qmstop", running, "POST", GUEST + "/status/stop", {}, lambda d, v: not runs(d, v)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tarmac.model.lifecycle import State
@@ -12,6 +12,7 @@ from tarmac.services.access import Access, Identity
 from tarmac.services.encoded_rows import EncodedRows
 from tarmac.services.guests import Guest, Guests
 from tarmac.services.nodes import Nodes
+from tarmac.services.pools import Pools
 
 _SEEN_BY = ("VM.Audit",)
 
@@ -20,12 +21,20 @@ class Cluster:
     """Rows of `GET /cluster/resources` and `GET /cluster/status`."""
 
     def __init__(
-        self, *, guests: Guests, nodes: Nodes, access: Access, storages: Callable[[], list[dict[str, Any]]]
+        self,
+        *,
+        guests: Guests,
+        nodes: Nodes,
+        access: Access,
+        storages: Callable[[], list[dict[str, Any]]],
+        pools: Pools,
     ) -> None:
         self._guests = guests
         self._nodes = nodes
         self._access = access
         self._storages = storages
+        self._pools = pools
+        pools.guest_row, pools.storage_row, pools.changed = self._member, self.storage_row, self._forget_rows
         self._rows = EncodedRows("resources", self.guest_row, at_rest=lambda guest: guest.state is State.STOPPED)
 
     async def resources(self, identity: Identity, kind: str | None = None) -> bytes:
@@ -40,21 +49,32 @@ class Cluster:
             rows.append(self._nodes.summary())
         if kind in (None, "storage"):
             may = self._access.filter(identity, "/storage/{}", ("Datastore.Audit", "Datastore.AllocateSpace"))
-            rows += [
-                {
-                    **row,
-                    "id": f"storage/{self._nodes.node}/{row['storage']}",
-                    "type": "storage",
-                    "node": self._nodes.node,
-                }
-                for row in self._storages()
-                if may(row["storage"])
-            ]
+            rows += [self._storage(row) for row in self._storages() if may(row["storage"])]
+        if kind is None:
+            rows += self._pools.resources(identity)
         return await self._rows.encode(guests, rows)
 
     def guest_row(self, guest: Guest) -> dict[str, Any]:
-        """One guest as a resource: what its configuration fixes and what is observed now."""
-        return {**_fixed(guest, self._nodes.node), **observed(guest)}
+        """One guest as a resource: what its configuration fixes, its pool, and what is observed now."""
+        pool = self._pools.of_guest(guest.vmid)
+        return {**_fixed(guest, self._nodes.node), **({"pool": pool} if pool else {}), **observed(guest)}
+
+    def storage_row(self, storage: str) -> dict[str, Any] | None:
+        """One storage as a resource; None where there is none of this name here."""
+        return next((self._storage(row) for row in self._storages() if row["storage"] == storage), None)
+
+    def _storage(self, row: dict[str, Any]) -> dict[str, Any]:
+        node = self._nodes.node
+        return {**row, "id": f"storage/{node}/{row['storage']}", "type": "storage", "node": node}
+
+    def _member(self, vmid: int) -> dict[str, Any] | None:
+        guest = self._guests.find(vmid)
+        return None if guest is None else self.guest_row(guest)
+
+    def _forget_rows(self, vmids: Sequence[int]) -> None:
+        for vmid in vmids:
+            if (guest := self._guests.find(vmid)) is not None:
+                guest.rows.clear()
 
     def status(self) -> list[dict[str, Any]]:
         """A standalone node is one entry; numbers, not booleans, because clients assert them."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tarmac.services.login import Login
     from tarmac.services.node_facts import NodeProbe
     from tarmac.services.nodes import Nodes
+    from tarmac.services.pools import Pools
     from tarmac.services.roles import Roles
     from tarmac.services.runtime import Runtime
     from tarmac.services.snapshot_schedules import SnapshotSchedules
@@ -118,6 +119,7 @@ class Services:
     users: Users = LATER
     groups: Groups = LATER
     roles: Roles = LATER
+    pools: Pools = LATER
     acls: Acls = LATER
     tokens: Tokens = LATER
     tickets: Tickets = LATER

@@ -126,12 +126,12 @@ class VmConfigs:
             "qmconfig", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"]
         )
 
-    def check_keys(self, identity: Identity, vmid: int, keys: Iterable[str], *, path: str | None = None) -> None:
-        """Each key's own privilege, on the guest (or on `path`, for a guest that is about to be made)."""
-        where = path or f"/vms/{vmid}"
+    def check_keys(self, identity: Identity, vmid: int, keys: Iterable[str], *, pool: str | None = None) -> None:
+        """Each key's own privilege, on the guest, or on the `pool` in which it is about to be made."""
         for privilege in dict.fromkeys(privilege_of(key) for key in keys):
-            if privilege is not None:
-                self._access.check(identity, where, [privilege])
+            if privilege is None or (pool and self._access.allowed(identity, f"/pool/{pool}", [privilege])):
+                continue
+            self._access.check(identity, f"/vms/{vmid}", [privilege])
 
     async def _plan_update(self, args: Mapping[str, Any]) -> Plan:
         guest = self._guests.get(args["vmid"])

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from tarmac.model.conf_file import GuestFile, print_conf
-from tarmac.model.errors import NotBuilt
 from tarmac.model.job import JobRecord, Plan, PlannedStep
 from tarmac.model.vm import VmConfig
 from tarmac.model.vm_rules import check_change
@@ -14,6 +13,7 @@ from tarmac.services.access import Identity
 from tarmac.services.disk_plans import DiskPlans
 from tarmac.services.guests import Guests
 from tarmac.services.jobs import Jobs
+from tarmac.services.pools import Pools
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.uids import Uids
 from tarmac.services.vm_config import VmConfigs, refuse_internal, without_secrets
@@ -42,6 +42,7 @@ class VmCreate:
         jobs: Jobs,
         configs: VmConfigs,
         disks: DiskPlans,
+        pools: Pools,
         uids: Uids,
         registry: Registry,
         qemu_version: str,
@@ -50,9 +51,11 @@ class VmCreate:
         self._jobs = jobs
         self._configs = configs
         self._disks = disks
+        self._pools = pools
         self._uids = uids
         self._qemu_version = qemu_version
         registry.step("guest-reserve", self._do_reserve, self._undo_reserve)
+        registry.step("guest-pool", self._do_pool, self._undo_pool)
         registry.step("guest-write", self._do_write, commits=True)
         registry.step("guest-start-after", self._do_start)
         registry.kind("qmcreate", self._plan)
@@ -71,14 +74,20 @@ class VmCreate:
     ) -> Started:
         """A new guest; without `vmid` the lowest free number. Returns the UPID (its `id` is the number), or the plan.
 
-        Raises InvalidInput (a wrong key, a taken number), Denied."""
+        Raises InvalidInput (a wrong key, a taken number), Denied, NotFound (the pool)."""
         if pool is not None:
-            raise NotBuilt("pools are not built yet", code="not-built", evidence=f"pool: {pool}")
+            self._pools.check(pool)
         number = self._guests.next_id() if vmid is None else vmid
         self._guests.check_free(number)
-        self._configs.check_keys(identity, number, texts)
+        self._configs.check_keys(identity, number, texts, pool=pool)
         refuse_internal(texts)
-        args = {"vmid": number, "texts": await without_secrets(texts), "storage": storage, "start": start}
+        args = {
+            "vmid": number,
+            "texts": await without_secrets(texts),
+            "storage": storage,
+            "start": start,
+            "pool": pool,
+        }
         plan = await self._plan(args)
         if dryrun:
             return plan
@@ -101,9 +110,14 @@ class VmCreate:
         config = VmConfig.parse(texts)
         check_change(config, texts)
         reserve = PlannedStep(step="guest-reserve", title=f"take the number {vmid}", args={"vmid": vmid})
+        pool = args.get("pool")
+        member = [
+            PlannedStep(step="guest-pool", title=f"put it into pool {one}", args={"vmid": vmid, "pool": one})
+            for one in ([pool] if pool else [])
+        ]
         write = PlannedStep(step="guest-write", title="write the configuration", args={"vmid": vmid, "texts": texts})
         tail = [PlannedStep(step="guest-start-after", title="start it", args={"vmid": vmid})] if args["start"] else []
-        return Plan(steps=(reserve, *steps, write, *tail), result={"vmid": vmid})
+        return Plan(steps=(reserve, *member, *steps, write, *tail), result={"vmid": vmid})
 
     async def _do_reserve(self, ctx: StepContext, vmid: int) -> None:
         """The number is taken on disk: a guest that has nothing but `lock: create`."""
@@ -115,6 +129,12 @@ class VmCreate:
         if guest is not None and guest.file.current == {"lock": "create"}:
             await self._guests.remove(vmid)
         await self._uids.release(vmid)
+
+    async def _do_pool(self, ctx: StepContext, vmid: int, pool: str) -> None:
+        await self._pools.add_guest(pool, vmid, by=ctx.user)
+
+    async def _undo_pool(self, ctx: StepContext, vmid: int, pool: str) -> None:
+        await self._pools.forget_guest(vmid, by=ctx.user)
 
     async def _do_write(self, ctx: StepContext, vmid: int, texts: Mapping[str, str]) -> None:
         guest = self._guests.get(vmid)

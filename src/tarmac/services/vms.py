@@ -24,6 +24,7 @@ from tarmac.services.guests import Guest, Guests
 from tarmac.services.instant_records import InstantRecords
 from tarmac.services.jobs import Jobs
 from tarmac.services.live_states import LiveStates
+from tarmac.services.pools import Pools
 from tarmac.services.runtime import Runtime
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.uids import Uids
@@ -50,10 +51,12 @@ class Vms:
         records: InstantRecords,
         states: LiveStates,
         admission: CloneAdmission,
+        pools: Pools,
         registry: Registry,
     ) -> None:
         self._guests = guests
         self._acls = acls
+        self._pools = pools
         self._jobs = jobs
         self._runtime = runtime
         self._volumes = volumes
@@ -307,6 +310,7 @@ class Vms:
     async def _do_forget(self, ctx: StepContext, vmid: int) -> None:
         # Before the number is free again: the next guest of that number must not inherit the grants.
         await self._acls.forget(f"/vms/{vmid}", by=ctx.user)
+        await self._pools.forget_guest(vmid, by=ctx.user)
         await self._guests.remove(vmid)
 
     async def _do_clean(self, ctx: StepContext, vmid: int) -> None:

@@ -1,9 +1,9 @@
 """What features that come later answer today: as a well-formed, empty Proxmox would, so that clients that only look
 (inventories, exporters, `terraform plan`) find nothing instead of an error. Writes to them are 501.
 
-One table, a row for each `GET`: the path, who may read it, and what is answered: an empty list or object, or in Proxmox's
-words that the thing asked for is not there. When a feature is built, its endpoints take the place of its rows, and the
-rows go (a test names those that are left over).
+One table, a row for each `GET`: the path, who may read it, and what is answered: an empty list or object, or in
+Proxmox's words that the thing asked for is not there. When a feature is built, its endpoints take the place of its
+rows, and the rows go (a test names those that are left over).
 """
 
 from __future__ import annotations

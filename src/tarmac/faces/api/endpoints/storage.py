@@ -104,6 +104,7 @@ async def update(call: Call, p: Change) -> Any:
 async def remove(call: Call, p: One) -> None:
     used = [g.vmid for g in call.services.guests if f"{p.storage}:" in g.text]
     await call.services.storages.delete(p.storage, used_by=used)
+    await call.services.pools.forget_storage(p.storage, by=call.identity.name)
     await call.services.acls.forget(f"/storage/{p.storage}", by=call.identity.name)
 
 
