@@ -287,6 +287,7 @@ def _guests(ground: Ground, s: Services) -> None:
         jobs=jobs,
         configs=s.vm_configs,
         access=access,
+        pools=s.pools,
         disks=CloneDisks(storages=s.storages, plans=s.volumes.plans, cloudinit=s.cloudinit),
         live=CloneLive(guests=guests, mirrors=mirrors, storages=s.storages, registry=registry),
         cloudinit=s.cloudinit,

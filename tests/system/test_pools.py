@@ -76,6 +76,12 @@ def test_a_guest_is_made_in_a_pool_with_the_pools_rights(daemon: TestDaemon, ope
     assert next(row for row in rows if row["id"] == "qemu/300")["pool"] == "web"
     members = operator.call("GET", "/pools/web")[2]["data"]["members"]
     assert [row["id"] for row in members] == ["qemu/300", f"storage/{daemon.node}/local"]
+    status, reason, body = operator.call("POST", f"{qemu}/300/clone", {"newid": 310, "pool": "web", "count": 2})
+    assert status == 200, reason
+    assert daemon.wait_task(body["data"])["exitstatus"] == "OK"
+    assert [row["vmid"] for row in daemon.get("/pools/web", type="qemu")["members"]] == [300, 310, 311]
+    for vmid in (310, 311):
+        daemon.task("DELETE", f"{qemu}/{vmid}")
     # Membership ends with the guest; the next one of its number inherits nothing.
     status, reason, body = operator.call("DELETE", f"{qemu}/300")
     assert daemon.wait_task(body["data"])["exitstatus"] == "OK"

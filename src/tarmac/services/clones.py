@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tarmac.model.conf_file import GuestFile, print_conf
-from tarmac.model.errors import HostFailure, InvalidInput, NotBuilt, NotFound, TarmacError
+from tarmac.model.errors import HostFailure, InvalidInput, NotFound, TarmacError
 from tarmac.model.job import JobRecord, Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.vm_clone import clone_name, draft_clone, is_cloudinit
@@ -23,6 +23,7 @@ from tarmac.services.cloudinit import CloudInit
 from tarmac.services.guests import Guest, Guests
 from tarmac.services.jobs import Jobs
 from tarmac.services.locks import shared
+from tarmac.services.pools import Pools, pool_step
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.uids import Uids
 from tarmac.services.vm_config import VmConfigs
@@ -43,6 +44,7 @@ class Clones:
         jobs: Jobs,
         configs: VmConfigs,
         access: Access,
+        pools: Pools,
         disks: CloneDisks,
         live: CloneLive,
         cloudinit: CloudInit,
@@ -54,6 +56,7 @@ class Clones:
         self._jobs = jobs
         self._configs = configs
         self._access = access
+        self._pools = pools
         self._disks = disks
         self._live = live
         self._cloudinit = cloudinit
@@ -103,8 +106,9 @@ class Clones:
                 "format": format,
                 "snapname": snapname,
                 "speed": speed,
+                "pool": pool,
             }
-            self.check_rights(identity, _texts(source, snapname), numbers, storage=storage)
+            self.check_rights(identity, _texts(source, snapname), numbers, storage=storage, pool=pool)
             queue = f"guest/{vmid}"
             if dryrun:
                 plan = await self._jobs.plan("qmclone", args)
@@ -130,7 +134,7 @@ class Clones:
         target: str | None,
     ) -> None:
         if pool is not None:
-            raise NotBuilt("pools are not built yet", code="not-built", evidence=f"pool: {pool}")
+            self._pools.check(pool)
         if target not in (None, "localhost", self._guests.node):
             raise InvalidInput.of("target", f"can't clone VM to node '{target}': this node knows no other")
         if not (not source.template if full is None else full):
@@ -158,7 +162,13 @@ class Clones:
         return numbers
 
     def check_rights(
-        self, identity: Identity, texts: Mapping[str, str], newids: Sequence[int], *, storage: str | None = None
+        self,
+        identity: Identity,
+        texts: Mapping[str, str],
+        newids: Sequence[int],
+        *,
+        storage: str | None = None,
+        pool: str | None = None,
     ) -> None:
         """Space on every storage that takes it, and each key of the result as if the caller set it. Raises Denied."""
         draft = draft_clone(texts)
@@ -166,7 +176,7 @@ class Clones:
             self._access.check(identity, f"/storage/{name}", ["Datastore.AllocateSpace"])
         keys = draft.texts.keys() - {"smbios1", "vmgenid"}  # those are made anew
         for number in newids:
-            self._configs.check_keys(identity, number, keys)
+            self._configs.check_keys(identity, number, keys, pool=pool)
 
     # -- plans --------------------------------------------------------------------------------------------------
 
@@ -180,11 +190,13 @@ class Clones:
             )
             members.append(await self.plan_guest(source, vmid, wish, name=name, description=args["description"]))
         reserve = self.reserve_step(source, numbers, args["snapname"])
+        pool = args.get("pool")  # a journal of an older daemon has none
+        first = (reserve, *(pool_step(pool, vmid) for vmid in numbers if pool))
         result = {"vmid": numbers[0], "vmids": numbers}
         if len(numbers) == 1:
-            return Plan(steps=(reserve, *members[0]), result=result)
+            return Plan(steps=(*first, *members[0]), result=result)
         steps = [_member(vmid, steps) for vmid, steps in zip(numbers, members, strict=True)]
-        return Plan(steps=(reserve, *steps, PlannedStep(step="clones-report", title="report")), result=result)
+        return Plan(steps=(*first, *steps, PlannedStep(step="clones-report", title="report")), result=result)
 
     @staticmethod
     def _wish(source: Guest, args: Mapping[str, Any]) -> Wish:
@@ -263,6 +275,7 @@ class Clones:
             ctx.log(f"clone {vmid} failed: {problem.message} ({problem.evidence})")
             await self._undo_member(ctx, vmid, steps)
             await self._give_back(vmid)
+            await self._pools.forget_guest(vmid, by=ctx.user)
             return {"vmid": vmid, "outcome": problem.message, "error": problem.as_record()}
         return {"vmid": vmid, "outcome": "OK"}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound, TarmacError
 from tarmac.model.formats import check_format
+from tarmac.model.job import PlannedStep
 from tarmac.model.users import Grants, Pool
 from tarmac.services.access import Access, Identity
 from tarmac.services.directory import Directory, Key
@@ -202,6 +203,11 @@ class Pools:
         if pool is None:
             raise _failed(NotFound, f"{doing}pool '{poolid}' does not exist", "no-such-pool", poolid)
         return pool
+
+
+def pool_step(pool: str, vmid: int) -> PlannedStep:
+    """Put a guest whose number is taken into a pool."""
+    return PlannedStep(step="guest-pool", title=f"put guest {vmid} into pool {pool}", args={"vmid": vmid, "pool": pool})
 
 
 def _without(pool: Pool, guests: Sequence[int], storages: Sequence[str]) -> Pool:

@@ -13,7 +13,7 @@ from tarmac.services.access import Identity
 from tarmac.services.disk_plans import DiskPlans
 from tarmac.services.guests import Guests
 from tarmac.services.jobs import Jobs
-from tarmac.services.pools import Pools
+from tarmac.services.pools import Pools, pool_step
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.uids import Uids
 from tarmac.services.vm_config import VmConfigs, refuse_internal, without_secrets
@@ -111,10 +111,7 @@ class VmCreate:
         check_change(config, texts)
         reserve = PlannedStep(step="guest-reserve", title=f"take the number {vmid}", args={"vmid": vmid})
         pool = args.get("pool")
-        member = [
-            PlannedStep(step="guest-pool", title=f"put it into pool {one}", args={"vmid": vmid, "pool": one})
-            for one in ([pool] if pool else [])
-        ]
+        member = [pool_step(pool, vmid)] if pool else []
         write = PlannedStep(step="guest-write", title="write the configuration", args={"vmid": vmid, "texts": texts})
         tail = [PlannedStep(step="guest-start-after", title="start it", args={"vmid": vmid})] if args["start"] else []
         return Plan(steps=(reserve, *member, *steps, write, *tail), result={"vmid": vmid})
@@ -134,7 +131,9 @@ class VmCreate:
         await self._pools.add_guest(pool, vmid, by=ctx.user)
 
     async def _undo_pool(self, ctx: StepContext, vmid: int, pool: str) -> None:
-        await self._pools.forget_guest(vmid, by=ctx.user)
+        guest = self._guests.find(vmid)
+        if guest is None or "lock" in guest.file.current:  # of several clones a complete one stays
+            await self._pools.forget_guest(vmid, by=ctx.user)
 
     async def _do_write(self, ctx: StepContext, vmid: int, texts: Mapping[str, str]) -> None:
         guest = self._guests.get(vmid)
