@@ -27,8 +27,10 @@ from tarmac.lib.passwords import Hasher
 from tarmac.lib.signing import Signer
 from tarmac.lib.tasks import Supervisor
 from tarmac.services.access import Access
+from tarmac.services.access_why import AccessWhy
 from tarmac.services.acls import Acls
 from tarmac.services.agents import Agents
+from tarmac.services.audit import Audit
 from tarmac.services.autostart import Autostart
 from tarmac.services.clone_admission import CloneAdmission
 from tarmac.services.clone_disks import CloneDisks
@@ -162,6 +164,8 @@ async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
     """All services. Raises HostFailure where the host lacks what every guest needs (QEMU)."""
     services = Services(node=ground.node, version=VERSION, jobs=ground.jobs, tasks=Tasks(ground.jobs))
     await _people(ground, services)
+    services.audit = Audit(ground.data / "audit")
+    stack.callback(services.audit.close)
     await _node(ground, services)
     await _storage(ground, services)
     _machines(ground, services, stack)
@@ -173,7 +177,7 @@ async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
 
 async def _people(ground: Ground, s: Services) -> None:
     users, access, hasher = ground.users, ground.access, Hasher()
-    s.access = access
+    s.access, s.access_why = access, AccessWhy(users, access)
     s.acls, s.groups, s.roles = Acls(users, access), Groups(users, access), Roles(users)
     s.pools = Pools(users, access)
     s.users, s.tokens = Users(users, access, hasher), Tokens(users)

@@ -111,7 +111,8 @@ def _by_path(entries: Iterable[AclEntry]) -> dict[str, dict[str, bool]]:
 
 
 def _propagating(roles: Mapping[str, bool] | None) -> Roles | None:
-    return {name: True for name, propagates in roles.items() if propagates} if roles else None
+    """The roles that propagate; None where none does, which leaves what is granted above as it is."""
+    return {name: True for name, propagates in (roles or {}).items() if propagates} or None
 
 
 def _prefixes(path: str) -> Iterable[str]:

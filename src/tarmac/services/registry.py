@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tarmac.services.access import Access
+    from tarmac.services.access_why import AccessWhy
     from tarmac.services.acls import Acls
     from tarmac.services.agents import Agents
+    from tarmac.services.audit import Audit
     from tarmac.services.autostart import Autostart
     from tarmac.services.clones import Clones
     from tarmac.services.cloudinit import CloudInit
@@ -116,6 +118,8 @@ class Services:
     consoles: Consoles = LATER
     console_sessions: ConsoleSessions = LATER
     access: Access = LATER
+    access_why: AccessWhy = LATER
+    audit: Audit = LATER
     users: Users = LATER
     groups: Groups = LATER
     roles: Roles = LATER

@@ -391,3 +391,12 @@ def test_places_that_can_be_granted(path: str) -> None:
 ])  # fmt: skip
 def test_places_that_cannot(path: str) -> None:
     assert not is_known_path(path)
+
+
+def test_a_groups_grant_that_does_not_propagate_leaves_what_is_above() -> None:
+    def grant(path: str, kind: str, who: str, propagate: bool) -> AclEntry:
+        return AclEntry(path=path, kind=kind, who=who, role="r", propagate=propagate)  # type: ignore[arg-type]
+
+    own, theirs = [grant("/", "user", "u1@pve", True)], [grant("/vms", "group", "g", False)]
+    principal = Principal(own, theirs, {"r": Role(roleid="r", privileges=("VM.Audit",))}, [])
+    assert principal.roles("/vms/100") == {"r": True}

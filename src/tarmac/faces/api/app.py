@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
@@ -30,6 +31,7 @@ from tarmac.faces.api.rights import authorize
 from tarmac.faces.api.router import METHODS, Match, Router
 from tarmac.model.errors import Bug, NotBuilt, TarmacError, Unauthenticated
 from tarmac.model.job import Plan, PlannedStep
+from tarmac.services.audit import Event
 
 if TYPE_CHECKING:
     from tarmac.services.registry import Services
@@ -71,6 +73,8 @@ class Api:
         except TarmacError as problem:
             response = await self._refuse(problem, request, form)
         except (ConnectionError, RequestPayloadError, asyncio.CancelledError) as gone:
+            if entry.audited and self.services.audit is not None:
+                self.services.audit.submit(entry.event(None))  # what was begun may be done all the same
             if isinstance(gone, RequestPayloadError):
                 raise ConnectionResetError("the client went away") from gone
             raise
@@ -84,6 +88,8 @@ class Api:
             )
             response = await self._refuse(bug, request, form)
         entry.write(response.status, time.monotonic() - started)
+        if entry.audited and self.services.audit is not None:
+            await self.services.audit.record(entry.event(response))
         return response
 
     async def _answer(
@@ -91,8 +97,9 @@ class Api:
     ) -> web.StreamResponse:
         match, missing = self._find(request.method, path)
         endpoint = match.endpoint if match else None
+        entry.endpoint = endpoint
         identity = await identify(self.services, endpoint, peer, request.method, request.headers)
-        entry.user = getattr(identity, "name", "")
+        entry.identity = identity
         if match is None:
             raise missing or NotBuilt(f"Method '{request.method} {path}' not implemented")
         endpoint = match.endpoint
@@ -100,7 +107,7 @@ class Api:
         if not endpoint.stream:
             body = decode_body(request.headers.get("Content-Type", ""), await read_body(request))
         texts = merge(match.values, decode_query(query), body, endpoint)
-        entry.changed(endpoint, texts)
+        entry.parameters = masked(endpoint, texts)
         parsed = parse(endpoint, texts)
         call = Call(
             services=self.services,
@@ -113,7 +120,8 @@ class Api:
             dryrun=parsed.dryrun,
             request=request,
         )
-        return await self._run(call, parsed, form)
+        entry.dryrun = parsed.dryrun
+        return await self._run(call, parsed, form, entry)
 
     def _find(self, method: str, path: str) -> tuple[Match | None, NotBuilt | None]:
         """The endpoint, or why there is none; said only to who is logged in."""
@@ -124,7 +132,7 @@ class Api:
         except NotBuilt as problem:
             return None, problem
 
-    async def _run(self, call: Call, parsed: Parsed, form: str) -> web.StreamResponse:
+    async def _run(self, call: Call, parsed: Parsed, form: str, entry: _LogEntry) -> web.StreamResponse:
         endpoint = call.endpoint
         if "node" in endpoint.places:
             self.services.nodes.check(parsed.params.node)
@@ -133,6 +141,7 @@ class Api:
             result: Any = _plan_of(call)
         else:
             result = await endpoint.handler(call, parsed.params)
+        entry.started(result)
         if endpoint.returns is RAW:
             if not isinstance(result, web.StreamResponse):
                 raise Bug(f"{endpoint.method} {endpoint.path} gave no response")
@@ -168,20 +177,47 @@ class Api:
 
 
 class _LogEntry:
-    """One line in the log for each change, and for each read that failed inside."""
+    """What is remembered of one request: a line in the log for each change and for each read that failed inside, and
+    an entry of the audit trail for each change that somebody asked for."""
 
     def __init__(self, method: str, path: str) -> None:
         self.method = method
         self.path = path
         self.peer = ""
-        self.user = ""
+        self.identity: Any = None
+        self.endpoint: Endpoint | None = None
         self.parameters: Mapping[str, str] = {}
-        self.changes = False
+        self.dryrun = False
+        self.task = ""
 
-    def changed(self, endpoint: Endpoint, texts: Mapping[str, str]) -> None:
-        self.changes = endpoint.changes
-        if self.changes:
-            self.parameters = masked(endpoint, texts)
+    @property
+    def changes(self) -> bool:
+        return self.endpoint is not None and self.endpoint.changes
+
+    @property
+    def audited(self) -> bool:
+        return self.changes and not self.dryrun
+
+    def started(self, result: Any) -> None:
+        """Remember the task that the call started."""
+        if self.endpoint is not None and self.endpoint.returns is UPID and isinstance(result, str):
+            self.task = result
+
+    def event(self, response: web.StreamResponse | None) -> Event:
+        """The entry of the audit trail; None: the client went away. A login's user is the one that was named."""
+        user = self.identity.user if self.identity is not None else self.parameters.get("username", "")
+        return Event(
+            time=time.time(),
+            user=user[:128],
+            token=self.identity.token if self.identity is not None else "",
+            source=self.peer,
+            method=self.method,
+            path=f"/{unquote(_split_path(self.path)[1]).strip('/')}"[:500],
+            parameters=dict(self.parameters),
+            status=response.status if response is not None else 0,
+            error="the client went away" if response is None else (response.reason if response.status >= 400 else ""),
+            task=self.task,
+        )
 
     def write(self, status: int, seconds: float) -> None:
         if self.changes or status == 500:
@@ -191,10 +227,10 @@ class _LogEntry:
                     "method": self.method,
                     "path": self.path[:200],
                     "status": status,
-                    "user": self.user,
+                    "user": getattr(self.identity, "name", ""),
                     "peer": self.peer,
                     "ms": round(seconds * 1000),
-                    "parameters": self.parameters,
+                    "parameters": self.parameters if self.changes else {},
                 },
             )
 

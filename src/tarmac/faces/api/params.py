@@ -20,6 +20,7 @@ from tarmac.model.settings import Setting, find_setting, setting, settings_of
 
 MAX_BODY = 512 * 1024
 MAX_FIELDS = 1000
+MOST_SHOWN = 60
 MAX_WAIT = 3600
 CONFLICT = "duplicate parameter (already defined in URI) with conflicting values!"
 NOT_BUILT = "this version knows the key and does not have it yet"
@@ -223,10 +224,12 @@ def _printable(text: str) -> str:
 
 
 def masked(endpoint: Endpoint, texts: Mapping[str, str]) -> dict[str, str]:
-    """Parameters for a log: secrets masked, long texts cut."""
+    """Parameters for a log or the audit trail: secrets masked, long texts cut."""
     shown = {}
-    for key, text in texts.items():
+    ours = {s.name for s in common_settings(endpoint)}
+    for key, text in list(texts.items())[:MOST_SHOWN]:
         found = find_setting(endpoint.params, key) or (find_setting(endpoint.config, key) if endpoint.config else None)
-        secret = found is not None and found[0].limits.secret
-        shown[key] = MASK if secret else text[:200]
+        # A key that nobody declared may be a secret's, misspelt.
+        secret = found[0].limits.secret if found else key not in ours
+        shown[key[:100]] = MASK if secret else text[:200]
     return shown

@@ -18,6 +18,8 @@ NOUNS: dict[str, str] = {
     "token": "API tokens",
     "group": "groups of users",
     "role": "what users may do, by name",
+    "pool": "guests and storages that are granted together",
+    "audit": "who changed what, from where",
 }
 
 

@@ -40,6 +40,13 @@ class Permissions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Why:
+    path: str = setting(max_length=512, help="The path: `/vms/100`, `/storage/local`.")
+    privs: tuple[str, ...] = setting(pattern=r"[A-Za-z.]+", help="The privileges: `VM.PowerMgmt`.")
+    userid: str | None = setting(None, pattern=USER_OR_TOKEN, default_text="the caller", help="A user or token.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Password:
     userid: str = setting(max_length=64, format="pve-userid", help="Whose password.")
     password: str = setting(max_length=64, secret=True, help="The new password, from 8 characters.")
@@ -107,6 +114,18 @@ async def realm(call: Call, p: Realm) -> Any:
 )
 async def permissions(call: Call, p: Permissions) -> Any:
     return call.services.access.report(call.identity, userid=p.userid, path=p.path)
+
+
+@get(
+    "/access/why",
+    params=Why,
+    allow=Allow.login,
+    returns=OBJECT,
+    cli="user why {path} {privs}",
+    help="Whether somebody has privileges on a path, which grant decides it, and why other grants do not.",
+)
+async def why(call: Call, p: Why) -> Any:
+    return call.services.access_why.explain(call.identity, p.path, p.privs, userid=p.userid)
 
 
 async def _may_set_password(call: Call, p: Any) -> None:

@@ -6,6 +6,7 @@ from tarmac.faces.api.declare import Endpoint, collect
 from tarmac.faces.api.endpoints import (
     access,
     agent,
+    audit,
     capabilities,
     cloudinit,
     cluster,
@@ -34,6 +35,7 @@ MODULES = (
     access,
     login_link,
     users,
+    audit,
     roles,
     pools,
     cluster,
