@@ -324,6 +324,7 @@ def _guests(ground: Ground, s: Services) -> None:
         guests=guests, jobs=jobs, nodes=s.nodes, access=access, records=s.instant_records, states=s.live_states
     )
     _instant_clones(ground, s, live)
+    s.vm_features = VmFeatures(guests=guests, storages=s.storages, node=ground.node)
     s.autostart = Autostart(node=ground.node, guests=guests, jobs=jobs, registry=registry)
     s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources, pools=s.pools)
 

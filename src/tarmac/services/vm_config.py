@@ -25,7 +25,7 @@ from tarmac.services.disk_plans import DiskPlans
 from tarmac.services.guests import Guest, Guests
 from tarmac.services.jobs import Jobs
 from tarmac.services.steps import Registry, StepContext
-from tarmac.services.vm_identity import complete_nics
+from tarmac.services.vm_identity import completed
 from tarmac.services.vm_live import VmLive, touches_guest
 from tarmac.services.volumes import Volumes, base_in_use
 
@@ -151,7 +151,7 @@ class VmConfigs:
 
     async def _change(self, guest: Guest, args: Mapping[str, Any]) -> tuple[Change, list[PlannedStep]]:
         """What the change makes of the configuration; raises InvalidInput for every rule it breaks."""
-        texts = complete_nics(args["texts"])
+        texts = completed(args["texts"])
         steps, texts = await self._disks.prepare(guest.vmid, texts, guest.config.volumes.values())
         planned = [step.args["volid"] for step in steps]
         change = change_config(

@@ -17,7 +17,7 @@ from tarmac.services.pools import Pools, pool_step
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.uids import Uids
 from tarmac.services.vm_config import VmConfigs, refuse_internal, without_secrets
-from tarmac.services.vm_identity import birth_marks, complete_nics
+from tarmac.services.vm_identity import birth_marks, completed
 
 Started = str | Plan
 
@@ -102,7 +102,7 @@ class VmCreate:
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
         vmid = args["vmid"]
-        asked = complete_nics(args["texts"])
+        asked = completed(args["texts"])
         steps, texts = await self._disks.prepare(vmid, asked, (), default_storage=args["storage"])
         texts |= birth_marks(texts, self._qemu_version)
         if "boot" not in texts and (order := default_boot_order(VmConfig.parse(texts))):

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 
 from tarmac.model.nic import Nic
-from tarmac.model.parse import parse_property_string, split_property_string
+from tarmac.model.parse import list_items, parse_property_string, split_property_string
 from tarmac.model.smbios import Smbios
 
 MAC_PREFIX = "BC:24:11"  # Proxmox's own, so that tools that look at it keep working
@@ -20,9 +20,12 @@ def new_mac() -> str:
     return ":".join([MAC_PREFIX, *(f"{byte:02X}" for byte in tail)])
 
 
-def complete_nics(texts: Mapping[str, str]) -> dict[str, str]:
-    """The texts with a MAC address for every `netN` that has none; the rest of each text stays as it was written."""
+def completed(texts: Mapping[str, str]) -> dict[str, str]:
+    """The texts as they are kept: a MAC address for every `netN` that has none, tags in Proxmox's form (small letters,
+    sorted, each once, `;` between them: clients split there only). The rest of each text stays as it was written."""
     found = dict(texts)
+    if "tags" in texts:
+        found["tags"] = ";".join(sorted({tag.lower() for tag in list_items(texts["tags"])}))
     for key, text in texts.items():
         if key.startswith("net") and key[3:].isdigit():
             nic = parse_property_string(Nic, text)
