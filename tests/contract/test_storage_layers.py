@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import tempfile
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from tarmac.drivers.storage.base import FileStorage, Layer, Owner, SnapshotKind
-from tarmac.drivers.storage.directory import DirectoryStorage
-from tarmac.drivers.storage.jail import Jail
 from tarmac.model.errors import Conflict, InvalidInput, NotFound, WrongState
 from tarmac.model.ids import VolumeId
 
 MIB = 1 << 20
-
-
-@pytest.fixture(params=["directory"])
-async def storage(request: pytest.FixtureRequest) -> AsyncIterator[FileStorage]:
-    root = Path(tempfile.mkdtemp(prefix="tarmac-layers-"))
-    root.chmod(0o711)
-    made = DirectoryStorage("local", root, jail=Jail())
-    await made.activate()
-    yield made
-    for volume in await made.list():
-        await made.free(volume.volid)
-    assert not [p for p in root.rglob("*") if p.is_file()], "nothing is left, hidden or not"
-    shutil.rmtree(root)
 
 
 def io(layer: Layer, *commands: str, read_only: bool = False) -> str:
@@ -253,3 +234,23 @@ async def test_a_full_copy_stands_on_nothing(storage: FileStorage, format: str) 
             ["qemu-img", "info", "-f", format, "--output", "json", storage.path(copied)], capture_output=True
         )
         assert "backing-filename" not in json.loads(told.stdout)
+
+
+@pytest.mark.parametrize("format", ["qcow2", "raw"])
+async def test_shared_blocks_take_no_space(storage: FileStorage, format: str) -> None:
+    if not storage.capabilities.shares_blocks:
+        pytest.skip("this file system shares no blocks")
+    volid = await new(storage, format=format)
+    io((await storage.layers(volid))[0], "write -P 1 0 8M")
+    os.sync()
+    before = (await storage.status()).used
+    for name in ("a", "b", "c"):
+        await storage.snapshot(volid, name)
+    copies = [await storage.copy((await storage.layers(volid))[0], 101 + n, format=format) for n in range(3)]
+    os.sync()
+    assert (await storage.status()).used - before < 4 * MIB
+    await put(storage, copies[0], 2)
+    await holds(storage, volid, *[1] * 8)
+    await holds(storage, volid, *[1] * 8, snapshot="a")
+    await holds(storage, copies[0], 2, 1)
+    await holds(storage, copies[1], *[1] * 8)
