@@ -12,10 +12,16 @@ import pytest
 
 from support.file_systems import file_system
 from tarmac.drivers.storage.base import FileStorage
+from tarmac.drivers.storage.btrfs import BtrfsStorage
 from tarmac.drivers.storage.directory import DirectoryStorage
 from tarmac.drivers.storage.jail import Jail
 
-KINDS = {"dir": None, "dir-xfs": "xfs", "dir-btrfs": "btrfs"}
+KINDS: dict[str, tuple[type[DirectoryStorage], str | None]] = {
+    "dir": (DirectoryStorage, None),
+    "dir-xfs": (DirectoryStorage, "xfs"),
+    "dir-btrfs": (DirectoryStorage, "btrfs"),
+    "btrfs": (BtrfsStorage, "btrfs"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +41,10 @@ def mounted() -> Iterator[Callable[[str], Path]]:
 @pytest.fixture(params=KINDS)
 async def storage(request: pytest.FixtureRequest, mounted: Callable[[str], Path]) -> AsyncIterator[FileStorage]:
     """An empty storage `local`; afterwards its volumes are removed, and nothing may be left, hidden or not."""
-    kind = KINDS[request.param]
+    driver, kind = KINDS[request.param]
     root = Path(tempfile.mkdtemp(prefix="tarmac-storage-", dir=mounted(kind) if kind else None))
     root.chmod(0o711)
-    made = DirectoryStorage("local", root, jail=Jail())
+    made = driver("local", root, jail=Jail())
     await made.activate()
     yield made
     for volume in await made.list():

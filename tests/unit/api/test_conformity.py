@@ -32,20 +32,19 @@ ADDITIONS: dict[str, set[str]] = {
     "POST /nodes/{node}/qemu": {"instant"},
     "POST /nodes/{node}/qemu/{vmid}/config": {"instant"},
     "PUT /nodes/{node}/qemu/{vmid}/config": {"instant"},
-    # Ours: hosts of the own network from which downloads are allowed.
-    "POST /storage": {"download-hosts"},
+    # Ours: hosts of the own network from which downloads are allowed; space that new volumes leave free.
+    "POST /storage": {"download-hosts", "reserve"},
     # Ours: merging in a running guest is limited.
     "DELETE /nodes/{node}/qemu/{vmid}/snapshot/{snapname}": {"bwlimit"},
     "PUT /storage/{storage}": {
         "download-hosts",
+        "reserve",
         # Known at creation only; refused as not built in both.
         "authsupported",
         "base",
         "datastore",
-        "export",
         "iscsiprovider",
         "portal",
-        "share",
         "target",
         "thinpool",
         "vgname",
