@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from tarmac.drivers.storage.base import Storage, StorageStatus
-from tarmac.model.errors import Fix, HostFailure, TarmacError, Unavailable
+from tarmac.model.errors import HostFailure, TarmacError
+from tarmac.services.storage_patience import does_not_answer
 
 PROBE_SECONDS = 4.0
 """How long one storage may take: below the 5 s after which usual clients give up."""
@@ -81,14 +82,3 @@ class StorageProbe:
             self._known[storage.id] = Probed(status=status, at=self._clock())
             return
         self._known[storage.id] = Probed(status=last.status, at=last.at, problem=problem)
-
-
-def does_not_answer(storage: str, seconds: float) -> Unavailable:
-    """The error for a storage that hangs."""
-    return Unavailable(
-        f"storage '{storage}' does not answer",
-        code="storage-timeout",
-        cause="the call into its file system hangs, as with a dead file server",
-        evidence=f"no answer within {seconds:g} s",
-        fixes=[Fix(text="look whether its server runs and can be reached; the storage comes back by itself")],
-    )

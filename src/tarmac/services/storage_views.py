@@ -10,7 +10,7 @@ from tarmac.drivers.storage.base import VolumeInfo
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import InvalidInput, NotFound
 from tarmac.model.storage import StorageDefinition
-from tarmac.services.storage_probe import does_not_answer
+from tarmac.services.storage_patience import does_not_answer
 from tarmac.services.storages import Storages
 
 LIST_SECONDS = 4.5

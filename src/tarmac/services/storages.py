@@ -23,7 +23,8 @@ from tarmac.model.ids import VolumeId
 from tarmac.model.settings import find_setting
 from tarmac.model.storage import StorageDefinition, definition_of
 from tarmac.model.storage_types import BUILT
-from tarmac.services.storage_probe import PROBE_SECONDS, StorageProbe, does_not_answer
+from tarmac.services.storage_patience import does_not_answer, patient
+from tarmac.services.storage_probe import PROBE_SECONDS, StorageProbe
 
 PREFIX = "storages/"
 SECRETS = "secrets/storages/"
@@ -49,6 +50,7 @@ class Storages:
         self._definitions: dict[str, StorageDefinition] = {LOCAL: definition_of(self._local)}
         self._drivers: dict[str, FileStorage] = {}
         self._secrets: dict[str, dict[str, str]] = {}
+        self._ready: set[str] = set()
 
     async def start(self) -> None:
         """Read the definitions and make the drivers ready. A storage that cannot be used is shown inactive with its
@@ -57,21 +59,24 @@ class Storages:
             self._secrets[entry.key.removeprefix(SECRETS)] = json.loads(entry.value)["texts"]
         for entry in await self._store.range(PREFIX):
             self._take(json.loads(entry.value)["texts"], entry.revision)
-        drivers = [driver for id in sorted(self._definitions) if (driver := self._driver(id)) is not None]
-        async with asyncio.TaskGroup() as group:
-            for driver in drivers:
-                group.create_task(self._try_activate(driver))
         await self.refresh()
 
     async def refresh(self) -> None:
-        """Probe every storage of this node; the daemon calls it every few seconds."""
-        await self.probe.refresh([d for id in sorted(self._definitions) if (d := self._driver(id)) is not None])
+        """Probe every storage of this node, each on its own; one that is not ready is made ready if that is possible
+        by now. The daemon calls it every few seconds."""
+        drivers = self.usable()
+        async with asyncio.TaskGroup() as group:
+            for driver in drivers:
+                if driver.id not in self._ready:
+                    group.create_task(self._make_ready(driver))
+        await self.probe.refresh(drivers)
 
-    async def _try_activate(self, driver: FileStorage) -> None:
+    async def _make_ready(self, driver: FileStorage) -> None:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 await driver.activate()
-        except (TimeoutError, TarmacError):
+            self._ready.add(driver.id)
+        except (TimeoutError, TarmacError, OSError):
             pass  # the probe that follows finds and keeps the reason
 
     def _take(self, texts: Mapping[str, str], revision: int) -> None:
@@ -81,6 +86,7 @@ class Storages:
         self._revisions[id] = revision
         self._definitions[id] = definition
         self._drivers.pop(id, None)
+        self._ready.discard(id)
 
     # -- definitions --------------------------------------------------------------------------------------------
 
@@ -172,6 +178,7 @@ class Storages:
         driver = self._drivers.pop(id, None)
         del self._texts[id], self._revisions[id], self._definitions[id]
         self._secrets.pop(id, None)
+        self._ready.discard(id)
         self.probe.forget(id)
         if driver is not None:
             await self._let_go(driver)
@@ -222,6 +229,7 @@ class Storages:
         self._secrets[id] = dict(secrets)
         self._take(texts, revision)
         if (driver := self._driver(id)) is not None:
+            await self._make_ready(driver)
             await self.probe.fresh(driver)
 
     # -- drivers ------------------------------------------------------------------------------------------------
@@ -232,7 +240,7 @@ class Storages:
         if definition.disable or (definition.nodes and self.node not in definition.nodes):
             return None
         if id not in self._drivers:
-            self._drivers[id] = self._build(definition, self._secrets.get(id, {}))
+            self._drivers[id] = patient(self._build(definition, self._secrets.get(id, {})))
         return self._drivers[id]
 
     def get(self, id: str, content: Content | None = None) -> FileStorage:

@@ -6,6 +6,7 @@ only when nothing refers to it: no configuration, no snapshot, no linked clone.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.volume_names import Content, base_name
 from tarmac.model.conf_file import GuestFile
 from tarmac.model.disk import Volume
-from tarmac.model.errors import Busy, Conflict, Fix, InvalidInput, NotFound, WrongState
+from tarmac.model.errors import Busy, Conflict, Fix, InvalidInput, NotFound, TarmacError, WrongState
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.units import GIB, KIB, MIB
@@ -27,6 +28,7 @@ from tarmac.services.steps import Registry, StepContext
 from tarmac.services.storages import Storages
 from tarmac.services.volume_plans import NewVolume, VolumePlans
 
+log = logging.getLogger(__name__)
 References = Callable[[str], Sequence[int]]
 Started = str | Plan
 __all__ = ["NewVolume", "Volumes"]
@@ -140,10 +142,22 @@ class Volumes:
             if self.owner(volid) == guest.vmid:
                 found[volid] = None
         if unreferenced:
-            for driver in self._storages.usable():
-                for volume in await driver.list(Content.IMAGES, guest.vmid):
-                    found[str(volume.volid)] = None
+            for volume in await self._everywhere(guest.vmid):
+                found[str(volume.volid)] = None
         return [volid for volid in found if not set(self._references(volid)) - {guest.vmid}]
+
+    async def _everywhere(self, vmid: int) -> list[VolumeInfo]:
+        """A guest's images on all storages that answer; one that does not keeps nobody from removing the guest, and
+        what lies there shows up among the orphans."""
+        found: list[VolumeInfo] = []
+        for driver in self._storages.usable():
+            try:
+                if (known := self._storages.probe[driver.id].problem) is not None:
+                    raise known
+                found += await driver.list(Content.IMAGES, vmid)
+            except TarmacError as problem:
+                log.warning("a storage was not searched", extra={"storage": driver.id, "problem": problem.message})
+        return found
 
     async def clones_of(self, volid: str) -> list[VolumeId]:
         """The images that stand on this one: the linked clones of a base image, whoever's they are."""
