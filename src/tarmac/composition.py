@@ -54,6 +54,7 @@ from tarmac.services.instance import Instance
 from tarmac.services.instant_clones import InstantClones
 from tarmac.services.instant_identity import InstantIdentity
 from tarmac.services.instant_records import InstantRecords
+from tarmac.services.io_errors import IoErrors
 from tarmac.services.jobs import Jobs
 from tarmac.services.launcher import Launcher
 from tarmac.services.live_states import LiveStates
@@ -64,6 +65,7 @@ from tarmac.services.login import Login
 from tarmac.services.machine_states import MachineStates
 from tarmac.services.node_facts import NodeProbe
 from tarmac.services.nodes import Nodes
+from tarmac.services.orphans import Orphans
 from tarmac.services.registry import Services
 from tarmac.services.roles import Roles
 from tarmac.services.runtime import Runtime
@@ -196,6 +198,7 @@ async def _storage(ground: Ground, s: Services) -> None:
     s.storages = Storages(node=ground.node, store=store, build=build, data=ground.data / "storage")
     await s.storages.start()
     s.storage_views = StorageViews(s.storages)
+    s.orphans = Orphans(storages=s.storages, guests=s.guests, jobs=jobs)
     s.volumes = Volumes(storages=s.storages, jail=jail, jobs=jobs, registry=registry, references=s.guests.references)
     s.uploads = Uploads(storages=s.storages, jail=jail, jobs=jobs, registry=registry)
     s.downloads = Downloads(storages=s.storages, jail=jail, jobs=jobs, registry=registry)
@@ -261,6 +264,7 @@ def _guests(ground: Ground, s: Services) -> None:
         admission=CloneAdmission(guests=guests, records=s.instant_records, states=s.live_states),
         registry=registry,
     )
+    s.io_errors = IoErrors(guests=guests, runtime=s.runtime, storages=s.storages, vms=s.vms, jobs=jobs)
     s.vm_configs = VmConfigs(
         guests=guests, jobs=jobs, access=access, disks=disks, live=live, volumes=s.volumes, registry=registry
     )

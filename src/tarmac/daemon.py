@@ -30,6 +30,7 @@ from tarmac.lib.tasks import Supervisor
 from tarmac.model.users import ROOT
 from tarmac.services.access import Identity
 from tarmac.services.instance import Instance, open_instance
+from tarmac.services.io_errors import LOOK_SECONDS
 from tarmac.services.nodes import SAMPLE_SECONDS
 from tarmac.services.registry import Services
 from tarmac.services.snapshot_schedules import SECONDS as SCHEDULE_SECONDS
@@ -118,6 +119,8 @@ class House:
             (services.usage.sample, USAGE_SECONDS, "guest figures"),
             (services.storages.refresh, STORAGE_SECONDS, "storage probes"),
             (services.snapshot_schedules.run, SCHEDULE_SECONDS, "snapshot schedules"),
+            (services.storages.count, STORAGE_SECONDS, "storage promises"),
+            (services.io_errors.look, LOOK_SECONDS, "waiting guests"),
         )
         for work, seconds, name in watchers:
             self._supervisor.repeat(work, every=seconds, name=name)

@@ -16,7 +16,7 @@ from tarmac.model.formats import FORMATS
 from tarmac.model.parse import parse_record
 from tarmac.model.settings import setting
 from tarmac.model.storage_types import BUILT, MOUNTS, StorageType
-from tarmac.model.units import parse_size
+from tarmac.model.units import GIB, parse_size
 
 CONTENTS = ("images", "iso", "import", "snippets", "backup", "vztmpl", "rootdir", "none")
 TYPES = (
@@ -101,9 +101,10 @@ class StorageOptions(OtherTypes):  # type: ignore[misc,valid-type]
         None, name="max-protected-backups", ge=-1, help="Protected backups of a guest; -1: as many as wanted."
     )
     bwlimit: str | None = setting(None, unit="KiB/s", help="Limits of copying, by operation.")
-    reserve: str = setting(
-        "5%",
-        pattern=r"\d{1,2}(\.\d+)?%|\d+[KMGT]?",
+    reserve: str | None = setting(
+        None,
+        default_text="5 % of the storage, at most 20 GiB",
+        pattern=r"\d{1,2}(\.\d+)?%|\d{1,15}[KMGT]?",
         help="Space that no new volume may take: percent of the storage, or bytes. (Not of Proxmox.)",
     )
     nocow: bool = setting(False, help="btrfs: no copy-on-write, and so no checksums, for new raw images.")
@@ -156,6 +157,8 @@ class StorageDefinition(StorageOptions):
 
     def reserved(self, total: int) -> int:
         """Bytes of `total` that no new volume may take."""
+        if self.reserve is None:
+            return min(total // 20, 20 * GIB)
         if self.reserve.endswith("%"):
             return int(total * float(self.reserve[:-1]) / 100)
         return parse_size(self.reserve)

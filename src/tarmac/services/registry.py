@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tarmac.services.images import Images
     from tarmac.services.instant_clones import InstantClones
     from tarmac.services.instant_records import InstantRecords
+    from tarmac.services.io_errors import IoErrors
     from tarmac.services.jobs import Jobs
     from tarmac.services.launcher import Launcher
     from tarmac.services.live_states import LiveStates
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from tarmac.services.login import Login
     from tarmac.services.node_facts import NodeProbe
     from tarmac.services.nodes import Nodes
+    from tarmac.services.orphans import Orphans
     from tarmac.services.roles import Roles
     from tarmac.services.runtime import Runtime
     from tarmac.services.snapshot_schedules import SnapshotSchedules
@@ -88,6 +90,7 @@ class Services:
     vm_status: VmStatus = LATER
     guests: Guests = LATER
     launcher: Launcher = LATER
+    io_errors: IoErrors = LATER
     runtime: Runtime = LATER
     usage: UsageSampler = LATER
     autostart: Autostart = LATER
@@ -98,6 +101,7 @@ class Services:
     uids: Uids = LATER
     storages: Storages = LATER
     storage_views: StorageViews = LATER
+    orphans: Orphans = LATER
     volumes: Volumes = LATER
     uploads: Uploads = LATER
     downloads: Downloads = LATER

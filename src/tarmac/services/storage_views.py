@@ -57,6 +57,7 @@ class StorageViews:
                 "shared": row["shared"],
                 "disk": row["used"],
                 "maxdisk": row["total"],
+                **({"warning": row["warning"]} if "warning" in row else {}),
             }
             for row in self.rows(enabled=True)
         ]
@@ -77,6 +78,7 @@ class StorageViews:
         }
         if status and status.total:
             row["used_fraction"] = status.used / status.total
+            row |= self._storages.space.row(id, status)
         if probed.stale:
             row |= {"stale": 1, "age": int(self._storages.probe.age(id) or 0)}
         if probed.problem is not None:

@@ -8,6 +8,7 @@ in Proxmox, until a definition of that name says otherwise.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import logging
@@ -25,6 +26,7 @@ from tarmac.model.storage import StorageDefinition, definition_of
 from tarmac.model.storage_types import BUILT
 from tarmac.services.storage_patience import does_not_answer, patient
 from tarmac.services.storage_probe import PROBE_SECONDS, StorageProbe
+from tarmac.services.storage_space import StorageSpace
 
 PREFIX = "storages/"
 SECRETS = "secrets/storages/"
@@ -51,6 +53,7 @@ class Storages:
         self._drivers: dict[str, FileStorage] = {}
         self._secrets: dict[str, dict[str, str]] = {}
         self._ready: set[str] = set()
+        self.space = StorageSpace(self.definition_record)
 
     async def start(self) -> None:
         """Read the definitions and make the drivers ready. A storage that cannot be used is shown inactive with its
@@ -70,6 +73,16 @@ class Storages:
                 if driver.id not in self._ready:
                     group.create_task(self._make_ready(driver))
         await self.probe.refresh(drivers)
+        for driver in drivers:
+            if (probed := self.probe[driver.id]).active and probed.status is not None:
+                self.space.take(driver.id, probed.status)
+
+    async def count(self) -> None:
+        """Add up what the images of each storage may still take; the daemon calls it now and then."""
+        for driver in self.usable():
+            if self.probe[driver.id].active:
+                with contextlib.suppress(TarmacError, OSError):
+                    await self.space.count(driver)
 
     async def _make_ready(self, driver: FileStorage) -> None:
         try:
@@ -180,6 +193,7 @@ class Storages:
         self._secrets.pop(id, None)
         self._ready.discard(id)
         self.probe.forget(id)
+        self.space.forget(id)
         if driver is not None:
             await self._let_go(driver)
 

@@ -20,7 +20,7 @@ from tarmac.drivers.storage.volume_names import VolumeName, parse_volume_name, u
 from tarmac.model.errors import HostFailure, InvalidInput
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.units import human_size
-from tarmac.services.intake import Sink, check_space, checksum_problems, examine, put_in_place
+from tarmac.services.intake import Sink, checksum_problems, examine, put_in_place
 from tarmac.services.jobs import Jobs
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.storages import Storages
@@ -85,7 +85,7 @@ class Uploads:
         that goes away too, leaves nothing behind."""
         name = upload_name(fields.content, fields.filename)
         driver = self._storages.get(storage, name.content)
-        await check_space(driver, size)
+        await self._storages.space.check(driver, size or 0)
         token = f"upload-{secrets.token_hex(12)}"
         self._receiving.add(token)
         try:

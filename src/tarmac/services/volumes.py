@@ -110,6 +110,7 @@ class Volumes:
             if format is not None and format != ending:
                 raise InvalidInput.of("format", f"different storage formats ({format} != {ending})")
             format = ending
+        await self._storages.space.check(driver)
         made = await driver.allocate(
             vmid, size=int(match[1]) * _UNITS[match[2]], format=self.plans.format_of(driver, format), name=filename
         )
@@ -245,6 +246,7 @@ class Volumes:
     async def _do_allocate(self, ctx: StepContext, volid: str, size: int, format: str) -> dict[str, Any]:
         driver, _, owner, file = self._named(volid)
         await driver.allocate(owner, size=size, format=format, name=file, token=_token(ctx, volid))
+        await self._warn(ctx, driver)
         return {"volid": volid}
 
     async def _do_import(
@@ -274,11 +276,13 @@ class Volumes:
             token=_token(ctx, volid),
             advance=lambda done, total: ctx.progress(done, total, "bytes"),
         )
+        await self._warn(ctx, driver)
         return {"volid": volid, "size": (await driver.info(parsed)).size}
 
     async def _do_clone(self, ctx: StepContext, base: str, volid: str) -> dict[str, Any]:
         driver, _, owner, file = self._named(volid)
         made = await driver.clone(VolumeId.parse(base), owner, name=file, token=_token(ctx, volid))
+        await self._warn(ctx, driver)
         return {"volid": str(made)}
 
     async def _do_copy(
@@ -297,6 +301,7 @@ class Volumes:
             speed=speed,
             advance=lambda done, total: ctx.progress(done, total, "bytes"),
         )
+        await self._warn(ctx, driver)
         return {"volid": str(made)}
 
     async def _do_make_base(self, ctx: StepContext, volid: str, gid: int | None) -> dict[str, Any]:
@@ -306,6 +311,11 @@ class Volumes:
     async def _undo_make_base(self, ctx: StepContext, volid: str, gid: int | None) -> None:
         driver, parsed = self._storages.of(volid)
         await driver.unmake_base(parsed)
+
+    async def _warn(self, ctx: StepContext, driver: Storage) -> None:
+        """Say in the task's log that a storage runs low."""
+        if warning := self._storages.space.outlook(driver.id, await driver.status()).warning:
+            ctx.log(f"WARN: storage '{driver.id}': {warning}")
 
     async def _undo_made(self, ctx: StepContext, volid: str, **_: Any) -> None:
         """Removes the volume only if this very step made it; one that was there before stays."""
