@@ -47,7 +47,8 @@ async def test_what_counts_and_what_does_not(local: Site) -> None:
     base = await storage.make_base(await storage.allocate(900, size=1 << 20, format="qcow2"))
     clone = await storage.clone(base, 101)
     local.guest(
-        100, f"scsi0: {disk},size=1M\nparent: before\n\n[before]\nscsi0: {disk},size=1M\nsnaptime: 1\nscsi1: {snapped},size=1M\n"
+        100,
+        f"scsi0: {disk},size=1M\nparent: before\n\n[before]\nscsi0: {disk},size=1M\nsnaptime: 1\nscsi1: {snapped},size=1M\n",
     )
     local.guest(101, "scsi0: local:101/vm-101-disk-0.qcow2,size=1M\n")
     found = await orphans(local)
