@@ -48,7 +48,7 @@ async def test_what_counts_and_what_does_not(local: Site) -> None:
     clone = await storage.clone(base, 101)
     local.guest(
         100,
-        f"scsi0: {disk},size=1M\nparent: before\n\n[before]\nscsi0: {disk},size=1M\nsnaptime: 1\nscsi1: {snapped},size=1M\n",
+        f"scsi0: {disk}\nparent: before\n\n[before]\nscsi0: {disk}\nsnaptime: 1\nscsi1: {snapped}\n",
     )
     local.guest(101, "scsi0: local:101/vm-101-disk-0.qcow2,size=1M\n")
     found = await orphans(local)

@@ -222,6 +222,7 @@ class BtrfsStorage(DirectoryStorage):
                 refuse_snapshots(volid, subvolumes.snapshots_of(old))
                 os.chown(old, 0, -1 if gid is None else gid)
                 old.chmod(0o440)
+                layering.seal(old)
                 _rename(subvolumes.subvolume_of(old), subvolumes.subvolume_of(new))
 
         await self._turn(volid, turn)
@@ -239,6 +240,7 @@ class BtrfsStorage(DirectoryStorage):
 
         def turn_back() -> None:
             if old.exists() or not new.exists():
+                layering.unseal(old)
                 old.chmod(0o640)
                 _rename(subvolumes.subvolume_of(old), subvolumes.subvolume_of(new))
 
@@ -258,6 +260,7 @@ class BtrfsStorage(DirectoryStorage):
 
         async def make(folder: Path) -> None:
             await subvolumes.snapshot(source, folder, read_only=False)
+            await self._run(lambda: layering.unseal(folder / DISK_FILE), f"cannot clone '{base}'")
 
         return await self._new_named(
             vmid,

@@ -153,7 +153,7 @@ class DirectoryStorage(DirectoryBases, DirectoryPoints):
             top = place if snapshot is None else layering.frozen_place(place, snapshot)
             images = image.chain(top, name.format, self._is_image)
             for path, _ in images:
-                if is_base(path.name):
+                if is_base(path):
                     layering.check_seal(path)
             return tuple(_layer(path, format) for path, format in images)
 
