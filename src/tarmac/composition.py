@@ -61,6 +61,7 @@ from tarmac.services.instance import Instance
 from tarmac.services.instant_clones import InstantClones
 from tarmac.services.instant_identity import InstantIdentity
 from tarmac.services.instant_records import InstantRecords
+from tarmac.services.io_errors import IoErrors
 from tarmac.services.jobs import Jobs
 from tarmac.services.launcher import Launcher
 from tarmac.services.live_states import LiveStates
@@ -73,6 +74,7 @@ from tarmac.services.metrics import Metrics, check_server
 from tarmac.services.node_facts import NodeProbe
 from tarmac.services.nodes import Nodes
 from tarmac.services.notifications import Notifications
+from tarmac.services.orphans import Orphans
 from tarmac.services.pools import Pools
 from tarmac.services.prometheus import Prometheus
 from tarmac.services.registry import Services
@@ -214,6 +216,7 @@ async def _storage(ground: Ground, s: Services) -> None:
     s.storages = Storages(node=ground.node, store=store, build=build, data=ground.data / "storage")
     await s.storages.start()
     s.storage_views = StorageViews(s.storages)
+    s.orphans = Orphans(storages=s.storages, guests=s.guests, jobs=jobs)
     s.volumes = Volumes(storages=s.storages, jail=jail, jobs=jobs, registry=registry, references=s.guests.references)
     s.uploads = Uploads(storages=s.storages, jail=jail, jobs=jobs, registry=registry)
     s.downloads = Downloads(storages=s.storages, jail=jail, jobs=jobs, registry=registry)
@@ -280,6 +283,7 @@ def _guests(ground: Ground, s: Services) -> None:
         pools=s.pools,
         registry=registry,
     )
+    s.io_errors = IoErrors(guests=guests, runtime=s.runtime, storages=s.storages, vms=s.vms, jobs=jobs)
     s.vm_configs = VmConfigs(
         guests=guests, jobs=jobs, access=access, disks=disks, live=live, volumes=s.volumes, registry=registry
     )
@@ -324,7 +328,6 @@ def _guests(ground: Ground, s: Services) -> None:
         guests=guests, jobs=jobs, nodes=s.nodes, access=access, records=s.instant_records, states=s.live_states
     )
     _instant_clones(ground, s, live)
-    s.vm_features = VmFeatures(guests=guests, storages=s.storages, node=ground.node)
     s.autostart = Autostart(node=ground.node, guests=guests, jobs=jobs, registry=registry)
     s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources, pools=s.pools)
 

@@ -33,6 +33,7 @@ from tarmac.services.encoded_rows import warm
 from tarmac.services.events import CHECK_SECONDS as EVENTS_CHECK_SECONDS
 from tarmac.services.history import SECONDS as HISTORY_SECONDS
 from tarmac.services.instance import Instance, open_instance
+from tarmac.services.io_errors import LOOK_SECONDS
 from tarmac.services.metrics import SECONDS as METRICS_SECONDS
 from tarmac.services.nodes import SAMPLE_SECONDS
 from tarmac.services.registry import Services
@@ -127,6 +128,8 @@ class House:
             (services.history.record, HISTORY_SECONDS, "figures over time"),
             (services.metrics.push, METRICS_SECONDS, "figures to metric servers"),
             (services.events.check, EVENTS_CHECK_SECONDS, "logins of event streams"),
+            (services.storages.count, STORAGE_SECONDS, "storage promises"),
+            (services.io_errors.look, LOOK_SECONDS, "waiting guests"),
         )
         for work, seconds, name in watchers:
             self._supervisor.repeat(work, every=seconds, name=name)

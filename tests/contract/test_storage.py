@@ -4,32 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import subprocess
-import tempfile
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from tarmac.drivers.storage.base import FileStorage, Owner
-from tarmac.drivers.storage.directory import DirectoryStorage
-from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.volume_names import Content, parse_volume_name
 from tarmac.model.errors import Conflict, InvalidInput, NotFound
 from tarmac.model.ids import VolumeId
 
 MIB = 1 << 20
-
-
-@pytest.fixture(params=["directory"])
-async def storage(request: pytest.FixtureRequest) -> AsyncIterator[FileStorage]:
-    root = Path(tempfile.mkdtemp(prefix="tarmac-storage-"))
-    root.chmod(0o711)
-    made = DirectoryStorage("local", root, jail=Jail())
-    await made.activate()
-    yield made
-    shutil.rmtree(root)
 
 
 def volid(text: str) -> VolumeId:

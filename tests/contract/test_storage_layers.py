@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import tempfile
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from tarmac.drivers.storage.base import FileStorage, Layer, Owner, SnapshotKind
-from tarmac.drivers.storage.directory import DirectoryStorage
-from tarmac.drivers.storage.jail import Jail
 from tarmac.model.errors import Conflict, InvalidInput, NotFound, WrongState
 from tarmac.model.ids import VolumeId
 
 MIB = 1 << 20
-
-
-@pytest.fixture(params=["directory"])
-async def storage(request: pytest.FixtureRequest) -> AsyncIterator[FileStorage]:
-    root = Path(tempfile.mkdtemp(prefix="tarmac-layers-"))
-    root.chmod(0o711)
-    made = DirectoryStorage("local", root, jail=Jail())
-    await made.activate()
-    yield made
-    for volume in await made.list():
-        await made.free(volume.volid)
-    assert not [p for p in root.rglob("*") if p.is_file()], "nothing is left, hidden or not"
-    shutil.rmtree(root)
 
 
 def io(layer: Layer, *commands: str, read_only: bool = False) -> str:
@@ -182,27 +163,39 @@ async def test_clones_stand_on_a_base_that_nothing_changes(storage: FileStorage,
     assert await storage.make_base(base) == base
     assert await storage.make_base(source) == base
     clones = [await storage.clone(base, vmid, token=f"job {vmid}") for vmid in (100, 101)]
-    assert str(clones[0]) == f"local:9000/base-9000-disk-0.{format}/100/vm-100-disk-0.qcow2"
-    again = await storage.clone(base, 100, name="vm-100-disk-0.qcow2", token="job 100")
+    name = storage.parse(clones[0])
+    if name.base is None:  # a writable copy that shares blocks
+        assert len(await storage.layers(clones[0])) == 1
+        assert str(clones[0]) == f"local:100/vm-100-disk-0.{format}"
+    else:
+        assert str(clones[0]) == f"local:9000/base-9000-disk-0.{format}/100/vm-100-disk-0.qcow2"
+    again = await storage.clone(base, 100, name=name.file, token="job 100")
     assert again == clones[0], "repeated after a crash"
     await put(storage, clones[0], 2)
     await holds(storage, clones[0], 2, 0)
     await holds(storage, clones[1], 1, 0)
-    below = (await storage.layers(clones[0]))[-1]
+    overlay = await storage.clone(base, 102, name="vm-102-disk-0.qcow2")
+    assert str(overlay) == f"local:9000/base-9000-disk-0.{format}/102/vm-102-disk-0.qcow2"
+    clones.append(overlay)
+    below = (await storage.layers(overlay))[-1]
     io(below, "read -P 1 0 1M", read_only=True)
     assert {str(v.volid) for v in await storage.list()} == {str(base), *map(str, clones)}
     if os.geteuid() == 0:
-        assert await storage.give(clones[0], Owner(uid=61234, gid=61235)) == frozenset({61300})
+        assert await storage.give(overlay, Owner(uid=61234, gid=61235)) == frozenset({61300})
         flags = subprocess.run(["lsattr", "-d", below.path], capture_output=True, text=True).stdout.split()[0]
         if "i" in flags:
             with pytest.raises(PermissionError):
+                below.path.open("r+b")
+        if str(below.path).endswith("/disk.raw"):
+            with pytest.raises(OSError, match="Read-only file system"):
                 below.path.open("r+b")
     for clone in clones:
         assert await storage.free(clone) is True
 
 
-async def test_a_base_becomes_a_plain_image_again(storage: FileStorage) -> None:
-    source = await storage.allocate(9000, size=MIB, format="qcow2")
+@pytest.mark.parametrize("format", ["qcow2", "raw"])
+async def test_a_base_becomes_a_plain_image_again(storage: FileStorage, format: str) -> None:
+    source = await storage.allocate(9000, size=MIB, format=format)
     base = await storage.make_base(source)
     assert await storage.unmake_base(base) == source
     assert await storage.unmake_base(source) == source
@@ -253,3 +246,23 @@ async def test_a_full_copy_stands_on_nothing(storage: FileStorage, format: str) 
             ["qemu-img", "info", "-f", format, "--output", "json", storage.path(copied)], capture_output=True
         )
         assert "backing-filename" not in json.loads(told.stdout)
+
+
+@pytest.mark.parametrize("format", ["qcow2", "raw"])
+async def test_shared_blocks_take_no_space(storage: FileStorage, format: str) -> None:
+    if not storage.capabilities.shares_blocks:
+        pytest.skip("this file system shares no blocks")
+    volid = await new(storage, format=format)
+    io((await storage.layers(volid))[0], "write -P 1 0 8M")
+    os.sync()
+    before = (await storage.status()).used
+    for name in ("a", "b", "c"):
+        await storage.snapshot(volid, name)
+    copies = [await storage.copy((await storage.layers(volid))[0], 101 + n, format=format) for n in range(3)]
+    os.sync()
+    assert (await storage.status()).used - before < 4 * MIB
+    await put(storage, copies[0], 2)
+    await holds(storage, volid, *[1] * 8)
+    await holds(storage, volid, *[1] * 8, snapshot="a")
+    await holds(storage, copies[0], 2, 1)
+    await holds(storage, copies[1], *[1] * 8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -106,7 +107,7 @@ async def site(
                 on_phase=on_phase,
             )  # fmt: skip
             storages = Storages(
-                node="n1", store=store, build=lambda d: build_storage(d, jail=prison), data=base / "storage"
+                node="n1", store=store, build=functools.partial(build_storage, jail=prison), data=base / "storage"
             )
             await storages.start()
             nets = {"own": own} if own is not None else {}

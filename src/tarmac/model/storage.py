@@ -1,7 +1,7 @@
 """The definition of a storage: the keys of Proxmox's `storage.cfg`.
 
-Built is the type `dir`; the keys of other types are known, so that a client's mistake and a missing feature can be
-told apart. Source: PVE::Storage::Plugin, PVE::Storage::DirPlugin of Proxmox VE 9.
+Which type has which keys is in `model/storage_types.py`; the keys of types that are not built are known, so that a
+client's mistake and a missing feature can be told apart. Source: PVE::Storage::Plugin of Proxmox VE 9.
 """
 
 from __future__ import annotations
@@ -9,26 +9,26 @@ from __future__ import annotations
 import dataclasses
 import enum
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tarmac.model.formats import FORMATS
 from tarmac.model.parse import parse_record
 from tarmac.model.settings import setting
+from tarmac.model.storage_types import BUILT, MOUNTS, StorageType
+from tarmac.model.units import GIB, parse_size
 
 CONTENTS = ("images", "iso", "import", "snippets", "backup", "vztmpl", "rootdir", "none")
 TYPES = (
     "btrfs", "cephfs", "cifs", "dir", "esxi", "iscsi", "iscsidirect", "lvm", "lvmthin", "nfs", "pbs", "rbd", "zfs",
     "zfspool",
 )  # fmt: skip
-BUILT_TYPES = ("dir",)
 _OTHER_TYPES_KEYS = (
-    "authsupported", "base", "blocksize", "comstar_hg", "comstar_tg", "data-pool", "datastore", "domain",
-    "encryption-key", "export", "fingerprint", "fs-name", "fuse", "iscsiprovider", "keyring", "krbd", "lio_tpg",
-    "master-pubkey", "monhost", "mountpoint", "namespace", "nocow", "nowritecache", "options", "password", "pool",
-    "port", "portal", "saferemove", "saferemove-stepsize", "saferemove_throughput", "server", "share",
-    "skip-cert-verification", "smbversion", "snapshot-as-volume-chain", "sparse", "subdir", "tagged_only", "target",
-    "thinpool", "username", "vgname", "zfs-base-path",
+    "authsupported", "base", "blocksize", "comstar_hg", "comstar_tg", "data-pool", "datastore", "encryption-key",
+    "fingerprint", "fs-name", "fuse", "iscsiprovider", "keyring", "krbd", "lio_tpg", "master-pubkey", "monhost",
+    "mountpoint", "namespace", "nowritecache", "pool", "port", "portal", "saferemove", "saferemove-stepsize",
+    "saferemove_throughput", "skip-cert-verification", "snapshot-as-volume-chain", "sparse", "tagged_only", "target",
+    "thinpool", "vgname", "zfs-base-path",
 )  # fmt: skip
 _PATH = re.compile(r"(?:/[^\x00-\x1f\x7f/]+)+/?")
 
@@ -86,7 +86,9 @@ class StorageOptions(OtherTypes):  # type: ignore[misc,valid-type]
     disable: bool = setting(False, help="The storage is not used.")
     nodes: tuple[str, ...] = setting((), format="pve-node", help="Nodes that have it; empty: all.")
     shared: bool = setting(False, help="All nodes see the same contents.")
-    format: ImageFormat = setting(ImageFormat.QCOW2, help="Format of new images, if none is given.")
+    format: ImageFormat | None = setting(
+        None, default_text="qcow2; raw for btrfs", help="Format of new images, if none is given."
+    )
     preallocation: Preallocation = setting(Preallocation.METADATA, help="What a new image's space is made of at once.")
     is_mountpoint: str | None = setting(
         None, help="`yes`: the path must be a mount point; or the path that must be one."
@@ -99,6 +101,22 @@ class StorageOptions(OtherTypes):  # type: ignore[misc,valid-type]
         None, name="max-protected-backups", ge=-1, help="Protected backups of a guest; -1: as many as wanted."
     )
     bwlimit: str | None = setting(None, unit="KiB/s", help="Limits of copying, by operation.")
+    reserve: str | None = setting(
+        None,
+        default_text="5 % of the storage, at most 20 GiB",
+        pattern=r"\d{1,2}(\.\d+)?%|\d{1,15}[KMGT]?",
+        help="Space that no new volume may take: percent of the storage, or bytes. (Not of Proxmox.)",
+    )
+    nocow: bool = setting(False, help="btrfs: no copy-on-write, and so no checksums, for new raw images.")
+    server: str | None = setting(None, format="address", help="nfs, cifs: the file server.")
+    options: str | None = setting(None, max_length=512, pattern=r"[^\s,]+(,[^\s,]+)*", help="nfs, cifs: mount options.")
+    subdir: str | None = setting(None, format="pve-storage-path", help="cifs: the directory in the share.")
+    username: str | None = setting(None, max_length=256, pattern=r"[^\s,]+", help="cifs: who logs in; unset: a guest.")
+    password: str | None = setting(None, max_length=256, secret=True, help="cifs: the user's password.")
+    domain: str | None = setting(None, max_length=256, pattern=r"[^\s,]+", help="cifs: the user's domain.")
+    smbversion: str = setting(
+        "default", choices=("default", "2.0", "2.1", "3", "3.0", "3.11"), help="cifs: the protocol's version."
+    )
     download_hosts: tuple[str, ...] = setting(
         (),
         name="download-hosts",
@@ -114,6 +132,36 @@ class StorageDefinition(StorageOptions):
     storage: str = setting(format="pve-storage-id", help="The storage's identifier.")
     type: str = setting(choices=TYPES, help="The kind of storage.")
     path: str | None = setting(None, format="pve-storage-path", help="The directory.")
+    export: str | None = setting(None, format="pve-storage-path", help="nfs: the server's directory.")
+    share: str | None = setting(None, max_length=256, pattern=r"[^\s,/\\]+", help="cifs: the share's name.")
+
+    @property
+    def kind(self) -> StorageType:
+        """What storages of its type have. Raises KeyError for one that is not built."""
+        return BUILT[self.type]
+
+    @property
+    def directory(self) -> str | None:
+        """Where its files lie; file systems of the network have a usual place."""
+        return self.path or (f"{MOUNTS}/{self.storage}" if self.kind.network else None)
+
+    @property
+    def default_format(self) -> str:
+        """The format of new images."""
+        return self.format.value if self.format else self.kind.format
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether all nodes see the same contents."""
+        return self.shared or (self.type in BUILT and self.kind.network)
+
+    def reserved(self, total: int) -> int:
+        """Bytes of `total` that no new volume may take."""
+        if self.reserve is None:
+            return min(total // 20, 20 * GIB)
+        if self.reserve.endswith("%"):
+            return int(total * float(self.reserve[:-1]) / 100)
+        return parse_size(self.reserve)
 
     @property
     def required_mount(self) -> str | None:
@@ -145,8 +193,3 @@ def _is_relative(text: str) -> bool:
 def definition_of(texts: Mapping[str, str]) -> StorageDefinition:
     """Texts as a definition. Raises InvalidInput that names every wrong key."""
     return parse_record(StorageDefinition, texts)
-
-
-def unbuilt_keys(keys: Iterable[str]) -> list[str]:
-    """Those of `keys` that belong to storages of types not built yet."""
-    return sorted(set(keys) & set(_OTHER_TYPES_KEYS))

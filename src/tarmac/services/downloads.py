@@ -16,7 +16,7 @@ from tarmac.model.errors import Conflict, InvalidInput, NotBuilt, NotFound
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.units import MIB
-from tarmac.services.intake import Checksum, Sink, check_space, checksum_problems, examine, finish
+from tarmac.services.intake import Checksum, Sink, checksum_problems, examine, finish
 from tarmac.services.jobs import Jobs
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.storages import Storages
@@ -152,7 +152,7 @@ class Downloads:
         staged = await driver.stage(name, ctx.upid)
         async with fetch(url, self._rules_for(storage, verify), own=self._own) as response:
             total = response.content_length
-            await check_space(driver, total)
+            await self._storages.space.check(driver, total or 0)
             received = Checksum(algorithm)
             async with await Sink.open(staged) as sink:
                 await self._pour(ctx, url, response, sink, compression, received)

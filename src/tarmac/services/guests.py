@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tarmac.drivers.store.base import Compare, Store
 from tarmac.lib.files import remove_durably, write_atomic
 from tarmac.model.conf_file import GuestFile, digest, parse_conf, print_conf
-from tarmac.model.errors import Conflict, InvalidInput, NotFound
+from tarmac.model.errors import Conflict, InvalidInput, NotFound, TarmacError
 from tarmac.model.lifecycle import State
 from tarmac.model.vm import VmConfig
 from tarmac.model.vm_change import apply_pending
@@ -38,8 +38,9 @@ PREFIX, HISTORY = "guests/", "history/guests/"
 @dataclasses.dataclass(slots=True)
 class Guest:
     """One guest. `text` is its whole configuration file; `file`, `config` and `digest` are read from it once.
-    `rows` are those of lists as `services.encoded_rows` keeps them until the text changes; `origin` is the record of
-    what it was cloned from (docs/format/state.md), None for what is no clone."""
+    `halted` says why QEMU paused it (a full storage, say). `rows` are those of lists as `services.encoded_rows` keeps
+    them until the text changes; `origin` is the record of what it was cloned from (docs/format/state.md), None for what
+    is no clone."""
 
     vmid: int
     text: str
@@ -52,6 +53,7 @@ class Guest:
     last_exit: str = ""
     usage: dict[str, float] = dataclasses.field(default_factory=dict)
     note: str = ""
+    halted: TarmacError | None = None
     rows: dict[str, bytes] = dataclasses.field(default_factory=dict)
     _file: GuestFile | None = None
     _config: VmConfig | None = None

@@ -47,20 +47,6 @@ async def finish(driver: FileStorage, jail: Jail, name: VolumeName, token: str, 
         raise
 
 
-async def check_space(driver: FileStorage, size: int | None) -> None:
-    """Refuse a file that cannot fit, before its first byte. Raises NoSpace."""
-    if size is None:
-        return
-    status = await driver.status()
-    if size > status.available:
-        raise NoSpace(
-            f"storage '{driver.id}' has no space for the file",
-            cause="the file is larger than what is free",
-            evidence=f"{human_size(size)} are to come, {human_size(status.available)} are free",
-            fixes=[Fix(text="remove volumes that nobody needs, or use another storage", action="GET content")],
-        )
-
-
 def checksum_problems(checksum: str | None, algorithm: str | None) -> dict[str, str]:
     """What is wrong with the pair of parameters, in Proxmox's words."""
     problems = {}

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tarmac.services.images import Images
     from tarmac.services.instant_clones import InstantClones
     from tarmac.services.instant_records import InstantRecords
+    from tarmac.services.io_errors import IoErrors
     from tarmac.services.jobs import Jobs
     from tarmac.services.launcher import Launcher
     from tarmac.services.live_states import LiveStates
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from tarmac.services.node_facts import NodeProbe
     from tarmac.services.nodes import Nodes
     from tarmac.services.notifications import Notifications
+    from tarmac.services.orphans import Orphans
     from tarmac.services.pools import Pools
     from tarmac.services.prometheus import Prometheus
     from tarmac.services.roles import Roles
@@ -99,6 +101,7 @@ class Services:
     vm_features: VmFeatures = LATER
     guests: Guests = LATER
     launcher: Launcher = LATER
+    io_errors: IoErrors = LATER
     runtime: Runtime = LATER
     usage: UsageSampler = LATER
     figures: Figures = LATER
@@ -115,6 +118,7 @@ class Services:
     uids: Uids = LATER
     storages: Storages = LATER
     storage_views: StorageViews = LATER
+    orphans: Orphans = LATER
     volumes: Volumes = LATER
     uploads: Uploads = LATER
     downloads: Downloads = LATER

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from tarmac.drivers.storage.base import Storage, StorageStatus
-from tarmac.model.errors import HostFailure, TarmacError, Unavailable
+from tarmac.model.errors import HostFailure, TarmacError
+from tarmac.services.storage_patience import does_not_answer
 
 PROBE_SECONDS = 4.0
 """How long one storage may take: below the 5 s after which usual clients give up."""
@@ -84,12 +85,7 @@ class StorageProbe:
             async with asyncio.timeout(PROBE_SECONDS):
                 status = await storage.status()
         except TimeoutError:
-            problem: TarmacError = Unavailable(
-                f"storage '{storage.id}' does not answer",
-                code="storage-timeout",
-                cause="the call into its file system hangs, as with a dead file server",
-                evidence=f"no answer within {PROBE_SECONDS:g} s",
-            )
+            problem: TarmacError = does_not_answer(storage.id, PROBE_SECONDS)
         except TarmacError as refused:
             problem = refused
         except OSError as refused:

@@ -8,8 +8,9 @@ from typing import Any
 
 from tarmac.drivers.storage.base import VolumeInfo
 from tarmac.drivers.storage.volume_names import Content
-from tarmac.model.errors import InvalidInput, NotFound, Unavailable
+from tarmac.model.errors import InvalidInput, NotFound
 from tarmac.model.storage import StorageDefinition
+from tarmac.services.storage_patience import does_not_answer
 from tarmac.services.storages import Storages
 
 LIST_SECONDS = 4.5
@@ -56,6 +57,7 @@ class StorageViews:
                 "shared": row["shared"],
                 "disk": row["used"],
                 "maxdisk": row["total"],
+                **({"warning": row["warning"]} if "warning" in row else {}),
             }
             for row in self.rows(enabled=True)
         ]
@@ -68,7 +70,7 @@ class StorageViews:
             "type": definition.type,
             "content": ",".join(sorted(definition.content)),
             "enabled": int(not definition.disable),
-            "shared": int(definition.shared),
+            "shared": int(definition.is_shared),
             "active": int(probed.active and not definition.disable),
             "total": status.total if status else 0,
             "used": status.used if status else 0,
@@ -76,6 +78,7 @@ class StorageViews:
         }
         if status and status.total:
             row["used_fraction"] = status.used / status.total
+            row |= self._storages.space.row(id, status)
         if probed.stale:
             row |= {"stale": 1, "age": int(self._storages.probe.age(id) or 0)}
         if probed.problem is not None:
@@ -96,7 +99,7 @@ class StorageViews:
             async with asyncio.timeout(LIST_SECONDS):
                 volumes = await driver.list(Content(content) if content else None, vmid)
         except TimeoutError:
-            raise does_not_answer(storage) from None
+            raise does_not_answer(storage, LIST_SECONDS) from None
         return [volume_row(volume) for volume in volumes]
 
     async def volume(self, volid: str) -> dict[str, Any]:
@@ -106,7 +109,7 @@ class StorageViews:
             async with asyncio.timeout(LIST_SECONDS):
                 info = await driver.info(parsed)
         except TimeoutError:
-            raise does_not_answer(parsed.storage) from None
+            raise does_not_answer(parsed.storage, LIST_SECONDS) from None
         return {
             "path": str(driver.path(parsed)),
             "size": info.size,
@@ -143,13 +146,3 @@ def volume_row(volume: VolumeInfo) -> dict[str, Any]:
     if volume.parent is not None:
         row["parent"] = volume.parent
     return row
-
-
-def does_not_answer(storage: str) -> Unavailable:
-    """The error for a storage that hangs."""
-    return Unavailable(
-        f"storage '{storage}' does not answer",
-        code="storage-timeout",
-        cause="the call into its file system hangs, as with a dead file server",
-        evidence=f"no answer within {LIST_SECONDS:g} s",
-    )

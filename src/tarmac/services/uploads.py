@@ -7,23 +7,26 @@ file its name. A crash leaves a hidden file at most, which the next start remove
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tarmac.drivers.storage.base import FileStorage
 from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.volume_names import VolumeName, parse_volume_name, upload_name
 from tarmac.model.errors import HostFailure, InvalidInput
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.units import human_size
-from tarmac.services.intake import Sink, check_space, checksum_problems, examine, put_in_place
+from tarmac.services.intake import Sink, checksum_problems, examine, put_in_place
 from tarmac.services.jobs import Jobs
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.storages import Storages
 
 Started = str | Plan
+SWEEP_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +85,7 @@ class Uploads:
         that goes away too, leaves nothing behind."""
         name = upload_name(fields.content, fields.filename)
         driver = self._storages.get(storage, name.content)
-        await check_space(driver, size)
+        await self._storages.space.check(driver, size or 0)
         token = f"upload-{secrets.token_hex(12)}"
         self._receiving.add(token)
         try:
@@ -124,9 +127,17 @@ class Uploads:
             keep.add(record.upid)
             keep.update(f"{record.upid} {step.args.get('volid')}" for step in record.steps)
         removed: list[str] = []
-        for driver in self._storages.usable():
-            with contextlib.suppress(HostFailure):  # a storage that is not there now is cleaned when it is
-                removed += await driver.sweep(keep)
+
+        async def clean(driver: FileStorage) -> None:
+            # A storage that is not there now, or hangs, is cleaned at a later start.
+            with contextlib.suppress(HostFailure, TimeoutError):
+                async with asyncio.timeout(SWEEP_SECONDS):
+                    removed.extend(await driver.sweep(keep))
+
+        async with asyncio.TaskGroup() as group:
+            for driver in self._storages.usable():
+                if self._storages.probe[driver.id].active:
+                    group.create_task(clean(driver))
         return removed
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:

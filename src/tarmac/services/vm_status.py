@@ -94,6 +94,8 @@ class VmStatus:
             status["task"] = job.upid
         if guest.last_exit:
             status["last-exit"] = guest.last_exit
+        if guest.halted is not None and guest.state is State.IO_ERROR:
+            status["io-error"] = guest.halted.as_record()
         if guest.note:
             status["note"] = guest.note
         return status

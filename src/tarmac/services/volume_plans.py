@@ -14,6 +14,7 @@ from tarmac.model.disk import Volume
 from tarmac.model.errors import Fix, InvalidInput
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import PlannedStep
+from tarmac.model.storage import Preallocation
 from tarmac.model.units import human_size
 from tarmac.services.storages import Storages
 
@@ -63,6 +64,7 @@ class VolumePlans:
         """An empty volume of `size` bytes under the first free name."""
         driver = self._storages.get(storage, Content.IMAGES)
         chosen = self.format_of(driver, format)
+        await self._check_room(driver, size if self._fills_at_once(storage) else 0)
         volid = await self._free_volid(driver, vmid, chosen, taken)
         args = {"volid": volid, "size": size, "format": chosen}
         title = f"allocate {volid} ({human_size(size)})"
@@ -96,6 +98,7 @@ class VolumePlans:
         if name.content is Content.IMPORT:
             size = (await self._jail.inspect(origin.path(volid), name.format)).virtual_size
         chosen = self.format_of(driver, format)
+        await self._check_room(driver, size if info.used is None else min(size, info.used))
         target = await self._free_volid(driver, vmid, chosen, taken)
         args = {"volid": target, "format": chosen, "source": source}
         title = f"import {source} as {target} ({human_size(size)})"
@@ -116,6 +119,7 @@ class VolumePlans:
                 fixes=[Fix(text="make a full clone", parameters={"full": "1"})],
             )
         info = await driver.info(volid)
+        await self._check_room(driver, 0)
         plain = VolumeId.parse(await self._free_volid(driver, vmid, CLONE_FORMAT, taken))
         named = dataclasses.replace(driver.parse(plain), base=(name.vmid, name.file))
         target = str(VolumeId(driver.id, str(named)))
@@ -161,7 +165,16 @@ class VolumePlans:
         if format is None and origin.parse(volid).format in driver.capabilities.formats:
             format = origin.parse(volid).format
         chosen = self.format_of(driver, format)
+        shares = driver.id == origin.id and chosen == info.format and driver.capabilities.shares_blocks
+        await self._check_room(driver, 0 if shares else info.size if info.used is None else min(info.size, info.used))
         return await self._free_volid(driver, vmid, chosen, taken), info.size, chosen
+
+    async def _check_room(self, driver: Storage, need: int) -> None:
+        """Raises NoSpace where a new volume would take what is kept for the others."""
+        await self._storages.space.check(driver, need)
+
+    def _fills_at_once(self, storage: str) -> bool:
+        return self._storages.definition_record(storage).preallocation in (Preallocation.FALLOC, Preallocation.FULL)
 
     async def plan_resize(self, volid: str, size: int) -> PlannedStep:
         """Grow a volume that no guest runs on to `size` bytes. Raises InvalidInput when it is smaller, NotFound."""

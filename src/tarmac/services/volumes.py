@@ -6,6 +6,7 @@ only when nothing refers to it: no configuration, no snapshot, no linked clone.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.volume_names import Content, base_name
 from tarmac.model.conf_file import GuestFile
 from tarmac.model.disk import Volume
-from tarmac.model.errors import Busy, Conflict, Fix, InvalidInput, NotFound, WrongState
+from tarmac.model.errors import Busy, Conflict, Fix, InvalidInput, NotFound, TarmacError, WrongState
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.units import GIB, KIB, MIB
@@ -27,6 +28,7 @@ from tarmac.services.steps import Registry, StepContext
 from tarmac.services.storages import Storages
 from tarmac.services.volume_plans import NewVolume, VolumePlans
 
+log = logging.getLogger(__name__)
 References = Callable[[str], Sequence[int]]
 Started = str | Plan
 __all__ = ["NewVolume", "Volumes"]
@@ -108,6 +110,7 @@ class Volumes:
             if format is not None and format != ending:
                 raise InvalidInput.of("format", f"different storage formats ({format} != {ending})")
             format = ending
+        await self._storages.space.check(driver)
         made = await driver.allocate(
             vmid, size=int(match[1]) * _UNITS[match[2]], format=self.plans.format_of(driver, format), name=filename
         )
@@ -140,10 +143,22 @@ class Volumes:
             if self.owner(volid) == guest.vmid:
                 found[volid] = None
         if unreferenced:
-            for driver in self._storages.usable():
-                for volume in await driver.list(Content.IMAGES, guest.vmid):
-                    found[str(volume.volid)] = None
+            for volume in await self._everywhere(guest.vmid):
+                found[str(volume.volid)] = None
         return [volid for volid in found if not set(self._references(volid)) - {guest.vmid}]
+
+    async def _everywhere(self, vmid: int) -> list[VolumeInfo]:
+        """A guest's images on all storages that answer; one that does not keeps nobody from removing the guest, and
+        what lies there shows up among the orphans."""
+        found: list[VolumeInfo] = []
+        for driver in self._storages.usable():
+            try:
+                if (known := self._storages.probe[driver.id].problem) is not None:
+                    raise known
+                found += await driver.list(Content.IMAGES, vmid)
+            except TarmacError as problem:
+                log.warning("a storage was not searched", extra={"storage": driver.id, "problem": problem.message})
+        return found
 
     async def clones_of(self, volid: str) -> list[VolumeId]:
         """The images that stand on this one: the linked clones of a base image, whoever's they are."""
@@ -231,6 +246,7 @@ class Volumes:
     async def _do_allocate(self, ctx: StepContext, volid: str, size: int, format: str) -> dict[str, Any]:
         driver, _, owner, file = self._named(volid)
         await driver.allocate(owner, size=size, format=format, name=file, token=_token(ctx, volid))
+        await self._warn(ctx, driver)
         return {"volid": volid}
 
     async def _do_import(
@@ -260,11 +276,13 @@ class Volumes:
             token=_token(ctx, volid),
             advance=lambda done, total: ctx.progress(done, total, "bytes"),
         )
+        await self._warn(ctx, driver)
         return {"volid": volid, "size": (await driver.info(parsed)).size}
 
     async def _do_clone(self, ctx: StepContext, base: str, volid: str) -> dict[str, Any]:
         driver, _, owner, file = self._named(volid)
         made = await driver.clone(VolumeId.parse(base), owner, name=file, token=_token(ctx, volid))
+        await self._warn(ctx, driver)
         return {"volid": str(made)}
 
     async def _do_copy(
@@ -283,6 +301,7 @@ class Volumes:
             speed=speed,
             advance=lambda done, total: ctx.progress(done, total, "bytes"),
         )
+        await self._warn(ctx, driver)
         return {"volid": str(made)}
 
     async def _do_make_base(self, ctx: StepContext, volid: str, gid: int | None) -> dict[str, Any]:
@@ -292,6 +311,11 @@ class Volumes:
     async def _undo_make_base(self, ctx: StepContext, volid: str, gid: int | None) -> None:
         driver, parsed = self._storages.of(volid)
         await driver.unmake_base(parsed)
+
+    async def _warn(self, ctx: StepContext, driver: Storage) -> None:
+        """Say in the task's log that a storage runs low."""
+        if warning := self._storages.space.outlook(driver.id, await driver.status()).warning:
+            ctx.log(f"WARN: storage '{driver.id}': {warning}")
 
     async def _undo_made(self, ctx: StepContext, volid: str, **_: Any) -> None:
         """Removes the volume only if this very step made it; one that was there before stays."""

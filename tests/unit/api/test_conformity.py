@@ -44,20 +44,19 @@ ADDITIONS: dict[str, set[str]] = {
         for method, places in {"POST": ("gotify", "webhook"), "PUT": ("gotify/{name}", "webhook/{name}")}.items()
         for place in places
     },
-    # Ours: hosts of the own network from which downloads are allowed.
-    "POST /storage": {"download-hosts"},
+    # Ours: hosts of the own network from which downloads are allowed; space that new volumes leave free.
+    "POST /storage": {"download-hosts", "reserve"},
     # Ours: merging in a running guest is limited.
     "DELETE /nodes/{node}/qemu/{vmid}/snapshot/{snapname}": {"bwlimit"},
     "PUT /storage/{storage}": {
         "download-hosts",
+        "reserve",
         # Known at creation only; refused as not built in both.
         "authsupported",
         "base",
         "datastore",
-        "export",
         "iscsiprovider",
         "portal",
-        "share",
         "target",
         "thinpool",
         "vgname",

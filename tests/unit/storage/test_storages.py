@@ -87,7 +87,9 @@ async def test_definitions_outlive_the_daemon(local: Site) -> None:
 @pytest.mark.parametrize(
     ("texts", "error"),
     [
-        ({"storage": "x1", "type": "nfs", "server": "a", "export": "/x"}, NotBuilt),
+        ({"storage": "x1", "type": "esxi", "server": "a"}, NotBuilt),
+        ({"storage": "x1", "type": "nfs", "server": "a"}, InvalidInput),
+        ({"storage": "x1", "type": "dir", "path": "/tmp/x", "server": "a"}, InvalidInput),
         ({"storage": "x1", "type": "dir"}, InvalidInput),
         ({"storage": "x1", "type": "dir", "path": "relative"}, InvalidInput),
         ({"storage": "x1", "type": "dir", "path": "/a/../b"}, InvalidInput),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.storage_site import Site, site, temporary_root
-from tarmac.model.errors import DataCorrupt, InvalidInput, NotFound, TarmacError
+from tarmac.model.errors import DataCorrupt, InvalidInput, NoSpace, NotFound, TarmacError
 from tarmac.model.job import JobState
 from tarmac.services.uploads import UploadFields
 
@@ -104,7 +104,7 @@ async def test_what_is_refused_before_the_first_byte(local: Site) -> None:
         await local.uploads.receive("other", fields(), never())
     with pytest.raises(TarmacError) as full:
         await local.uploads.receive("local", fields(), never(), size=1 << 60)
-    assert full.value.error_code == "no-space"
+    assert isinstance(full.value, NoSpace)
     assert full.value.cause and full.value.evidence and full.value.fixes
 
 

@@ -147,6 +147,9 @@ class Storage(Protocol):
     async def activate(self) -> None:
         """Make it usable (directories, mounts); repeatable. Raises HostFailure or Denied when it cannot be."""
 
+    async def deactivate(self) -> None:
+        """Give back what `activate` took of the node (mounts); volumes stay as they are. Repeatable."""
+
     async def status(self) -> StorageStatus:
         """Sizes, read now. Raises HostFailure when the storage is not there (not mounted, for instance)."""
 

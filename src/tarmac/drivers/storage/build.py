@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tarmac.drivers.storage.base import FileStorage
+from tarmac.drivers.storage.btrfs import BtrfsStorage
 from tarmac.drivers.storage.directory import DirectoryStorage
 from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.storage.mounted import MountedStorage
+from tarmac.drivers.storage.mounts import mount_of
 from tarmac.drivers.storage.volume_names import Content
-from tarmac.model.errors import InvalidInput, NotBuilt
+from tarmac.model.errors import InvalidInput
 from tarmac.model.storage import StorageDefinition
 
 
-def build_storage(definition: StorageDefinition, *, jail: Jail) -> FileStorage:
-    """The driver of a definition; touches nothing. Raises NotBuilt for another type, InvalidInput without a path."""
-    if definition.type != "dir":
-        raise NotBuilt(f"storages of type '{definition.type}' are not built yet", evidence=f"type: {definition.type}")
-    if definition.path is None:
+def build_storage(definition: StorageDefinition, secrets: Mapping[str, str], *, jail: Jail) -> FileStorage:
+    """The driver of a definition of a built type; touches nothing. Raises InvalidInput without a path."""
+    if definition.directory is None:
         raise InvalidInput.of("path", "property is missing and it is not optional")
-    mount = definition.required_mount
-    return DirectoryStorage(
-        definition.storage,
-        Path(definition.path),
-        jail=jail,
-        content=[Content(word) for word in definition.content if word != "none"],
-        default_format=str(definition.format),
-        preallocation=str(definition.preallocation),
-        is_mountpoint=Path(mount) if mount is not None else None,
-        create=definition.mkdir and definition.create_base_path,
-        layout={Content(word): place for word, place in definition.directories.items()},
-    )
+    required = definition.required_mount
+    settings: dict[str, Any] = {
+        "jail": jail,
+        "content": [Content(word) for word in definition.content if word != "none"],
+        "default_format": definition.default_format,
+        "preallocation": str(definition.preallocation),
+        "is_mountpoint": Path(required) if required is not None else None,
+        "create": definition.mkdir and definition.create_base_path,
+        "layout": {Content(word): place for word, place in definition.directories.items()},
+        "shared": definition.is_shared,
+    }
+    if (mount := mount_of(definition, secrets.get("password"))) is not None:
+        return MountedStorage(definition.storage, mount, **settings)
+    path = Path(definition.directory)
+    if definition.type == "btrfs":
+        return BtrfsStorage(definition.storage, path, nocow=definition.nocow, **settings)
+    return DirectoryStorage(definition.storage, path, **settings)

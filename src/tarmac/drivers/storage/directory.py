@@ -37,10 +37,15 @@ class DirectoryStorage(DirectoryBases, DirectoryPoints):
             if self._create:
                 for content in sorted(self._content):
                     files.make_directory(self.root / self.layout[content], below=self.root)
-            default = self._capabilities.default_format
-            self._capabilities = capabilities_of(default, shares_blocks=layering.shares_blocks(self.root))
+            known = self._capabilities
+            self._capabilities = capabilities_of(
+                known.default_format, shares_blocks=layering.shares_blocks(self.root), shared=known.shared
+            )
 
         await self._run(prepare, f"cannot prepare storage '{self._id}'")
+
+    async def deactivate(self) -> None:
+        """Nothing was taken."""
 
     async def status(self) -> StorageStatus:
         def read() -> StorageStatus:
@@ -148,7 +153,7 @@ class DirectoryStorage(DirectoryBases, DirectoryPoints):
             top = place if snapshot is None else layering.frozen_place(place, snapshot)
             images = image.chain(top, name.format, self._is_image)
             for path, _ in images:
-                if is_base(path.name):
+                if is_base(path):
                     layering.check_seal(path)
             return tuple(_layer(path, format) for path, format in images)
 
@@ -157,7 +162,7 @@ class DirectoryStorage(DirectoryBases, DirectoryPoints):
     async def give(self, volid: VolumeId, owner: Owner) -> frozenset[int]:
         name = self.parse(volid)
         layers = await self.layers(volid)
-        own = [layer for layer in layers if name.content is Content.IMAGES and not is_base(layer.path.name)]
+        own = [layer for layer in layers if name.content is Content.IMAGES and not is_base(layer.path)]
 
         def hand_over() -> frozenset[int]:
             groups = set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tarmac.drivers.storage import directory_files as files
@@ -27,12 +27,13 @@ class DirectoryBases(DirectoryImages):
         if name.is_base:
             await self.info(volid)
             return volid
-        renamed = base_name(name)
-        old, new = self._place(name), self._place(renamed)
+        as_base = base_name(name)
+        old, new = self._place(name), self._place(as_base)
 
         def turn() -> None:
             if old.exists() or not new.exists():
-                _refuse_layers(volid, old)
+                old.stat()
+                refuse_snapshots(volid, [layer.snapshot for layer in layering.frozen_layers(old)])
                 if os.geteuid() == 0:
                     os.chown(old, 0, -1 if gid is None else gid)
                 old.chmod(_BASE_MODE)
@@ -41,7 +42,7 @@ class DirectoryBases(DirectoryImages):
             layering.set_immutable(new, True)
 
         await self._turn(volid, turn)
-        return VolumeId(self._id, str(renamed))
+        return VolumeId(self._id, str(as_base))
 
     async def unmake_base(self, volid: VolumeId) -> VolumeId:
         name = self._image(volid)
@@ -74,7 +75,8 @@ class DirectoryBases(DirectoryImages):
         size = await self._volume(base, lambda: self._checked_size(place, below.format))
 
         async def fill(part: Path) -> None:
-            await image.create(part, "qcow2", size, backing=(f"../{below.vmid}/{below.file}", below.format))
+            reference = os.path.relpath(place, part.parent)
+            await image.create(part, "qcow2", size, backing=(reference, below.format))
 
         made = await self._new_image(vmid, "qcow2", name, owner, token, fill)
         return VolumeId(self._id, str(dataclasses.replace(self.parse(made), base=(below.vmid, below.file))))
@@ -113,12 +115,12 @@ class DirectoryBases(DirectoryImages):
         return True
 
 
-def _refuse_layers(volid: VolumeId, place: Path) -> None:
-    place.stat()
-    if layers := layering.frozen_layers(place):
+def refuse_snapshots(volid: VolumeId, names: Sequence[str]) -> None:
+    """Raises WrongState when there are any."""
+    if names:
         raise WrongState(
             f"volume '{volid}' has snapshots",
             code="volume-has-snapshots",
             cause="a base image must be one image that never changes",
-            evidence=", ".join(layer.snapshot for layer in layers),
+            evidence=", ".join(names),
         )

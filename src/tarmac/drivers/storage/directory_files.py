@@ -78,7 +78,7 @@ def made_by(place: Path, token: str) -> bool | None:
     return found == mark_of(token)
 
 
-def _mark(part: Path, place: Path, token: str) -> None:
+def mark(part: Path, place: Path, token: str) -> None:
     try:
         os.setxattr(part, _ATTRIBUTE, mark_of(token).encode())
     except OSError as problem:
@@ -96,7 +96,7 @@ def publish(part: Path, place: Path, token: str, owner: Owner | None) -> None:
         part.chmod(0o600)
     else:
         part.chmod(0o640)
-    _mark(part, place, token)
+    mark(part, place, token)
     fsync_file(part)
     _link(part, place)
     part.unlink(missing_ok=True)
@@ -220,7 +220,7 @@ def hand_over(place: Path, owner: Owner) -> None:
 def readers_group(place: Path) -> int | None:
     """The group whose members may read a base image, None where it has none of its own."""
     status = place.stat()
-    return status.st_gid if status.st_gid and status.st_mode & stat.S_IRGRP and is_base(place.name) else None
+    return status.st_gid if status.st_gid and status.st_mode & stat.S_IRGRP and is_base(place) else None
 
 
 def let_read(place: Path, uid: int) -> None:
@@ -250,6 +250,17 @@ def sweep(folders: Iterable[Path], keep: Collection[str]) -> list[str]:
                     Path(entry.path).unlink(missing_ok=True)
                     removed.append(entry.name)
     return sorted(removed)
+
+
+def left_folders(folder: Path, keep: Collection[str]) -> list[Path]:
+    """Directories one level below `folder` that have a part's name, except those with a mark in `keep`."""
+    found = []
+    for place in _subfolders(folder):
+        for entry in _entries(place):
+            match = _LEFTOVER.fullmatch(entry.name)
+            if match and match["mark"] not in keep and entry.is_dir(follow_symlinks=False):
+                found.append(Path(entry.path))
+    return found
 
 
 def _subfolders(folder: Path) -> list[Path]:

@@ -22,7 +22,7 @@ T = TypeVar("T")
 _FORMATS = ("qcow2", "raw")
 
 
-def capabilities_of(default_format: str, *, shares_blocks: bool) -> Capabilities:
+def capabilities_of(default_format: str, *, shares_blocks: bool, shared: bool) -> Capabilities:
     """Of a directory: points in time are copies where the file system shares blocks between files, else layers."""
     copies = dict.fromkeys(_FORMATS, SnapshotKind.COPY)
     return Capabilities(
@@ -32,6 +32,7 @@ def capabilities_of(default_format: str, *, shares_blocks: bool) -> Capabilities
         linked_clones=True,
         snapshots=copies if shares_blocks else {"qcow2": SnapshotKind.OVERLAY},
         shares_blocks=shares_blocks,
+        shared=shared,
     )
 
 
@@ -50,6 +51,7 @@ class DirectoryGround:
         is_mountpoint: Path | None = None,
         create: bool = True,
         layout: Mapping[Content, str] | None = None,
+        shared: bool = False,
     ) -> None:
         self._id = id
         self.root = path
@@ -61,7 +63,7 @@ class DirectoryGround:
         self.layout = {**LAYOUT, **(layout or {})}
         self._calls = HostCalls(f"storage-{id}")
         self._making: Counter[int] = Counter()  # guests whose directory must not be removed just now
-        self._capabilities = capabilities_of(default_format, shares_blocks=False)
+        self._capabilities = capabilities_of(default_format, shares_blocks=False, shared=shared)
 
     @property
     def id(self) -> str:

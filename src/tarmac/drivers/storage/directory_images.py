@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tarmac.drivers.storage import directory_files as files
@@ -12,6 +13,8 @@ from tarmac.drivers.storage.directory_list import volume_info
 from tarmac.drivers.storage.volume_names import Content, VolumeName, free_disk_name, image_name
 from tarmac.model.errors import Conflict, InvalidInput
 from tarmac.model.ids import VolumeId
+
+Make = Callable[[VolumeName, str, str], Awaitable[VolumeId]]
 
 
 class DirectoryImages(DirectoryGround):
@@ -24,6 +27,12 @@ class DirectoryImages(DirectoryGround):
     async def _new_image(
         self, vmid: int, format: str, file: str | None, owner: Owner | None, token: str, fill: files.Fill
     ) -> VolumeId:
+        return await self._new_named(
+            vmid, format, file, token, lambda name, mark, what: self._make(name, owner, mark, fill, what)
+        )
+
+    async def _new_named(self, vmid: int, format: str, file: str | None, token: str, make: Make) -> VolumeId:
+        """`make(name, token, what)` makes it, under the name `file` or the first free one."""
         if format not in self._capabilities.formats:
             raise InvalidInput.of("format", f"storage '{self._id}' has no image format '{format}'")
         token = token or secrets.token_hex(8)
@@ -32,12 +41,12 @@ class DirectoryImages(DirectoryGround):
         try:
             await self._run(lambda: self._image_directory(vmid), what)
             if file is not None:
-                return await self._make(self._named(vmid, file, format), owner, token, fill, what)
+                return await make(self._named(vmid, file, format), token, what)
             while True:
                 taken = await self._run(lambda: files.names_in(self._directory_of(vmid)), what)
                 name = self._named(vmid, free_disk_name(vmid, taken, format), format)
                 try:
-                    return await self._make(name, owner, token, fill, what)
+                    return await make(name, token, what)
                 except Conflict:  # somebody was faster: the next number
                     continue
         finally:

@@ -13,7 +13,7 @@ from tarmac.drivers.storage.volume_names import Content, VolumeName, image_name,
 from tarmac.model.errors import DataCorrupt
 from tarmac.model.ids import VolumeId
 
-_PARENT = re.compile(r"\.\./(\d+)/([^/\s]+\.(?:raw|qcow2|vmdk))")
+_PARENT = re.compile(r"\.\./(\d+)/([^/\s]+?)(?:/disk)?(\.(?:raw|qcow2|vmdk))")
 
 
 def list_volumes(
@@ -87,7 +87,7 @@ def _full_name(name: VolumeName, parent: str | None) -> VolumeName:
     if match is None or name.vmid is None:
         return name
     try:
-        return parse_volume_name(f"{match[1]}/{match[2]}/{name.vmid}/{name.file}")
+        return parse_volume_name(f"{match[1]}/{match[2]}{match[3]}/{name.vmid}/{name.file}")
     except ValueError:
         return name
 

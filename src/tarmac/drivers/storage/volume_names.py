@@ -16,7 +16,7 @@ import enum
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 
 from tarmac.model.errors import InvalidInput
 
@@ -54,6 +54,8 @@ IMPORT_FORMATS: Mapping[str, str] = {
     "vhdx": "vhdx",
     "vdi": "vdi",
 }
+DISK_FILE = "disk.raw"
+"""The file of a raw image that lies in a directory (on btrfs: a subvolume) of its own."""
 _MAX_NAME = 200  # below the 255 bytes of Linux file systems, so that temporary names fit too
 
 _IMAGE = re.compile(r"(?P<base>base-)?[^/\s]+\.(?P<format>raw|qcow2|vmdk|subvol)")
@@ -66,7 +68,7 @@ _FILES: Mapping[Content, re.Pattern[str]] = {
     Content.IMPORT: re.compile(r"[a-zA-Z0-9\-.+=_]+\.(?P<format>" + "|".join(IMPORT_FORMATS) + ")"),
 }
 _BACKUP_OWNER = re.compile(r"vzdump-(?:openvz|lxc|qemu)-(\d+)-.+")
-_DISK = re.compile(r"(?:vm|base)-(?P<vmid>\d+)-disk-(?P<number>\d+)\.[a-z0-9]+")
+_DISK = re.compile(r"(?:vm|base)-(?P<vmid>\d+)-disk-(?P<number>\d+)(?:\.[a-z0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +164,9 @@ def image_name(vmid: int, file: str) -> VolumeName:
     return _image(str(vmid), file)
 
 
-def is_base(file: str) -> bool:
-    """Whether a file name is that of a template's disk, which nothing changes."""
-    return file.startswith("base-")
+def is_base(place: PurePath) -> bool:
+    """Whether a file is a template's disk, which nothing changes."""
+    return (place.parent.name if place.name == DISK_FILE else place.name).startswith("base-")
 
 
 def base_name(name: VolumeName) -> VolumeName:

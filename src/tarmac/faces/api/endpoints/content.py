@@ -103,6 +103,18 @@ async def content(call: Call, p: Listing) -> Any:
     return await call.services.storage_views.content(p.storage, content=p.content, vmid=p.vmid)
 
 
+@get(
+    f"{BASE}/orphans",
+    params=OnNode,
+    allow=Allow("/storage/{storage}", "Datastore.Allocate"),
+    returns=LIST,
+    cli="storage orphans {storage}",
+    help="Disk images that no guest, snapshot or clone refers to, and why. They stay until somebody removes them.",
+)
+async def orphans(call: Call, p: OnNode) -> Any:
+    return await call.services.orphans.listing(p.storage)
+
+
 @post(
     f"{BASE}/content",
     params=Create,

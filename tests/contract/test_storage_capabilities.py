@@ -1,0 +1,56 @@
+"""The table of docs/storage.md says what the drivers say of themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tarmac.drivers.storage.base import Capabilities, FileStorage
+from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.storage.mounted import MountedStorage
+from tarmac.drivers.storage.mounts import Mount
+
+ROWS = {
+    "dir": "`dir` on ext4 and others",
+    "dir-xfs": "`dir` on xfs or btrfs",
+    "dir-btrfs": "`dir` on xfs or btrfs",
+    "btrfs": "`btrfs`",
+}
+
+
+def table() -> dict[str, list[str]]:
+    text = (Path(__file__).resolve().parents[2] / "docs/storage.md").read_text()
+    lines = text.split("| storage | formats |")[1].split("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {row[0]: row[1:] for row in cells}
+
+
+def as_row(can: Capabilities) -> list[str]:
+    def word(yes: bool) -> str:
+        return "yes" if yes else "no"
+
+    return [
+        ", ".join(sorted(can.formats)),
+        ", ".join(f"{format}: {kind}" for format, kind in sorted(can.snapshots.items())),
+        word(can.linked_clones),
+        "shared blocks" if can.shares_blocks else "copied",
+        word(can.resize_online),
+        word(can.thin),
+    ]
+
+
+async def test_the_table(storage: FileStorage, request: pytest.FixtureRequest) -> None:
+    kind = request.node.callspec.params["storage"]
+    assert table()[ROWS[kind]][:-1] == as_row(storage.capabilities)
+    assert storage.capabilities.shared is False
+
+
+def test_network_file_systems(tmp_path: Path) -> None:
+    made = MountedStorage("nas", Mount(type="nfs", source="a:/b", target=tmp_path), jail=Jail(), shared=True)
+    row = table()["`nfs`, `cifs`"]
+    assert row == [*as_row(made.capabilities), "yes" if made.capabilities.shared else "no"]
+
+
+def test_no_row_is_left_over() -> None:
+    assert set(table()) == {*ROWS.values(), "`nfs`, `cifs`"}
