@@ -29,6 +29,7 @@ from tarmac.services.guests import Guests
 from tarmac.services.jobs import Jobs
 from tarmac.services.locks import Queues
 from tarmac.services.nodes import Nodes
+from tarmac.services.pools import Pools
 from tarmac.services.registry import Services
 from tarmac.services.steps import Registry, StepContext
 from tarmac.services.task_log import TaskLogs
@@ -87,7 +88,8 @@ async def event_site(tmp_path: Path) -> AsyncIterator[EventSite]:
         s = Services(node="n1", version="0", access=access, jobs=jobs, guests=guests, nodes=nodes)
         s.tickets, s.tokens, s.acls = Tickets(directory, signer), Tokens(directory), Acls(directory, access)
         s.users = Users(directory, access, None)  # type: ignore[arg-type]
-        s.cluster = Cluster(guests=guests, nodes=nodes, access=access, storages=lambda: storages)
+        pools = Pools(directory, access)
+        s.cluster = Cluster(guests=guests, nodes=nodes, access=access, storages=lambda: storages, pools=pools)
         s.figures = Figures(guests, nodes)
         s.events = Events(
             cluster=s.cluster,

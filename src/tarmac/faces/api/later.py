@@ -161,9 +161,6 @@ AUDIT = Allow("/", "Sys.Audit")
 NODE = Allow("/nodes/{node}", "Sys.Audit")
 GUEST = Allow("/vms/{vmid}", "VM.Audit")
 CEPH = Allow("/", "Sys.Audit", "Datastore.Audit", any=True)
-SEND = Allow("/mapping/notifications", "Mapping.Modify", "Mapping.Audit", any=True)
-SEND_USE = Allow("/mapping/notifications", "Mapping.Modify", "Mapping.Audit", "Mapping.Use", any=True)
-SEND_AUDIT = Allow("/mapping/notifications", "Mapping.Audit")
 FABRIC = Allow("/sdn/fabrics/{fabric}", "SDN.Audit")
 ZONE = Allow("/sdn/zones/{zone}", "SDN.Audit")
 NO_CEPH = Gone("binary not installed: /usr/bin/ceph-mon")
@@ -316,28 +313,13 @@ MAPPING = tuple(
         ),
     )
 )
-NOTIFICATIONS = (
-    *(
-        row
-        for kind, read in (("gotify", SEND_AUDIT), ("sendmail", SEND), ("smtp", SEND), ("webhook", SEND_AUDIT))
-        for row in (
-            Row(f"/cluster/notifications/endpoints/{kind}", read, []),
-            Row(f"/cluster/notifications/endpoints/{kind}/{{name}}", SEND, Gone("endpoint '{name}' does not exist")),
-        )
-    ),
-    Row("/cluster/notifications/targets", SEND_USE, []),
-    Row("/cluster/notifications/matchers", SEND_USE, []),
-    Row("/cluster/notifications/matchers/{name}", SEND, Gone("matcher '{name}' does not exist")),
-    Row("/cluster/notifications/matcher-fields", SEND, []),
-    Row("/cluster/notifications/matcher-field-values", SEND, []),
-)
 JOBS = (
     Row("/cluster/jobs/realm-sync", AUDIT, []),
     Row("/cluster/jobs/realm-sync/{id}", AUDIT, Gone("no such job '{id}'")),
 )
 ROWS: tuple[Row, ...] = (
     *FIREWALL, *CONTAINERS, *HA, *BACKUP, *REPLICATION, *SDN, *CEPH_ROWS, *CLUSTERING, *ACME, *MAPPING,
-    *NOTIFICATIONS, *JOBS,
+    *JOBS,
 )  # fmt: skip
 
 

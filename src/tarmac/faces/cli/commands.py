@@ -21,6 +21,7 @@ from tarmac.faces.cli.session import Session
 
 FILE = Path(__file__).with_name("commands.json")
 FORMAT = 1
+_OF_EVERY_COMMAND = frozenset({"output", "quiet", "data-dir", "url", "token", "fingerprint", "insecure"})
 _INDEXED = re.compile(r"--([a-z]+)(\d{1,3})(?:=.*)?")
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TRUE, _FALSE = {"1", "yes", "on", "true"}, {"0", "no", "off", "false"}
@@ -64,7 +65,7 @@ def add_parameters(
             _add_indexed(parser, parameter, argv)
         else:
             required = bool(parameter.get("required")) and not optional
-            _add_option(parser, f"--{name}", parameter, required=required)
+            _add_option(parser, f"--{_typed(name)}", parameter, required=required)
     if spec["method"] != "GET" and not optional:
         parser.add_argument("--dryrun", action="store_true", help="print what would be done, and do nothing")
 
@@ -100,6 +101,11 @@ def _add_option(
     parser.add_argument(*dict.fromkeys([flag, plain]), **told)
 
 
+def _typed(name: str) -> str:
+    """A parameter's word in the command line: `its-token` where every command has an option of that name already."""
+    return f"its-{name}" if name in _OF_EVERY_COMMAND else name
+
+
 def _metavar(flag: str) -> str:
     return flag.lstrip("-").partition("[")[0].upper().replace("-", "_")
 
@@ -132,7 +138,7 @@ def given(spec: Spec, options: argparse.Namespace, *, skip: Sequence[str] = ()) 
             for index in range(parameter["count"]):
                 if (value := getattr(options, f"{base}{index}", None)) is not None:
                     found[f"{base}{index}"] = value
-        elif (value := getattr(options, name, None)) is not None:
+        elif (value := getattr(options, _typed(name), None)) is not None:
             if parameter.get("secret") and value == "-":
                 value = read_option(name)
             joined = isinstance(value, list) and parameter["type"] != "array"

@@ -14,6 +14,7 @@ ON = "/mapping/notifications"
 BASE = "/cluster/notifications"
 SEE = Allow(ON, "Mapping.Modify", "Mapping.Audit", any=True)
 USE = Allow(ON, "Mapping.Modify", "Mapping.Audit", "Mapping.Use", any=True)
+AUDIT = Allow(ON, "Mapping.Audit")
 CHANGE = Allow(ON, "Mapping.Modify")
 NAME = {"format": "pve-configid", "help": "Its name."}
 
@@ -49,7 +50,10 @@ def _targets(kind: str, declared: type, options: type, words: str) -> tuple[Any,
     """The five endpoints of one type of target."""
     path = f"{BASE}/endpoints/{kind}"
 
-    @get(path, allow=SEE, returns=LIST, help=f"Targets that send {words}.")
+    # Proxmox shows the lists of these two to auditors alone.
+    listed = AUDIT if kind in ("gotify", "webhook") else SEE
+
+    @get(path, allow=listed, returns=LIST, help=f"Targets that send {words}.")
     async def listing(call: Call, p: NoParams) -> Any:
         service = call.services.notifications
         return [{**service.shown(kind, name), "origin": "user-created"} for name in service.targets[kind]]
