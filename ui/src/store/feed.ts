@@ -1,33 +1,79 @@
 /**
- * Keeps the inventory true. The whole list is asked for at intervals that follow how long it takes, and at once after
- * something was done; while the tab is hidden, nothing is asked.
+ * Keeps the inventory and the tasks true: from the server's event stream (docs/format/events.md), and where there is no
+ * stream by asking for the whole list now and then. While the tab is hidden, nothing is asked.
  */
 
 import { call } from "../api/client";
 import { inventory, type Resource } from "./inventory";
+import { type TaskRow, tasks } from "./tasks";
 
-const SECONDS = 2;
-let timer: ReturnType<typeof setTimeout> | undefined;
+interface Message {
+  type: "snapshot" | "resume" | "delta" | "metrics" | "log" | "resync" | "end";
+  epoch?: string | number;
+  seq?: number;
+  more?: number;
+  rows?: Resource[] | [string, ...(number | null)[]][];
+  tasks?: TaskRow[];
+  gone?: string[];
+  columns?: string[];
+  upid?: string;
+  start?: number;
+  lines?: string[];
+  end?: number;
+}
+
+const POLL_SECONDS = 3;
+const AGAIN_MS = 1000;
+
 let running = false;
 let reachable = true;
+let streaming = false;
+let socket: WebSocket | null = null;
+let timer: ReturnType<typeof setTimeout> | undefined;
+let position: { epoch?: string; since?: string } = {};
+let parts: Resource[] = [];
+const watched = new Map<symbol, readonly string[]>();
+const followed = new Map<string, (start: number, lines: string[]) => void>();
 const listeners = new Set<() => void>();
 
 export function start(): () => void {
   running = true;
-  document.addEventListener("visibilitychange", soon);
-  void turn();
+  document.addEventListener("visibilitychange", visible);
+  connect();
   return () => {
     running = false;
     clearTimeout(timer);
-    document.removeEventListener("visibilitychange", soon);
+    socket?.close();
+    document.removeEventListener("visibilitychange", visible);
   };
 }
 
-/** Something was done: look at once. */
+/** Something was done: look at once, where nothing tells us. */
 export function soon(): void {
-  if (!running || document.hidden) return;
+  if (!running || streaming) return;
   clearTimeout(timer);
-  timer = setTimeout(() => void turn(), 50);
+  timer = setTimeout(() => void poll(), 50);
+}
+
+/** Have the figures of these every second (`*`: of all, less often) until what is returned is called. */
+export function watch(ids: readonly string[]): () => void {
+  const mark = Symbol("watch");
+  watched.set(mark, ids);
+  tell();
+  return () => {
+    watched.delete(mark);
+    tell();
+  };
+}
+
+/** Have the lines of a task's log as they come. */
+export function follow(upid: string, take: (start: number, lines: string[]) => void): () => void {
+  followed.set(upid, take);
+  tell();
+  return () => {
+    followed.delete(upid);
+    tell();
+  };
 }
 
 export function isReachable(): boolean {
@@ -39,17 +85,86 @@ export function onReachable(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
-async function turn(): Promise<void> {
+function wishes(): { watch: string[]; tasks: string[] } {
+  return { watch: [...new Set([...watched.values()].flat())], tasks: [...followed.keys()] };
+}
+
+function tell(): void {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(wishes()));
+}
+
+function connect(): void {
+  if (!running || document.hidden) return;
+  const opened = new WebSocket(`wss://${location.host}/api2/events?${new URLSearchParams(position)}`);
+  socket = opened;
+  opened.onopen = tell;
+  opened.onmessage = (event: MessageEvent<string>) => {
+    streaming = true;
+    became(true);
+    take(JSON.parse(event.data) as Message);
+  };
+  opened.onclose = () => {
+    if (socket !== opened) return;
+    socket = null;
+    streaming = false;
+    if (!running || document.hidden) return;
+    void poll(); // says whether the server is there at all, and keeps the page true meanwhile
+  };
+}
+
+function take(message: Message): void {
+  if (message.type === "resync") position = {};
+  if (message.type === "snapshot") snapshot(message);
+  if (message.type === "delta") {
+    const rows = (message.rows ?? []) as Resource[];
+    inventory.patch([...rows.map((row) => [row.id, row] as const), ...gone(message).map((id) => [id, null] as const)], true);
+    tasks.put(message.tasks ?? []);
+  }
+  if (message.type === "metrics") metrics(message);
+  if (message.type === "log" && message.upid) followed.get(message.upid)?.(message.start ?? 0, message.lines ?? []);
+  if (message.more) return;
+  if (message.epoch !== undefined) position.epoch = String(message.epoch);
+  if (message.seq !== undefined) position.since = String(message.seq);
+}
+
+function snapshot(message: Message): void {
+  parts = [...parts, ...((message.rows ?? []) as Resource[])];
+  tasks.put(message.tasks ?? []);
+  if (message.more) return;
+  inventory.snapshot(parts);
+  parts = [];
+}
+
+function gone(message: Message): string[] {
+  return (message.gone ?? []).filter((id) => !id.startsWith("UPID:"));
+}
+
+function metrics(message: Message): void {
+  const columns = message.columns ?? [];
+  const rows = (message.rows ?? []) as [string, ...(number | null)[]][];
+  inventory.patch(
+    rows
+      .filter(([id]) => inventory.get(id))
+      .map(([id, ...figures]) => [id, Object.fromEntries(columns.map((name, i) => [name, figures[i] ?? undefined]))] as const),
+  );
+}
+
+async function poll(): Promise<void> {
   const begun = performance.now();
   try {
     inventory.snapshot(await call<Resource[]>("GET", "/cluster/resources"));
+    tasks.changed();
     became(true);
   } catch {
     became(false);
   }
-  if (!running) return;
-  const took = performance.now() - begun;
-  timer = setTimeout(() => (document.hidden ? undefined : void turn()), SECONDS * 1000 + 2 * took);
+  if (!running || document.hidden || socket) return;
+  clearTimeout(timer);
+  timer = setTimeout(connect, Math.max(AGAIN_MS, reachable ? POLL_SECONDS * 1000 + 2 * (performance.now() - begun) : AGAIN_MS));
+}
+
+function visible(): void {
+  if (!document.hidden && running && !socket) connect();
 }
 
 function became(now: boolean): void {

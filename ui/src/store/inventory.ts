@@ -66,11 +66,13 @@ export class Inventory {
     if (changed.size || first) this.tell(changed);
   }
 
-  /** Change some: a patch's fields replace the row's, `null` removes the row. */
-  patch(changes: readonly (readonly [string, Partial<Resource> | null])[]): void {
+  /** Change some: a patch's fields replace the row's (with `whole` all of it), `null` removes the row. */
+  patch(changes: readonly (readonly [string, Partial<Resource> | null])[], whole = false): void {
+    if (!changes.length) return;
     for (const [id, fields] of changes) {
+      const old = whole ? undefined : this.rows.get(id);
       if (fields === null) this.rows.delete(id);
-      else this.rows.set(id, { ...(this.rows.get(id) ?? { id, type: "" }), ...fields, id });
+      else this.rows.set(id, { ...(old ?? { type: "" }), ...fields, id });
     }
     this.tell(new Set(changes.map(([id]) => id)));
   }

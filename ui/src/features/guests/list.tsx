@@ -1,12 +1,13 @@
 /** The guests as a table: found by words, sorted by a column, chosen one or many, and worked on together. */
 
 import { TextInput } from "@mantine/core";
-import { type KeyboardEvent, type ReactNode, useDeferredValue, useMemo, useState } from "react";
+import { type KeyboardEvent, type ReactNode, useDeferredValue, useEffect, useMemo, useState } from "react";
 
 import { ActionBar } from "../../actions/menu";
 import { bytes, duration, percent } from "../../lib/format";
 import { go, href } from "../../lib/router";
 import { search } from "../../shell/views";
+import { watch } from "../../store/feed";
 import { type Resource, useAll } from "../../store/inventory";
 import { Rows } from "../../ui/rows";
 import { State, stateOf } from "../../ui/state";
@@ -46,6 +47,7 @@ export function GuestList(props: { of?: (row: Resource) => boolean; title?: stri
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [anchor, setAnchor] = useState<string | null>(null);
   const of = props.of;
+  useEffect(() => watch(["*"]), []);
   const shown = useMemo(() => {
     const guests = search(all.filter((row) => row.vmid !== undefined && (!of || of(row))), words);
     return sorted(guests, by.column, by.down);

@@ -10,12 +10,14 @@ import { State } from "../../ui/state";
 import { TaskList } from "../tasks/panel";
 import { useConsoles } from "./consoles";
 import { Hardware } from "./hardware";
+import { Snapshots } from "./snapshots";
 import { Summary } from "./summary";
 
 const VIEWS = [
   { id: "summary", label: "Summary" },
   { id: "console", label: "Console" },
   { id: "hardware", label: "Hardware and options" },
+  { id: "snapshots", label: "Snapshots" },
   { id: "tasks", label: "Tasks" },
 ];
 
@@ -54,6 +56,7 @@ export function GuestPage(props: { id: string }): ReactNode {
         {view === "summary" && <Summary row={row} />}
         {view === "console" && !running && <p className="hint">The console is there once the guest runs.</p>}
         {view === "hardware" && <Hardware path={apiPath(row)} />}
+        {view === "snapshots" && <Snapshots path={apiPath(row)} running={running} />}
         {view === "tasks" && <TaskList node={row.node ?? ""} vmid={row.vmid ?? 0} />}
       </div>
     </section>

@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect } from "react";
 
 import { bytes, duration, percent } from "../../lib/format";
+import { watch } from "../../store/feed";
 import { apiPath, type Resource } from "../../store/inventory";
 import { Fact, Gauge } from "../../ui/facts";
 import { addressesOf, statusOf } from "./api";
@@ -12,7 +13,8 @@ export function Summary(props: { row: Resource }): ReactNode {
   const { row } = props;
   const path = apiPath(row);
   const running = row.status === "running";
-  const status = useQuery({ queryKey: ["status", path, row.status], queryFn: () => statusOf(path), refetchInterval: 2000 });
+  const status = useQuery({ queryKey: ["status", path, row.status], queryFn: () => statusOf(path), refetchInterval: 5000 });
+  useEffect(() => watch([row.id]), [row.id]);
   const addresses = useQuery({
     queryKey: ["addresses", path], queryFn: () => addressesOf(path), enabled: running && status.data?.agent === 1 && (row.uptime ?? 0) > BOOTING,
     refetchInterval: 15_000, retry: false,

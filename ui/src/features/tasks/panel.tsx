@@ -1,10 +1,11 @@
 /** The tasks: a list at the bottom of the page, or of one guest; a click shows the log as it grows. */
 
 import { Button, Drawer, Progress } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 
 import { duration, time } from "../../lib/format";
+import { useTaskVersion } from "../../store/tasks";
 import { ProblemPanel } from "../../ui/problem";
 import { Rows } from "../../ui/rows";
 import { ended, failed, logOf, nameOf, recent, statusOf, stop, type Task } from "./tasks";
@@ -14,10 +15,12 @@ const EVERY_MS = 2000;
 export function TaskList(props: { node: string; vmid?: number }): ReactNode {
   const { node, vmid } = props;
   const [open, setOpen] = useState<Task | null>(null);
+  const version = useTaskVersion();
   const tasks = useQuery({
-    queryKey: ["tasks", node, vmid],
+    queryKey: ["tasks", node, vmid, version],
     queryFn: () => recent(node, vmid === undefined ? {} : { vmid }),
-    refetchInterval: EVERY_MS,
+    placeholderData: keepPreviousData,
+    refetchInterval: (query) => (query.state.data?.every(ended) ? false : EVERY_MS), // how long the running ones last
   });
   return (
     <>

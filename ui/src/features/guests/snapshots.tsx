@@ -1,0 +1,166 @@
+/** A guest's points in time as the tree that they are, with NOW in its place. What a step costs is said before it. */
+
+import { Button, Checkbox, Group, Modal, Textarea, TextInput } from "@mantine/core";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { type ReactNode, useState } from "react";
+
+import { problemFrom } from "../../actions/run";
+import { call, type Method, type Problem } from "../../api/client";
+import { time } from "../../lib/format";
+import { soon } from "../../store/feed";
+import { FormDrawer } from "../../ui/form";
+import { ProblemPanel } from "../../ui/problem";
+
+interface Snapshot {
+  name: string;
+  description?: string;
+  parent?: string;
+  snaptime?: number;
+  vmstate?: number;
+}
+
+interface Plan {
+  steps: { title: string }[];
+  effects: string[];
+}
+
+interface Work {
+  title: string;
+  method: Method;
+  path: string;
+  yes: string;
+}
+
+const NOW = "current";
+
+export function Snapshots(props: { path: string; running: boolean }): ReactNode {
+  const { path, running } = props;
+  const queries = useQueryClient();
+  const [taking, setTaking] = useState(false);
+  const [work, setWork] = useState<Work | null>(null);
+  const list = useQuery({
+    queryKey: ["snapshots", path], queryFn: () => call<Snapshot[]>("GET", `${path}/snapshot`), refetchInterval: 5000,
+  });
+  const again = (): void => {
+    void queries.invalidateQueries({ queryKey: ["snapshots", path] });
+    soon();
+  };
+  const remove = (name: string): Work => ({
+    title: `Remove the snapshot ${name}?`, method: "DELETE", path: `${path}/snapshot/${name}`, yes: "Remove it",
+  });
+  const back = (name: string): Work => ({
+    title: `Go back to ${name}?`, method: "POST", path: `${path}/snapshot/${name}/rollback`, yes: "Go back",
+  });
+  return (
+    <div className="hardware">
+      <table aria-label="Snapshots">
+        <thead>
+          <tr>
+            <th>Snapshot</th>
+            <th>Taken</th>
+            <th>Memory</th>
+            <th>Description</th>
+            <th />
+          </tr>
+        </thead>
+        <tbody>
+          {ordered(list.data ?? []).map(({ snapshot, depth }) => (
+            <tr key={snapshot.name}>
+              <th scope="row" style={{ paddingInlineStart: 8 + depth * 16 }}>
+                {snapshot.name === NOW ? <strong>NOW</strong> : snapshot.name}
+              </th>
+              <td>{time(snapshot.snaptime)}</td>
+              <td>{snapshot.name !== NOW && (snapshot.vmstate ? "kept" : "–")}</td>
+              <td>{snapshot.name !== NOW && snapshot.description}</td>
+              <td>
+                {snapshot.name !== NOW && (
+                  <Group gap={4}>
+                    <Button size="compact-xs" variant="subtle" onClick={() => setWork(back(snapshot.name))}>
+                      Go back
+                    </Button>
+                    <Button size="compact-xs" variant="subtle" color="red" onClick={() => setWork(remove(snapshot.name))}>
+                      Remove
+                    </Button>
+                  </Group>
+                )}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <Group mt="sm">
+        <Button size="compact-sm" onClick={() => setTaking(true)}>
+          Take a snapshot
+        </Button>
+      </Group>
+      {taking && <Take path={path} running={running} onClose={() => { setTaking(false); again(); }} />}
+      {work && <Confirm work={work} onClose={() => { setWork(null); again(); }} />}
+    </div>
+  );
+}
+
+/** Parents before children, with their depth; NOW stands below what it goes on from. */
+export function ordered(rows: readonly Snapshot[]): { snapshot: Snapshot; depth: number }[] {
+  const names = new Set(rows.map((row) => row.name));
+  const below = (parent: string | undefined, depth: number): { snapshot: Snapshot; depth: number }[] =>
+    rows
+      .filter((row) => (row.parent && names.has(row.parent) ? row.parent : undefined) === parent)
+      .sort((a, b) => Number(a.name === NOW) - Number(b.name === NOW) || (a.snaptime ?? 0) - (b.snaptime ?? 0))
+      .flatMap((snapshot) => [{ snapshot, depth }, ...below(snapshot.name, depth + 1)]);
+  return below(undefined, 0);
+}
+
+function Take(props: { path: string; running: boolean; onClose: () => void }): ReactNode {
+  const [form, setForm] = useState({ snapname: "", description: "", vmstate: false });
+  const set = (change: Partial<typeof form>): void => setForm((old) => ({ ...old, ...change }));
+  const submit = async (): Promise<void> => {
+    await call("POST", `${props.path}/snapshot`, { ...form, vmstate: form.vmstate || undefined, wait: 2 });
+  };
+  return (
+    <FormDrawer title="Take a snapshot" submit="Take it" onSubmit={submit} onClose={props.onClose}>
+      <TextInput label="Name" required value={form.snapname} onChange={(e) => set({ snapname: e.currentTarget.value })} data-autofocus />
+      <Textarea label="Description" value={form.description} onChange={(e) => set({ description: e.currentTarget.value })} />
+      {props.running && (
+        <Checkbox
+          label="With its memory" checked={form.vmstate} onChange={(e) => set({ vmstate: e.currentTarget.checked })}
+          description="Going back then continues where it was; the guest stands while its memory is written."
+        />
+      )}
+    </FormDrawer>
+  );
+}
+
+function Confirm(props: { work: Work; onClose: () => void }): ReactNode {
+  const { work, onClose } = props;
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const plan = useQuery({
+    queryKey: ["plan", work.path, work.method], queryFn: () => call<Plan>(work.method, work.path, { dryrun: 1 }), gcTime: 0,
+  });
+  const act = async (): Promise<void> => {
+    try {
+      await call(work.method, work.path, { wait: 2 });
+      onClose();
+    } catch (raised) {
+      setProblem(problemFrom(raised, work.title));
+    }
+  };
+  const refused = plan.error ? problemFrom(plan.error, work.title) : null;
+  return (
+    <Modal opened onClose={onClose} title={work.title} centered>
+      <ul className="plan" aria-label="What will happen">
+        {[...(plan.data?.effects ?? []), ...(plan.data?.steps ?? []).map((step) => step.title)].map((text) => (
+          <li key={text}>{text}</li>
+        ))}
+      </ul>
+      {(problem ?? refused) && <ProblemPanel problem={(problem ?? refused) as Problem} />}
+      <Group justify="flex-end" mt="md">
+        <Button variant="default" onClick={onClose}>
+          Keep it
+        </Button>
+        <Button color="red" onClick={() => void act()}>
+          {work.yes}
+        </Button>
+      </Group>
+    </Modal>
+  );
+}

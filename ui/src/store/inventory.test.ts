@@ -1,0 +1,24 @@
+import { expect, test } from "vitest";
+
+import { Inventory } from "./inventory";
+
+const row = (id: string, more: object = {}) => ({ id, type: "qemu", ...more });
+
+test("an equal row stays the same object, and nobody who shows it is told", () => {
+  const store = new Inventory();
+  store.snapshot([row("qemu/1", { cpu: 0 }), row("qemu/2", { cpu: 0 })]);
+  const before = store.get("qemu/1");
+  const told: string[] = [];
+  store.onRow("qemu/1")(() => told.push("1"));
+  store.onRow("qemu/2")(() => told.push("2"));
+  store.snapshot([row("qemu/1", { cpu: 0 }), row("qemu/2", { cpu: 1 })]);
+  expect(store.get("qemu/1")).toBe(before);
+  expect(told).toEqual(["2"]);
+});
+
+test("patches change fields and remove rows", () => {
+  const store = new Inventory();
+  store.snapshot([row("qemu/1", { status: "stopped" }), row("qemu/2")]);
+  store.patch([["qemu/1", { status: "running" }], ["qemu/2", null]]);
+  expect(store.all()).toEqual([row("qemu/1", { status: "running" })]);
+});
