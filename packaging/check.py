@@ -7,6 +7,7 @@ unit | golden | contract | qemu | system   that ring of tests/; further words go
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -61,7 +62,9 @@ def tests(rings: Sequence[str], words: Sequence[str]) -> int:
     if not present:
         print(f"no tests in {', '.join(rings)}", file=sys.stderr)
         return NO_TESTS_COLLECTED
-    return subprocess.run([sys.executable, "-m", "pytest", *present, *words], cwd=ROOT, check=False).returncode
+    # Most of a test is waiting for a guest: two at a time, files whole, because tests of a file share a daemon.
+    spread = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"] if len(present) > 1 else []
+    return subprocess.run([sys.executable, "-m", "pytest", *spread, *present, *words], cwd=ROOT, check=False).returncode
 
 
 def main(words: Sequence[str]) -> int:
