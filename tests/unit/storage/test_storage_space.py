@@ -89,6 +89,8 @@ async def test_what_is_promised_and_what_is_refused(local: Site) -> None:
     problem = caught.value
     assert problem.error_code == "storage-reserve" and problem.cause and problem.evidence and problem.fixes
     assert not os.path.exists(local.root / "tight/images/100")
+    await local.storages.update("tight", {"reserve": "0"})
+    await local.volumes.create("tight", 100, "vm-100-disk-0.raw", "1M")
 
 
 async def test_a_task_that_fills_a_storage_says_so(local: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +108,7 @@ async def test_a_task_that_fills_a_storage_says_so(local: Site, monkeypatch: pyt
     local.jobs.registry.kind("test", plan)
     upid = await local.jobs.submit("test", id="", user="root@pam")
     assert (await local.done(upid)).exitstatus == "OK"
-    _, lines = await local.jobs.logs.read(upid, 0, 0)
+    _, lines = await local.jobs.log(upid, 0, 0)
     assert any("WARN: storage 'local': full in about 10 hours" in line for line in lines), lines
 
 
