@@ -164,7 +164,8 @@ async def test_clones_stand_on_a_base_that_nothing_changes(storage: FileStorage,
     assert await storage.make_base(source) == base
     clones = [await storage.clone(base, vmid, token=f"job {vmid}") for vmid in (100, 101)]
     name = storage.parse(clones[0])
-    if name.base is None:  # a writable copy that shares blocks
+    assert (name.base is None) == (format in storage.capabilities.plain_clones)
+    if name.base is None:
         assert len(await storage.layers(clones[0])) == 1
         assert str(clones[0]) == f"local:100/vm-100-disk-0.{format}"
     else:

@@ -25,14 +25,14 @@ def house() -> Iterator[TestDaemon]:
 
 @pytest.fixture(scope="module")
 def tight(house: TestDaemon) -> Iterator[Path]:
-    """A storage `tight` of 24 MiB, on a file system of its own."""
+    """A storage `tight` of 24 MiB, on a file system of its own, where nothing is refused before it is tried."""
     place = Path(tempfile.mkdtemp(prefix="tarmac-tight-"))
     mount = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=0711", "tarmac-test", str(place)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
         place.rmdir()
         pytest.skip("this machine lets nobody mount a small file system")
     try:
-        house.post("/storage", storage="tight", type="dir", path=str(place), content="images,iso,import")
+        house.post("/storage", storage="tight", type="dir", path=str(place), content="images,iso,import", reserve="0")
         yield place
     finally:
         house.remove()

@@ -105,7 +105,7 @@ class StorageOptions(OtherTypes):  # type: ignore[misc,valid-type]
         None,
         default_text="5 % of the storage, at most 20 GiB",
         pattern=r"\d{1,2}(\.\d+)?%|\d{1,15}[KMGT]?",
-        help="Space that no new volume may take: percent of the storage, or bytes. (Not of Proxmox.)",
+        help="Space that no new volume may take: percent of the storage, or bytes; 0: no check. (Not of Proxmox.)",
     )
     nocow: bool = setting(False, help="btrfs: no copy-on-write, and so no checksums, for new raw images.")
     server: str | None = setting(None, format="address", help="nfs, cifs: the file server.")

@@ -136,13 +136,13 @@ class StorageSpace:
             row["warning"] = seen.warning
         return row
 
-    async def check(self, storage: Storage, need: int = 0) -> str:
-        """Whether a new volume that takes `need` bytes at once leaves the reserve free; returns the warning that the
-        storage deserves all the same, or "". Raises NoSpace."""
+    async def check(self, storage: Storage, need: int = 0) -> None:
+        """Whether a new volume that takes `need` bytes at once (an estimate) leaves the reserve free; with a reserve of
+        0 nothing is checked beforehand. Raises NoSpace."""
         status = await storage.status()
         seen = self.outlook(storage.id, status)
-        if status.available - need >= seen.reserve:
-            return seen.warning
+        if seen.reserve == 0 or status.available - need >= seen.reserve:
+            return
         raise NoSpace(
             f"storage '{storage.id}' has no room for a new volume",
             code="storage-reserve",

@@ -120,12 +120,15 @@ class VolumePlans:
             )
         info = await driver.info(volid)
         await self._check_room(driver, 0)
-        plain = VolumeId.parse(await self._free_volid(driver, vmid, CLONE_FORMAT, taken))
-        named = dataclasses.replace(driver.parse(plain), base=(name.vmid, name.file))
-        target = str(VolumeId(driver.id, str(named)))
+        alone = name.format in driver.capabilities.plain_clones
+        format = name.format if alone else CLONE_FORMAT
+        target = await self._free_volid(driver, vmid, format, taken)
+        if not alone:
+            named = dataclasses.replace(driver.parse(VolumeId.parse(target)), base=(name.vmid, name.file))
+            target = str(VolumeId(driver.id, str(named)))
         title = f"clone {base} as {target} (linked)"
         step = PlannedStep(step="volume-clone", title=title, args={"base": base, "volid": target})
-        return NewVolume(volid=target, size=info.size, format=CLONE_FORMAT, step=step)
+        return NewVolume(volid=target, size=info.size, format=format, step=step)
 
     async def plan_copy(
         self,

@@ -10,6 +10,7 @@ import pytest
 from support.storage_site import Site, site
 from tarmac.drivers.storage.base import StorageStatus
 from tarmac.model.errors import NoSpace
+from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.storage import definition_of
 from tarmac.model.units import GIB, MIB
 from tarmac.services.guests import Guest
@@ -88,6 +89,27 @@ async def test_what_is_promised_and_what_is_refused(local: Site) -> None:
     problem = caught.value
     assert problem.error_code == "storage-reserve" and problem.cause and problem.evidence and problem.fixes
     assert not os.path.exists(local.root / "tight/images/100")
+    await local.storages.update("tight", {"reserve": "0"})
+    await local.volumes.create("tight", 100, "vm-100-disk-0.raw", "1M")
+
+
+async def test_a_task_that_fills_a_storage_says_so(local: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def plan(_: object) -> Plan:
+        args = {"volid": "local:100/vm-100-disk-0.raw", "size": MIB, "format": "raw"}
+        return Plan(steps=(PlannedStep(step="volume-allocate", title="allocate", args=args),))
+
+    now = 0.0
+    space = StorageSpace(local.storages.definition_record, clock=lambda: now)
+    monkeypatch.setattr(local.storages, "space", space)
+    free = (await local.storages.get("local").status()).available
+    for _ in range(11):
+        space.take("local", StorageStatus(total=free * 2, used=int(now * free / 36_000), available=free))
+        now += 60
+    local.jobs.registry.kind("test", plan)
+    upid = await local.jobs.submit("test", id="", user="root@pam")
+    assert (await local.done(upid)).exitstatus == "OK"
+    _, lines = await local.jobs.log(upid, 0, 0)
+    assert any("WARN: storage 'local': full in about 10 hours" in line for line in lines), lines
 
 
 BLOCKS = [

@@ -47,6 +47,8 @@ class Capabilities:
 
     files            volumes are files: uploads, ISO images and snippets are possible
     linked_clones    a new image can stand on a base image, storing only what differs
+    plain_clones     formats whose linked clones are images in their own right that share blocks with the base image, in
+                     the same format and under plain names; others stand on it as qcow2
     snapshots        how images of each format keep points in time; a format that is not in it cannot
     shares_blocks    a full copy within the storage shares blocks until they are written: it takes no time
     resize_online    an image can grow while a guest runs on it
@@ -57,6 +59,7 @@ class Capabilities:
     default_format: str
     files: bool
     linked_clones: bool
+    plain_clones: frozenset[str] = frozenset()
     snapshots: Mapping[str, SnapshotKind] = field(default_factory=dict)
     shares_blocks: bool = False
     resize_online: bool = True

@@ -6,6 +6,7 @@ which fails if that is taken. Its mark lies on the subvolume. qcow2 images share
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 from tarmac.drivers.storage import btrfs_subvolumes as subvolumes
 from tarmac.drivers.storage import directory_files as files
 from tarmac.drivers.storage import directory_layers as layering
-from tarmac.drivers.storage.base import Advance, Layer, Owner, SnapshotInfo, VolumeInfo
+from tarmac.drivers.storage.base import Advance, Capabilities, Layer, Owner, SnapshotInfo, VolumeInfo
 from tarmac.drivers.storage.directory import DirectoryStorage
 from tarmac.drivers.storage.directory_bases import refuse_snapshots
 from tarmac.drivers.storage.directory_list import volume_info
@@ -31,6 +32,10 @@ class BtrfsStorage(DirectoryStorage):
     def __init__(self, *args: Any, nocow: bool = False, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._nocow = nocow
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return dataclasses.replace(super().capabilities, plain_clones=frozenset({"raw"}))
 
     async def activate(self) -> None:
         if os.geteuid() != 0:
