@@ -186,6 +186,7 @@ class Storages:
         revision = await self._store.put(PREFIX + id, value, expect=expect)
         self._take(texts, revision)
         if (driver := self._driver(id)) is not None:
+            await self._try_activate(driver)  # what it can do depends on the file system below
             await self.probe.fresh(driver)
 
     # -- drivers ------------------------------------------------------------------------------------------------
