@@ -25,10 +25,12 @@ from tarmac.lib import places
 
 VMID = 100
 MIB = 1 << 20
-TARGET = "/dev/sdb"
+# The second disk, by its size (512 MiB): which name it gets is chance.
+FIND = "for d in /sys/block/sd*; do [ $(cat $d/size) = 1048576 ] && T=/dev/${d##*/}; done; "
+TARGET = "$T"
 # Each line: when the write began and when it had reached the disk, in seconds of the guest's clock.
 WRITES = (
-    "i=0; while [ $i -lt {count} ]; do read a b < /proc/uptime; "
+    FIND.replace("{", "{{").replace("}", "}}") + "i=0; while [ $i -lt {count} ]; do read a b < /proc/uptime; "
     f"dd if=/dev/urandom of={TARGET} bs=4k count=1 seek=$((i % 512)) conv=notrunc,fsync 2>/dev/null; "
     "read c d < /proc/uptime; echo $a $c; i=$((i+1)); done > /tmp/writes; echo done >> /tmp/writes"
 )
@@ -202,7 +204,7 @@ def fill(daemon: TestDaemon, mib: int) -> None:
     """The guest writes the beginning of its second disk anew."""
     for at in range(0, mib, 32):
         words = f"bs=1M count=32 seek={at} iflag=fullblock conv=notrunc,fsync"
-        shell(daemon, f"yes tarmac | dd of={TARGET} {words}")
+        shell(daemon, FIND + f"yes tarmac | dd of={TARGET} {words}")
 
 
 def removal(daemon: TestDaemon, path: str, fill_mib: int, runs: int) -> list[Row]:

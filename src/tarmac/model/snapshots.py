@@ -168,8 +168,9 @@ def rows(file: GuestFile, *, digest: str, running: bool) -> list[dict[str, Any]]
 
 
 def difference(old: Mapping[str, str], new: Mapping[str, str]) -> list[dict[str, str]]:
-    """The keys that differ, each with `from` and `to` where it has a value; without what every snapshot has anew."""
-    skip = _OF_THE_MOMENT - {"description"} | _OF_THE_STATE | {"parent"}
+    """The keys that differ, each with `from` and `to` where it has a value; without what every snapshot has anew (its
+    description, too, is of the snapshot and not of the guest)."""
+    skip = _OF_THE_MOMENT | _OF_THE_STATE | {"parent"}
     found = []
     for key in sorted({*old, *new} - skip):
         if old.get(key) != new.get(key):

@@ -27,7 +27,7 @@ from tarmac.services.steps import Registry, StepContext
 from tarmac.services.storages import LOCAL, Storages
 
 _SPARE = 256 * MIB  # graphics memory, devices, the record
-_RATE = 400 * MIB  # bytes a second, for the plan's estimate: what the slowest machine tried so far wrote
+_RATE = 400 * MIB  # bytes a second, for the plan's estimate: what a machine with two cores wrote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,14 +22,15 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "node list": ("node", "status", "cpu", "maxcpu", "mem", "maxmem", "uptime"),
     "storage list": ("storage", "type", "content", "active", "used", "avail", "total"),
     "storage content": ("volid", "content", "format", "size", "vmid", "ctime"),
+    "vm snapshots": ("name", "parent", "snaptime", "vmstate", "used", "merges", "description"),
     "image list": ("volid", "format", "size", "ctime"),
     "task list": ("starttime", "endtime", "user", "type", "id", "status", "upid"),
     "user list": ("userid", "enable", "expire", "comment"),
     "token list": ("tokenid", "privsep", "expire", "comment"),
 }
 _BYTES = {"mem", "maxmem", "disk", "maxdisk", "size", "used", "avail", "total", "free", "netin", "netout", "diskread"}
-_BYTES |= {"diskwrite", "balloon_min", "freemem"}
-_TIMES = {"ctime", "starttime", "endtime"}
+_BYTES |= {"diskwrite", "balloon_min", "freemem", "merges"}
+_TIMES = {"ctime", "starttime", "endtime", "snaptime", "last"}
 _FIRST = ("vmid", "name", "id", "node", "storage", "key", "status")
 
 
