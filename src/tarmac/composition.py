@@ -313,7 +313,6 @@ def _guests(ground: Ground, s: Services) -> None:
         guests=guests, jobs=jobs, nodes=s.nodes, access=access, records=s.instant_records, states=s.live_states
     )
     _instant_clones(ground, s, live)
-    s.vm_features = VmFeatures(guests=guests, storages=s.storages, node=ground.node)
     s.autostart = Autostart(node=ground.node, guests=guests, jobs=jobs, registry=registry)
     s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources, pools=s.pools)
 
@@ -386,6 +385,7 @@ async def _snapshots(ground: Ground, s: Services) -> None:
         store=ground.store, guests=guests, snapshots=s.vm_snapshots, access=ground.access
     )
     await s.snapshot_schedules.load()
+    s.vm_features = VmFeatures(guests=guests, storages=s.storages, snapshots=s.vm_snapshots, node=ground.node)
 
 
 def crash_point(text: str) -> Callable[[str, str], None]:

@@ -57,9 +57,9 @@ if TYPE_CHECKING:
     from tarmac.services.vm_config import VmConfigs
     from tarmac.services.vm_create import VmCreate
     from tarmac.services.vm_disks import VmDisks
+    from tarmac.services.vm_features import VmFeatures
     from tarmac.services.vm_rollback import VmRollback
     from tarmac.services.vm_snapshots import VmSnapshots
-    from tarmac.services.vm_features import VmFeatures
     from tarmac.services.vm_status import VmStatus
     from tarmac.services.vms import Vms
     from tarmac.services.volumes import Volumes

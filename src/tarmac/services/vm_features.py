@@ -4,33 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
-from tarmac.model.disk import Disk
 from tarmac.model.ids import VolumeId
 from tarmac.services.guests import Guests
 from tarmac.services.storages import Storages
+from tarmac.services.vm_snapshots import VmSnapshots
 
 
 class VmFeatures:
     """Answered from the capabilities of the storages; nothing is tried."""
 
-    def __init__(self, *, guests: Guests, storages: Storages, node: str) -> None:
+    def __init__(self, *, guests: Guests, storages: Storages, snapshots: VmSnapshots, node: str) -> None:
         self._guests = guests
         self._storages = storages
+        self._snapshots = snapshots
         self._node = node
 
-    def has(self, vmid: int, feature: str) -> dict[str, Any]:
-        """Whether `snapshot`, `clone` (linked) or `copy` is possible: `{"hasFeature", "nodes"}`. Raises NotFound."""
-        config = self._guests.get(vmid).config
-        disks = [d for d in config.disks.values() if not d.is_cdrom and not d.is_cloudinit]
-        able = feature == "copy" or all(self._able(disk, feature) for disk in disks)
-        if feature == "clone":
-            able = able and bool(config.template)
+    def has(self, vmid: int, feature: str, snapshot: str | None = None) -> dict[str, Any]:
+        """Whether `snapshot`, `clone` (a linked one, so of a template) or `copy` is possible:
+        `{"hasFeature", "nodes"}`. Raises NotFound."""
+        self._guests.get(vmid)
+        able = feature == "copy"
+        if feature == "snapshot":
+            able = self._snapshots.feature(vmid, snapshot)
+        elif feature == "clone":
+            able = self._linked(vmid)
         return {"hasFeature": int(able), "nodes": [self._node] if able else []}
 
-    def _able(self, disk: Disk, feature: str) -> bool:
-        volume = VolumeId.parse(disk.file)
-        capabilities = self._storages.get(volume.storage).capabilities
-        if feature == "clone":
-            return capabilities.linked_clones
-        form = disk.format or volume.name.rpartition(".")[2]
-        return (form if form in capabilities.formats else "raw") in capabilities.snapshots
+    def _linked(self, vmid: int) -> bool:
+        config = self._guests.get(vmid).config
+        disks = [d for d in config.disks.values() if not d.is_cdrom and not d.is_cloudinit]
+        volumes = [VolumeId.parse(disk.file) for disk in disks]
+        return bool(config.template) and all(self._storages.get(v.storage).capabilities.linked_clones for v in volumes)

@@ -165,8 +165,8 @@ async def rollback(call: Call, p: Rollback) -> Started:
     params=Feature,
     allow=AUDIT,
     returns=OBJECT,
-    help="Whether a guest's disks allow a snapshot; a full clone and a copy they always do.",
+    cli="vm feature {vmid} {feature}",
+    help="Whether something can be done with a guest where its disks are; `clone` means a linked one.",
 )
 async def feature(call: Call, p: Feature) -> Any:
-    able = p.feature != "snapshot" or call.services.vm_snapshots.feature(p.vmid, p.snapname)
-    return {"hasFeature": int(able), "nodes": [p.node] if able else []}
+    return call.services.vm_features.has(p.vmid, p.feature, p.snapname)
