@@ -393,9 +393,6 @@ async def _snapshots(ground: Ground, s: Services) -> None:
         registry=registry,
     )
     s.vm_snapshots = VmSnapshots(guests=guests, jobs=jobs, plans=plans, states=states, registry=registry)
-    s.vm_features = VmFeatures(
-        guests=guests, storages=s.storages, node=ground.node, can_snapshot=s.vm_snapshots.feature
-    )
     s.vm_rollback = VmRollback(
         guests=guests, jobs=jobs, plans=plans, states=states, access=ground.access, registry=registry
     )
@@ -403,6 +400,7 @@ async def _snapshots(ground: Ground, s: Services) -> None:
         store=ground.store, guests=guests, snapshots=s.vm_snapshots, access=ground.access
     )
     await s.snapshot_schedules.load()
+    s.vm_features = VmFeatures(guests=guests, storages=s.storages, snapshots=s.vm_snapshots, node=ground.node)
 
 
 async def _told(ground: Ground, s: Services) -> None:

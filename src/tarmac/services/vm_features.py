@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from tarmac.model.disk import Disk
 from tarmac.model.ids import VolumeId
 from tarmac.services.guests import Guests
 from tarmac.services.storages import Storages
-
-CanSnapshot = Callable[[int, str | None], bool]
+from tarmac.services.vm_snapshots import VmSnapshots
 
 
 class VmFeatures:
-    """Answered from the capabilities of the storages; nothing is tried. `can_snapshot(vmid, snapshot)` is the
-    snapshots' own answer."""
+    """Answered from the capabilities of the storages; nothing is tried."""
 
-    def __init__(self, *, guests: Guests, storages: Storages, node: str, can_snapshot: CanSnapshot) -> None:
+    def __init__(self, *, guests: Guests, storages: Storages, snapshots: VmSnapshots, node: str) -> None:
         self._guests = guests
         self._storages = storages
+        self._snapshots = snapshots
         self._node = node
-        self._can_snapshot = can_snapshot
 
     def has(self, vmid: int, feature: str, snapshot: str | None = None) -> dict[str, Any]:
-        """Whether `snapshot`, `clone` (linked) or `copy` is possible: `{"hasFeature", "nodes"}`. Raises NotFound."""
-        config = self._guests.get(vmid).config
+        """Whether `snapshot`, `clone` (a linked one, so of a template) or `copy` is possible:
+        `{"hasFeature", "nodes"}`. Raises NotFound."""
+        self._guests.get(vmid)
+        able = feature == "copy"
         if feature == "snapshot":
-            able = self._can_snapshot(vmid, snapshot)
+            able = self._snapshots.feature(vmid, snapshot)
         elif feature == "clone":
-            disks = [d for d in config.disks.values() if not d.is_cdrom and not d.is_cloudinit]
-            able = bool(config.template) and all(self._links(disk) for disk in disks)
-        else:
-            able = True
+            able = self._linked(vmid)
         return {"hasFeature": int(able), "nodes": [self._node] if able else []}
 
-    def _links(self, disk: Disk) -> bool:
-        return self._storages.get(VolumeId.parse(disk.file).storage).capabilities.linked_clones
+    def _linked(self, vmid: int) -> bool:
+        config = self._guests.get(vmid).config
+        disks = [d for d in config.disks.values() if not d.is_cdrom and not d.is_cloudinit]
+        volumes = [VolumeId.parse(disk.file) for disk in disks]
+        return bool(config.template) and all(self._storages.get(v.storage).capabilities.linked_clones for v in volumes)

@@ -236,7 +236,8 @@ IN_WORDS = {
     "POST /nodes/{node}/qemu/{vmid}/agent", "GET /nodes/{node}/storage/{storage}/content/{volume}",
     "DELETE /nodes/{node}/storage/{storage}/content/{volume}", "POST /nodes/{node}/storage/{storage}/download-url",
     "GET /nodes/{node}/query-url-metadata",
-    "POST /nodes/{node}/qemu/{vmid}/template",  # with `live`, VM.Clone.Live on top
+    # A live template, which is ours, takes more.
+    "POST /nodes/{node}/qemu/{vmid}/template",
 }  # fmt: skip
 # Only for root@pam in Proxmox; here there is nothing to keep from anybody.
 NOT_ROOT_ONLY = {

@@ -95,12 +95,6 @@ class Unlink(Guest):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Feature(Guest):
-    feature: str = setting(choices=("snapshot", "clone", "copy"), help="What is asked for.")
-    snapname: str | None = setting(None, max_length=40, format="pve-configid", help="From this snapshot.")
-
-
-@dataclass(frozen=True, kw_only=True)
 class Key(Locked):
     key: str = setting(max_length=100, help="The keys, by QEMU's names: `ctrl-alt-f1`.")
 
@@ -260,18 +254,6 @@ async def resize(call: Call, p: Resize) -> Started:
 async def unlink(call: Call, p: Unlink) -> Plan | None:
     started = await call.services.vm_configs.update(call.identity, p.vmid, {}, delete=p.idlist, dryrun=call.dryrun)
     return await settle(call, started)
-
-
-@get(
-    "/nodes/{node}/qemu/{vmid}/feature",
-    params=Feature,
-    allow=AUDIT,
-    returns=OBJECT,
-    cli="vm feature {vmid} {feature}",
-    help="Whether something can be done with a guest where its disks are.",
-)
-async def feature(call: Call, p: Feature) -> Any:
-    return call.services.vm_features.has(p.vmid, p.feature, p.snapname)
 
 
 @put(

@@ -50,6 +50,12 @@ class Diff(Snapshot):
     other: str = setting("current", max_length=40, format="pve-configid", help="Another snapshot, or `current`.")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Feature(Guest):
+    feature: str = setting(choices=("snapshot", "clone", "copy"), help="What the guest shall be able to do.")
+    snapname: str | None = setting(None, max_length=40, format="pve-configid", help="As it is in this snapshot.")
+
+
 @get(
     "/nodes/{node}/qemu/{vmid}/snapshot",
     params=Guest,
@@ -152,3 +158,15 @@ async def rollback(call: Call, p: Rollback) -> Started:
         call.identity, p.vmid, p.snapname, start=p.start, dryrun=call.dryrun
     )
     return result
+
+
+@get(
+    "/nodes/{node}/qemu/{vmid}/feature",
+    params=Feature,
+    allow=AUDIT,
+    returns=OBJECT,
+    cli="vm feature {vmid} {feature}",
+    help="Whether something can be done with a guest where its disks are; `clone` means a linked one.",
+)
+async def feature(call: Call, p: Feature) -> Any:
+    return call.services.vm_features.has(p.vmid, p.feature, p.snapname)
