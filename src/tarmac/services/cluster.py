@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -64,10 +64,13 @@ class Cluster:
 
     # -- one by one, for the event stream -----------------------------------------------------------------------
 
-    def ids(self) -> list[str]:
-        """The ids of all resources."""
-        others = [f"node/{self._nodes.node}", *(self._storage(row)["id"] for row in self._storages())]
-        return [*others, *self._pools.ids(), *(f"qemu/{guest.vmid}" for guest in self._guests)]
+    def ids(self) -> Iterator[str]:
+        """The ids of all resources that there are now; what comes and goes while one iterates does not matter."""
+        yield f"node/{self._nodes.node}"
+        yield from [self._storage(row)["id"] for row in self._storages()]
+        yield from self._pools.ids()
+        for guest in list(self._guests):
+            yield f"qemu/{guest.vmid}"
 
     def find(self, id: str) -> bytes | None:
         """A resource's row as JSON, None when there is no such resource (any more)."""

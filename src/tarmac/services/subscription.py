@@ -7,8 +7,9 @@ therefore costs its position, and goes on with the present state when it reads a
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -175,16 +176,18 @@ class Subscription:
     async def _snapshot(self) -> AsyncIterator[Message]:
         """All rows in parts; only the last part completes the number. What changes meanwhile follows as deltas."""
         events, seq = self._events, self._events.changes.seq
-        keys = [key for key in events.everything() if self._sees(key)]
-        for start in range(0, max(1, len(keys)), ROWS_AT_ONCE):
-            part = keys[start : start + ROWS_AT_ONCE]
-            more = start + ROWS_AT_ONCE < len(keys)
+        parts, more = _parts(filter(self._sees, events.everything())), True
+        part = next(parts, [])
+        while more:
+            following = next(parts, [])
+            more = bool(following)
             rows = await self._whole_rows(part)
             tasks = [] if more else self._rows(events.tasks())[0]
             head = _encode({"type": "snapshot", "epoch": events.epoch, "seq": seq, "more": int(more)})
             text = b'%b,"rows":[%b],"tasks":[%b]}' % (head[:-1], b",".join(rows), b",".join(tasks))
             yield Message("snapshot", text, None if more else seq)
             await asyncio.sleep(0)
+            part = following
         self._seq = seq
 
     async def _whole_rows(self, keys: Iterable[str]) -> list[bytes]:
@@ -234,9 +237,7 @@ class Subscription:
         """After a change of rights: what may be seen now and could not before, and the reverse."""
         events, before = self._events, self._sees
         self._sees = events.sees(self._identity)
-        keys = [*events.everything(), *events.tasks()]
-        for start in range(0, len(keys), ROWS_AT_ONCE):
-            part = keys[start : start + ROWS_AT_ONCE]
+        for part in _parts(itertools.chain(events.everything(), events.tasks())):
             new = [key for key in part if self._sees(key) and not before(key)]
             lost = [key for key in part if before(key) and not self._sees(key)]
             if new or lost:
@@ -273,3 +274,10 @@ class Subscription:
                 self._logs[upid] = after
                 if after < total:
                     self._grown.add(upid)
+
+
+def _parts(keys: Iterable[str]) -> Iterator[list[str]]:
+    """As many at a time as are looked at in one go."""
+    left = iter(keys)
+    while part := list(itertools.islice(left, ROWS_AT_ONCE)):
+        yield part
