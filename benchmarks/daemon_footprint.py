@@ -1,6 +1,6 @@
 """What a daemon costs that has nothing to do: memory and processor with so many guests known and some running.
 
-    .venv/bin/python benchmarks/daemon_footprint.py [--guests 1000] [--running 0 10] [--seconds 20]
+    .venv/bin/python benchmarks/daemon_footprint.py [--guests 1000] [--running 0 10 50] [--seconds 20]
 
 Running guests are real QEMUs whose processors are stopped (`freeze`), so that what is measured is the watching. The
 peer is a libvirtd that knows the same number, where it is installed. Memory is the resident set of the daemon.
@@ -73,7 +73,7 @@ def libvirt_footprint(guests: int, seconds: float) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--guests", type=int, default=1000)
-    parser.add_argument("--running", type=int, nargs="+", default=[0, 10])
+    parser.add_argument("--running", type=int, nargs="+", default=[0, 10, 50])
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--no-virsh", action="store_true")
     options = parser.parse_args()
