@@ -62,7 +62,8 @@ class UsageSampler:
     async def _sample(self, due: Sequence[Guest]) -> None:
         pids = {g.vmid: g.process.pid for g in due if g.process is not None}
         found, counters = await asyncio.to_thread(_read_all, pids, any(_taps(g) for g in due))
-        clones = {g.vmid: pids[g.vmid] for g in due if shares_memory(g)}
+        # In turn only, also for those that are looked at closely: it takes the kernel long.
+        clones = {g.vmid: pids[g.vmid] for g in due if self._is_due(g) and shares_memory(g)}
         shares = await asyncio.to_thread(read_shares, clones) if clones else {}
         now = time.monotonic()
         for guest in due:
