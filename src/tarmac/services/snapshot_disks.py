@@ -233,11 +233,14 @@ class SnapshotDisks:
             reference=None if at == 1 else layers[at - 1].path.name,
             size=sum(p.merges for p in points if p.name == name),
         )
-        if merge.top in await live.chain(qmp, key):
+        used = await live.chain(qmp, key)
+        if merge.base not in used:
+            return False
+        if merge.top in used:
             await live.merge(
                 process, merge, renamed, speed=speed, advance=lambda done, total: ctx.progress(done, total, "bytes")
             )
-        else:
+        else:  # merged before an earlier daemon died, or this QEMU was never switched to the upper layer
             await renamed()
             await live.close_unused(qmp, key)
         return True
