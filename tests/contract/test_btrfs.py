@@ -73,6 +73,14 @@ async def test_a_subvolume_that_a_crash_left(storage: BtrfsStorage) -> None:
     assert subvolumes(storage.root) == set()
 
 
+async def test_a_file_that_a_crash_left_beside_an_image(storage: BtrfsStorage) -> None:
+    made = await storage.allocate(100, size=MIB, format="raw")
+    for token in ("dead", "alive"):
+        part_of(storage.path(made), token).write_bytes(b"rest")
+    assert len(await storage.sweep(keep=["alive"])) == 1
+    assert part_of(storage.path(made), "alive").exists() and storage.path(made).exists()
+
+
 async def test_another_file_system_is_refused(tmp_path: Path) -> None:
     with file_system("ext4", 32) as root:
         made = BtrfsStorage("pool", root, jail=Jail())

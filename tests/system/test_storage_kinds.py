@@ -37,6 +37,21 @@ def read(house: TestDaemon, vmid: int) -> str:
     return house.run(vmid, "/bin/sh", "-c", FIND + "head -n 1 $dev").strip()
 
 
+def memory_and_cloudinit(daemon: TestDaemon, vmid: int) -> None:
+    """Saved memory and a cloud-init medium lie there, too."""
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/config", vmstatestorage="pool", ide2="pool:cloudinit", ciuser="me")
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/status/start")
+    daemon.wait_agent(vmid)
+    daemon.run(vmid, "/bin/sh", "-c", "echo here > /run/mark")
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/snapshot", snapname="memory", vmstate=1)
+    daemon.run(vmid, "rm", "/run/mark")
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/snapshot/memory/rollback")
+    daemon.wait_agent(vmid)
+    assert daemon.run(vmid, "cat", "/run/mark").strip() == "here"
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/status/stop")
+    daemon.task("DELETE", f"{daemon.qemu}/{vmid}/snapshot/memory")
+
+
 def test_a_guests_life(house: tuple[TestDaemon, Path], tiny_image: Path) -> None:
     daemon, root = house
     vmid = daemon.create(200, daemon.add_image(tiny_image), scsi1=f"pool:{DISK / (1 << 30)},format=raw")
@@ -53,6 +68,7 @@ def test_a_guests_life(house: tuple[TestDaemon, Path], tiny_image: Path) -> None
     assert read(daemon, vmid) == "first"
     daemon.task("POST", f"{daemon.qemu}/{vmid}/status/stop")
     daemon.task("DELETE", f"{daemon.qemu}/{vmid}/snapshot/before")
+    memory_and_cloudinit(daemon, vmid)
     daemon.task("POST", f"{daemon.qemu}/{vmid}/template")
     daemon.task("POST", f"{daemon.qemu}/{vmid}/clone", newid=201)
     linked = daemon.get(f"{daemon.qemu}/201/config")["scsi1"].split(",")[0]

@@ -155,9 +155,14 @@ class BtrfsStorage(DirectoryStorage):
         removed = [*await super().sweep(keep)]
         images = self.root / self.layout[Content.IMAGES]
         marks = {files.mark_of(token) for token in keep}
-        for folder in await self._run(lambda: files.left_folders(images, marks), f"cannot clean up '{self._id}'"):
+        what = f"cannot clean up storage '{self._id}'"
+        for folder in await self._run(lambda: files.left_folders(images, marks), what):
             await self._drop(folder)
             removed.append(folder.name)
+        inside = [
+            subvolumes.subvolume_of(self.path(v.volid)) for v in await self._run(lambda: self._listed(None), what)
+        ]
+        removed += await self._run(lambda: files.sweep(inside, marks), what)
         return sorted(removed)
 
     # -- points in time -----------------------------------------------------------------------------------------
