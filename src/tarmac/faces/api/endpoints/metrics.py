@@ -68,7 +68,6 @@ async def server(call: Call, p: One) -> dict[str, Any]:
     params=One,
     config=MetricServer,
     allow=CHANGE,
-    cli="node metric-server-add {id}",
     help="Send figures to a server: InfluxDB or Graphite.",
 )
 async def create(call: Call, p: One) -> None:
@@ -80,7 +79,6 @@ async def create(call: Call, p: One) -> None:
     params=Change,
     config=MetricServerOptions,
     allow=CHANGE,
-    cli="node metric-server-set {id}",
     help="Change a metric server.",
 )
 async def update(call: Call, p: Change) -> None:
