@@ -1,6 +1,6 @@
 """Telling people: `notify` says what happened, matchers decide which targets hear of it, targets send it.
 
-`notify` returns at once and never raises. A target that cannot be reached is tried again a few times; then the
+`notify` returns at once, whatever the targets do. A target that cannot be reached is tried again a few times; then the
 notification is lost, which the log says. Targets hurt nobody else, and what waits for one is limited.
 """
 
