@@ -89,6 +89,7 @@ from tarmac.services.storages import Storages
 from tarmac.services.task_log import TaskLogs
 from tarmac.services.tasks import Tasks
 from tarmac.services.templates import Templates
+from tarmac.services.tfa import SecondFactors
 from tarmac.services.tickets import Tickets
 from tarmac.services.tokens import Tokens
 from tarmac.services.uids import Uids
@@ -196,7 +197,16 @@ async def _people(ground: Ground, s: Services) -> None:
     s.users, s.tokens = Users(users, access, hasher), Tokens(users)
     s.certificate = tls.Pki(ground.data / "pki").certificate
     s.tickets = Tickets(users, await Signer.open(ground.data / "pki"))
-    s.login = Login(directory=users, access=access, tickets=s.tickets, hasher=hasher, pam=Pam(), data_dir=ground.data)
+    s.second_factors = SecondFactors(users, access)
+    s.login = Login(
+        directory=users,
+        access=access,
+        tickets=s.tickets,
+        hasher=hasher,
+        factors=s.second_factors,
+        pam=Pam(),
+        data_dir=ground.data,
+    )
 
 
 async def _node(ground: Ground, s: Services) -> None:

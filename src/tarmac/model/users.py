@@ -116,6 +116,38 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TfaEntry:
+    """One second factor. `secret` is the `otpauth://` address of a TOTP program; `codes` are hashes of recovery keys,
+    empty where one was used; `created` in seconds since 1970."""
+
+    id: str
+    type: str
+    description: str = ""
+    created: int = 0
+    enable: bool = True
+    secret: str = ""
+    codes: tuple[str, ...] = ()
+
+    def info(self) -> dict[str, Any]:
+        """In Proxmox's field names, without secrets."""
+        shown = {"id": self.id, "type": self.type, "description": self.description, "created": self.created}
+        return {**shown, "enable": int(self.enable)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tfa:
+    """A user's second factors: `used` is the time step of the last code, so that none is taken twice; wrong codes and
+    recovery keys in a row are counted; `locked_until` in seconds since 1970."""
+
+    userid: str
+    entries: tuple[TfaEntry, ...] = ()
+    used: int = 0
+    wrong_codes: int = 0
+    wrong_keys: int = 0
+    locked_until: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Password:
     """A password as scrypt keeps it; salt and hash in hex."""
 

@@ -16,7 +16,7 @@ import msgspec
 from tarmac.drivers.store.base import Compare, Entry, Store
 from tarmac.model.errors import DataCorrupt, Fix
 from tarmac.model.privileges import PREDEFINED_ROLES
-from tarmac.model.users import ROOT, Grants, Group, Password, Pool, Role, User
+from tarmac.model.users import ROOT, Grants, Group, Password, Pool, Role, Tfa, User
 
 PREFIX, HISTORY = "access/", "history/access/"
 HISTORY_KEPT = 5_000
@@ -39,6 +39,7 @@ class Directory:
         self.grants: dict[str, Grants] = {}
         self.pools: dict[str, Pool] = {}
         self.passwords: dict[str, Password] = {}
+        self.tfa: dict[str, Tfa] = {}
         self._kinds: dict[str, tuple[Any, dict[str, Any]]] = {
             "user": (User, self.users),
             "group": (Group, self.groups),
@@ -46,6 +47,7 @@ class Directory:
             "grants": (Grants, self.grants),
             "pool": (Pool, self.pools),
             "password": (Password, self.passwords),
+            "tfa": (Tfa, self.tfa),
         }
 
     async def load(self) -> None:
@@ -131,6 +133,8 @@ def _shown(kind: str, record: Any) -> Any:
         return None
     if kind == "password":
         return "(a password)"
+    if kind == "tfa":
+        return f"({len(record.entries)} second factors)"
     plain = msgspec.to_builtins(record)
     for token in plain.get("tokens", {}).values():
         token.pop("secret", None)

@@ -28,6 +28,7 @@ from tarmac.model.users import ROOT, split_user
 from tarmac.services.access import Access, Identity
 from tarmac.services.directory import Directory
 from tarmac.services.login_limits import LoginLimits
+from tarmac.services.tfa import SecondFactors
 from tarmac.services.tickets import Tickets
 from tarmac.services.users import PVE, no_such_user
 
@@ -50,6 +51,7 @@ class Login:
         access: Access,
         tickets: Tickets,
         hasher: Hasher,
+        factors: SecondFactors,
         pam: HostUsers,
         data_dir: Path,
         limits: LoginLimits | None = None,
@@ -60,6 +62,7 @@ class Login:
         self._access = access
         self._tickets = tickets
         self._hasher = hasher
+        self._factors = factors
         self._pam = pam
         self._once = data_dir / "login-once"
         self._limits = limits or LoginLimits()
@@ -67,20 +70,42 @@ class Login:
         self._clock = clock
 
     async def login(
-        self, username: str, password: str, *, realm: str | None = None, source: str = ""
+        self,
+        username: str,
+        password: str,
+        *,
+        realm: str | None = None,
+        source: str = "",
+        challenge: str | None = None,
+        code: str | None = None,
     ) -> dict[str, Any]:
         """Check a password (or a ticket in its place) and hand out a ticket: `username`, `ticket`,
         `CSRFPreventionToken`, `cap`.
+
+        A user with a second factor gets `NeedTFA` and a ticket for the second step: that comes as `challenge`, with
+        the answer (`totp:123456`) as the password. With `code` both steps are one.
 
         `source` is the caller's address. Raises Unauthenticated `authentication failure`, at the earliest
         `failure_seconds` after the call began, whatever is wrong."""
         userid = f"{username}@{realm}" if realm else username
         begun = asyncio.get_running_loop().time()
-        why = await self._refusal(userid, password, source)
+        if challenge is not None:
+            why = await self._second_step(userid, password, challenge, source)
+        else:
+            why = await self._refusal(userid, password, source)
+        wanted = None if challenge is not None or password.startswith("PVE:") else self._factors.challenge(userid)
+        if not why and wanted is not None and code is not None:
+            why, wanted = await self._factors.check(userid, f"totp:{code}"), None
         if why:
             log.warning("authentication failure", extra={"user": userid[:64], "source": source, "reason": why})
             await asyncio.sleep(max(0.0, begun + self._failure_seconds - asyncio.get_running_loop().time()))
             raise _failed()
+        if wanted is not None:
+            ticket = await self._tickets.issue_partial(userid, wanted)
+            csrf, cap = self._tickets.csrf(userid), self._access.capabilities(Identity(userid))
+            return {"username": userid, "ticket": ticket, "CSRFPreventionToken": csrf, "cap": cap, "NeedTFA": 1}
+        if not password.startswith("PVE:"):
+            self._limits.succeeded(userid, source)
         log.info("login", extra={"user": userid, "source": source})
         return {
             "username": userid,
@@ -91,7 +116,10 @@ class Login:
 
     async def verify(self, username: str, password: str, *, source: str = "") -> bool:
         """Whether it is the user's password, by the same rules and limits: to confirm a dangerous change."""
-        return not await self._refusal(username, password, source)
+        if await self._refusal(username, password, source):
+            return False
+        self._limits.succeeded(username, source)
+        return True
 
     # -- passwords ----------------------------------------------------------------------------------------------
 
@@ -152,8 +180,16 @@ class Login:
             return "wrong password"
         if not self._tickets.is_active(Identity(userid)):
             return "the user is unknown, disabled or has expired"
-        self._limits.succeeded(userid, source)
         return ""
+
+    async def _second_step(self, userid: str, answer: str, challenge: str, source: str) -> str:
+        try:
+            self._tickets.check_partial(challenge, userid)
+        except Unauthenticated as problem:
+            return problem.evidence
+        if not self._limits.begin(userid, source):
+            return "too many failures"
+        return await self._factors.check(userid, answer)
 
     async def _renewal(self, userid: str, ticket: str) -> str:
         try:

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from tarmac.services.storages import Storages
     from tarmac.services.tasks import Tasks
     from tarmac.services.templates import Templates
+    from tarmac.services.tfa import SecondFactors
     from tarmac.services.tickets import Tickets
     from tarmac.services.tokens import Tokens
     from tarmac.services.uids import Uids
@@ -144,3 +145,4 @@ class Services:
     tokens: Tokens = LATER
     tickets: Tickets = LATER
     login: Login = LATER
+    second_factors: SecondFactors = LATER

@@ -2,6 +2,7 @@
 
     PVE:<user@realm>:<8 hex time>::<base64>      a login, good for two hours
     <8 hex time>:<base64>                        the CSRF token beside it, for changes made with a ticket
+    PVE:!tfa!<JSON>:<8 hex time>::<base64>       the first step of a login with a second factor, good for its second
     PVEVNC:<8 hex time>::<base64>                opens one console: bound to user, path and port, good for 40 s
 
 Clients take the first two apart, so their form is Proxmox's. A ticket is only as good as its user: who is disabled,
@@ -10,9 +11,12 @@ has expired or is gone is refused at once.
 
 from __future__ import annotations
 
+import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
 
 from tarmac.lib.signing import Signer
 from tarmac.model.errors import Fix, Unauthenticated
@@ -22,10 +26,12 @@ from tarmac.services.directory import Directory
 
 LIFETIME = 7200
 VNC_LIFETIME = 40
+TFA_LIFETIME = 300
 _AHEAD = 300  # clocks of other nodes may run ahead by so much
 _VNC_AHEAD = 20
 _MAX_LENGTH = 4096
 _TICKET = re.compile(r"PVE:([^\s:]+):([0-9A-F]{8})::([A-Za-z0-9+/]{43}=)")
+_PARTIAL = re.compile(r"(PVE:!tfa![A-Za-z0-9._~%-]+:([0-9A-F]{8}))::([A-Za-z0-9+/]{43}=)")
 _CSRF = re.compile(r"([0-9A-F]{8}):([A-Za-z0-9+/]{43}=)")
 _VNC = re.compile(r"(?:.{8}:)?PVEVNC:([0-9A-F]{8})::([A-Za-z0-9+/]{43}=)")
 
@@ -43,6 +49,22 @@ class Tickets:
         await self._signer.rotate()
         text = f"PVE:{userid}:{self._now()}"
         return f"{text}::{self._signer.sign('ticket', text)}"
+
+    async def issue_partial(self, userid: str, challenge: Mapping[str, Any]) -> str:
+        """A ticket that opens nothing but the second step of a login: `PVE:!tfa!<challenge as JSON>:...`."""
+        await self._signer.rotate()
+        shown = quote(json.dumps(challenge, separators=(",", ":")), safe="")
+        text = f"PVE:!tfa!{shown}:{self._now()}"
+        return f"{text}::{self._signer.sign('tfa', _bound(text, userid))}"
+
+    def check_partial(self, text: str, userid: str) -> None:
+        """Raise Unauthenticated unless it is the user's own ticket of a first step of the last five minutes."""
+        match = _PARTIAL.fullmatch(text) if len(text) <= _MAX_LENGTH else None
+        if match is None or not self._signer.is_signed("tfa", _bound(match[1], userid), match[3]):
+            raise _invalid("PVE", "it is not this user's ticket of a first step")
+        if not self._is_fresh(match[2], TFA_LIFETIME, _AHEAD):
+            raise _invalid("PVE", f"the first step was more than {TFA_LIFETIME} s ago")
+        self._check_user(userid, "PVE")
 
     def csrf(self, userid: str) -> str:
         """The CSRF token that goes with a user's tickets."""
@@ -124,6 +146,10 @@ class Tickets:
 
     def _is_fresh(self, stamp: str, lifetime: int, ahead: int) -> bool:
         return -ahead < self._clock() - int(stamp, 16) < lifetime
+
+
+def _bound(text: str, userid: str) -> str:
+    return f"{text}\0{userid}"
 
 
 def _console(text: str, identity: Identity, path: str, port: int | str) -> str:

@@ -184,6 +184,8 @@ class Users:
             gone: dict[Key, Any] = {("user", userid): None}
             if userid in self._directory.passwords:
                 gone[("password", userid)] = None
+            if userid in self._directory.tfa:
+                gone[("tfa", userid)] = None
             if f"user:{userid}" in self._directory.grants:
                 gone[("grants", f"user:{userid}")] = None
             await self._directory.commit({**dict(left), **gone}, by=by, what=f"delete user {userid}")

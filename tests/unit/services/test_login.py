@@ -21,6 +21,7 @@ from tarmac.services.access import Access, Identity
 from tarmac.services.directory import Directory
 from tarmac.services.login import ONE_TIME_SECONDS, Login
 from tarmac.services.login_limits import PER_PAIR, PER_SOURCE, PER_USER, WINDOW_SECONDS, LoginLimits, network_of
+from tarmac.services.tfa import SecondFactors
 from tarmac.services.tickets import LIFETIME, Tickets
 from tarmac.services.users import Users
 
@@ -65,6 +66,7 @@ async def world(tmp_path: Path) -> AsyncIterator[Any]:
         directory=directory,
         access=access,
         tickets=tickets,
+        factors=SecondFactors(directory, access),
         hasher=hasher,
         pam=host,
         data_dir=tmp_path,

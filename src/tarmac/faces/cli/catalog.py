@@ -16,6 +16,7 @@ NOUNS: dict[str, str] = {
     "task": "long work: follow it, end it",
     "user": "users",
     "token": "API tokens",
+    "tfa": "second factors of logins",
     "group": "groups of users",
     "role": "what users may do, by name",
     "pool": "guests and storages that are granted together",

@@ -77,11 +77,13 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def operation_id(endpoint: Endpoint) -> str:
-    """`post_nodes_qemu_status_start`: the method and the fixed words of the path; `one` for a path's last place."""
+    """`post_nodes_qemu_status_start`: the method and the fixed words of the path; `one` for each place at its end."""
     parts = [p for p in endpoint.schema_path.split("/") if p]
     words = [re.sub(r"\W", "_", p) if not p.startswith("{") else "" for p in parts]
-    if parts and not words[-1]:
-        words[-1] = "one"
+    for position in reversed(range(len(words))):
+        if words[position]:
+            break
+        words[position] = "one"
     return "_".join([endpoint.method.lower(), *(w for w in words if w)]) if parts else "get_index"
 
 

@@ -19,12 +19,15 @@ class Login:
     username: str = setting(max_length=64, help="The user, with or without `@realm`.")
     password: str = setting(secret=True, help="The password; a valid ticket in its place makes a new one.")
     realm: str | None = setting(None, max_length=32, pattern=REALM, help="The realm, if the name is without.")
-    otp: str | None = setting(None, secret=True, built=False, help="A one-time password.")
+    otp: str | None = setting(None, secret=True, help="The code of the second factor, to log in in one step.")
     path: str | None = setting(None, max_length=64, built=False, help="Only check a ticket: for this path.")
     privs: tuple[str, ...] = setting((), built=False, help="Only check a ticket: for these privileges.")
     new_format: bool = setting(True, name="new-format", built=False, help="Whether TFA challenges have the new form.")
     tfa_challenge: str | None = setting(
-        None, name="tfa-challenge", secret=True, built=False, help="The ticket of the first step."
+        None,
+        name="tfa-challenge",
+        secret=True,
+        help="The ticket of the first step; the password is then `totp:CODE` or `recovery:KEY`.",
     )
 
 
@@ -80,7 +83,9 @@ class Grant:
     help="Log in: a ticket for two hours, and the CSRF token that changes need beside it.",
 )
 async def login(call: Call, p: Login) -> Any:
-    return await call.services.login.login(p.username, p.password, realm=p.realm, source=call.peer)
+    return await call.services.login.login(
+        p.username, p.password, realm=p.realm, source=call.peer, challenge=p.tfa_challenge, code=p.otp
+    )
 
 
 @get("/access/ticket", allow=Allow.everybody, returns=NULL, help="Nothing; for forms that submit there.")
@@ -128,6 +133,12 @@ async def why(call: Call, p: Why) -> Any:
     return call.services.access_why.explain(call.identity, p.path, p.privs, userid=p.userid)
 
 
+async def confirm(call: Call, password: str | None, name: str) -> None:
+    """A change of logins needs the caller's own password, but for root@pam. Raises InvalidInput for `name`."""
+    if call.user != ROOT and not await call.services.login.verify(call.user, password or "", source=call.peer):
+        raise InvalidInput.of(name, "this is not your password", code="not-confirmed")
+
+
 async def _may_set_password(call: Call, p: Any) -> None:
     """Oneself; or who may change users of that realm."""
     users = call.services.users
@@ -146,10 +157,7 @@ async def _may_set_password(call: Call, p: Any) -> None:
     help="Set a user's password.",
 )
 async def set_password(call: Call, p: Password) -> None:
-    if call.user != ROOT:
-        given = p.confirmation or ""
-        if not await call.services.login.verify(call.user, given, source=call.peer):
-            raise InvalidInput.of("confirmation-password", "this is not your password", code="not-confirmed")
+    await confirm(call, p.confirmation, "confirmation-password")
     await call.services.login.set_password(p.userid, p.password, by=call.identity.name)
 
 

@@ -30,6 +30,7 @@ from tarmac.faces.api.endpoints import (
     snapshots,
     storage,
     tasks,
+    tfa,
     users,
     version,
 )
@@ -39,6 +40,7 @@ MODULES = (
     access,
     login_link,
     users,
+    tfa,
     audit,
     roles,
     pools,
