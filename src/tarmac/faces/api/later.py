@@ -282,7 +282,7 @@ SDN = (
     ),
 )
 CEPH_ROWS = (
-    *(Row(f"/cluster/ceph/{name}", CEPH, NO_CEPH) for name in ("status",)),
+    Row("/cluster/ceph/status", CEPH, NO_CEPH),
     Row("/cluster/ceph/flags", AUDIT, NO_CEPH),
     *(
         Row(f"/nodes/{{node}}/ceph/{name}", CEPH, NO_CEPH)
