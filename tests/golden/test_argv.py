@@ -12,7 +12,7 @@ from tarmac.drivers.qemu.argv.blockdev import disk_chain, node_name
 from tarmac.drivers.qemu.argv.build import build
 from tarmac.drivers.qemu.argv.firmware import boot_indexes, firmware_files
 from tarmac.drivers.qemu.argv.pci import Q35_BOARD, SLOTS
-from tarmac.drivers.qemu.facts import KvmFacts, LaunchFacts, NodeFacts, VolumeFacts
+from tarmac.drivers.qemu.facts import BridgeFacts, KvmFacts, LaunchFacts, NodeFacts, VolumeFacts
 from tarmac.model.conf_file import parse_conf
 from tarmac.model.disk import Disk, EfiDisk, ScsiDisk, Volume
 from tarmac.model.errors import HostFailure, InvalidInput, TarmacError
@@ -139,6 +139,11 @@ def test_a_renamed_image_keeps_its_node_name() -> None:
     before, after = (VolumeFacts(path=p, format="qcow2", identity="fe00:1") for p in ("/t/a", "/t/b"))
     assert node_name("f", "scsi0", before) == node_name("f", "scsi0", after)
     assert node_name("f", "scsi0", before) != node_name("f", "scsi0", VolumeFacts(path="/t/a", format="qcow2"))
+
+
+def test_a_firewall_that_is_not_there_is_noted() -> None:
+    launch = show("net0: virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1", NodeFacts(bridges={"vmbr0": BridgeFacts()}))
+    assert "net0: firewall=1 has no effect: there is no firewall yet, nothing is filtered" in launch.notes
 
 
 def test_no_direct_access_is_noted() -> None:

@@ -28,6 +28,20 @@ def test_a_wrong_password_is_told(daemon: TestDaemon) -> None:
         expect(found.page.get_by_role("alert")).to_contain_text("authentication failure")
 
 
+def test_a_second_factor_is_asked_for(daemon: TestDaemon) -> None:
+    daemon.post("/access/users", userid="two@pve", password="a good password")
+    keys = daemon.post("/access/tfa/two@pve", type="recovery")["recovery"]
+    with visit(daemon) as found:
+        screen = found.page
+        screen.goto(found.address)
+        screen.get_by_label("User").fill("two@pve")
+        screen.get_by_label("Password", exact=True).fill("a good password")
+        screen.get_by_role("button", name="Log in").click()
+        screen.get_by_role("textbox", name="Code").fill(keys[0])
+        screen.get_by_role("button", name="Log in").click()
+        expect(screen.get_by_role("grid")).to_be_visible()
+
+
 def test_from_the_first_visit_to_a_console_that_is_typed_into(page: Visit, daemon: TestDaemon, tiny: str) -> None:
     daemon.create(100, tiny, name="first", tags="web")
     screen = page.page

@@ -89,7 +89,9 @@ class Nic:
     bridge: str | None = setting(
         None, format="pve-bridge-id", default_text="user-mode networking", help="Bridge of the host it hangs on."
     )
-    firewall: bool | None = setting(None, built=False, help="Filter its traffic with the guest's firewall.")
+    firewall: bool | None = setting(
+        None, help="Filter its traffic once a firewall is switched on. There is none yet, so it has no effect."
+    )
     link_down: bool | None = setting(None, help="The cable is unplugged.")
     mtu: int | None = setting(
         None, ge=1, le=65520, unit="bytes", help="MTU offered to the guest (virtio only); 1 takes the bridge's."

@@ -90,7 +90,6 @@ def test_unbuilt_keys_are_kept_and_refused_by_name(name: str) -> None:
 @pytest.mark.parametrize(
     ("key", "text"),
     [
-        ("net0", "virtio,bridge=vmbr0,firewall=1"),
         ("net0", "virtio,bridge=vmbr0,tag=5"),
         ("scsi0", f"{D0},snapshot=1"),
         ("machine", "q35,viommu=intel"),
@@ -116,7 +115,7 @@ def test_unbuilt_keys_that_say_the_default_are_no_obstacle() -> None:
         "numa": "0",
         "autostart": "0",
         "keephugepages": "0",
-        "net0": "virtio,firewall=0",
+        "net0": "virtio,link_down=0",
         "scsi0": f"{D0},snapshot=0",
     }
     assert unbuilt(VmConfig.parse(texts)) == {}

@@ -28,9 +28,24 @@ export function realms(): Promise<Realm[]> {
   return call<Realm[]>("GET", "/access/domains");
 }
 
-/** Raises ApiError for a wrong password. */
+/** What a login still lacks: `ask` takes the code of a second factor and goes on. */
+export class SecondFactor extends Error {
+  constructor(readonly ask: (kind: "totp" | "recovery", code: string) => Promise<Session>) {
+    super("a second factor is asked for");
+  }
+}
+
+/** Raises ApiError for a wrong password, SecondFactor where a password alone is not enough. */
 export async function login(username: string, password: string): Promise<Session> {
-  return accept(await call<Ticket>("POST", "/access/ticket", { username, password }));
+  const reply = await call<Ticket>("POST", "/access/ticket", { username, password });
+  if (!reply.NeedTFA) return accept(reply);
+  throw new SecondFactor(async (kind, code) =>
+    accept(
+      await call<Ticket>("POST", "/access/ticket", {
+        username, password: `${kind}:${code}`, "tfa-challenge": reply.ticket ?? "",
+      }),
+    ),
+  );
 }
 
 /** The session of an earlier visit, if its ticket is still good. */

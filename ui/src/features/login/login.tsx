@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, type ReactNode, useState } from "react";
 
 import type { Problem } from "../../api/client";
-import { login, realms, type Session } from "../../api/session";
+import { login, realms, SecondFactor, type Session } from "../../api/session";
 import { problemFrom } from "../../actions/run";
 import { ProblemPanel } from "../../ui/problem";
 
@@ -17,17 +17,24 @@ export function Login(props: { onSession: (session: Session) => void }): ReactNo
   const [password, setPassword] = useState("");
   const [problem, setProblem] = useState<Problem | null>(null);
   const [busy, setBusy] = useState(false);
+  const [second, setSecond] = useState<SecondFactor | null>(null);
+  const [code, setCode] = useState("");
 
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     setBusy(true);
     try {
       const name = user.includes("@") ? user : `${user}@${realm}`;
-      const session = await login(name, password);
+      const kind = /^\d{6}$/.test(code) ? "totp" : "recovery";
+      const session = await (second ? second.ask(kind, code) : login(name, password));
       localStorage.setItem(LAST, name);
       props.onSession(session);
     } catch (raised) {
-      setProblem(problemFrom(raised, "login"));
+      if (raised instanceof SecondFactor) setSecond(raised);
+      else {
+        setSecond(null);
+        setProblem(problemFrom(raised, "login"));
+      }
     } finally {
       setBusy(false);
     }
@@ -48,6 +55,12 @@ export function Login(props: { onSession: (session: Session) => void }): ReactNo
             value: r.realm, label: r.comment ? `${r.realm} (${r.comment})` : r.realm,
           }))}
         />
+        {second && (
+          <TextInput
+            label="Code" required autoFocus autoComplete="one-time-code" value={code}
+            onChange={(e) => setCode(e.currentTarget.value)} description="From your authenticator, or a recovery key"
+          />
+        )}
         <Button type="submit" loading={busy} fullWidth>
           Log in
         </Button>

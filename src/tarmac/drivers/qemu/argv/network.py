@@ -22,6 +22,10 @@ def add_nics(draft: Draft) -> None:
         key = f"net{index}"
         if nic.macaddr is None:
             draft.notes.append(f"{key}: has no MAC address in the configuration; {_mac(draft, key)} is used")
+        if nic.firewall:
+            draft.notes.append(
+                f"{key}: firewall=1 has no effect, because there is no firewall yet: nothing is filtered"
+            )
         if nic.bridge is not None:
             _check_bridge(draft.node, key, nic.bridge)
             draft.taps.append(_tap(draft, key, index, nic, nic.bridge))
