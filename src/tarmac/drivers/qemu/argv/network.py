@@ -23,9 +23,7 @@ def add_nics(draft: Draft) -> None:
         if nic.macaddr is None:
             draft.notes.append(f"{key}: has no MAC address in the configuration; {_mac(draft, key)} is used")
         if nic.firewall:
-            draft.notes.append(
-                f"{key}: firewall=1 has no effect, because there is no firewall yet: nothing is filtered"
-            )
+            draft.notes.append(f"{key}: firewall=1 has no effect: there is no firewall yet, nothing is filtered")
         if nic.bridge is not None:
             _check_bridge(draft.node, key, nic.bridge)
             draft.taps.append(_tap(draft, key, index, nic, nic.bridge))
