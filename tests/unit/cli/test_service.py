@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tarmac.drivers.storage.directory_layers import set_immutable
 from tarmac.faces.cli import service
 from tarmac.faces.cli.units import DAEMON, GUESTS, command_line, unit_texts
 
@@ -167,3 +168,19 @@ def test_only_a_runtime_directory_of_ours_is_removed(tmp_path, place, removed):
     (tmp_path / "runtime").write_text(f"{runtime}\n")
     service.remove_runtime(tmp_path)
     assert runtime.exists() != removed
+
+
+def test_a_guarded_template_does_not_keep_its_data_from_being_removed(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    base = data / "storage/images/100/base-100-disk-0.qcow2"
+    base.parent.mkdir(parents=True)
+    base.write_bytes(b"disk")
+    guarded = set_immutable(base, True)
+    try:
+        service.remove_data(data)
+    finally:
+        if base.exists():
+            set_immutable(base, False)
+    assert not data.exists()
+    if not guarded:
+        pytest.skip("no file can be guarded here: not root, or not on this file system")

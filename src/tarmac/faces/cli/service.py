@@ -88,12 +88,21 @@ def uninstall(session: Session) -> int:
     if o.purge:
         end_background_daemon(session, data)
         remove_runtime(data)
-        shutil.rmtree(data)
+        remove_data(data)
         session.say(f"removed {data}")
     elif data.exists():
         session.say(f"guests and data stay in {data}; `tarmac uninstall --purge` would remove them")
     session.say(f"the program itself lies in {Path(sys.prefix)}: remove that directory if you want it gone")
     return 0
+
+
+def remove_data(data: Path) -> None:
+    """Remove everything. Templates' disks are guarded against everybody (`chattr +i`): that is lifted first."""
+    from tarmac.drivers.storage.directory_layers import set_immutable
+
+    for base in data.rglob("base-*"):
+        set_immutable(base, False)
+    shutil.rmtree(data)
 
 
 def remove_runtime(data: Path) -> None:
