@@ -62,8 +62,8 @@ def tests(rings: Sequence[str], words: Sequence[str]) -> int:
     if not present:
         print(f"no tests in {', '.join(rings)}", file=sys.stderr)
         return NO_TESTS_COLLECTED
-    # Most of a test is waiting for a guest: two at a time, files whole, because tests of a file share a daemon. A single
-    # test that somebody looks at closely runs alone.
+    # Most of a test is waiting for a guest: two at a time, files whole, because tests of a file share a daemon. Tests
+    # that somebody chose run alone.
     spread = [] if words else ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
     return subprocess.run([sys.executable, "-m", "pytest", *spread, *present, *words], cwd=ROOT, check=False).returncode
 
