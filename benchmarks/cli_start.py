@@ -8,9 +8,9 @@ figure is the command line's alone. The runs take turns, so that a change of the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import shutil
 import socket
 import statistics
 import subprocess
@@ -19,6 +19,8 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+
+import libvirt_peer
 
 RUNS = 30
 ROWS = [{"vmid": 100 + i, "name": f"guest-{i}", "status": "running", "cpus": 2, "maxmem": 1 << 30} for i in range(20)]
@@ -48,7 +50,7 @@ def once(command: list[str]) -> float:
 
 def main(words: list[str]) -> None:
     tarmac = str(Path(sys.executable).with_name("tarmac"))
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         data = Path(name)
         if not words:
             (data / "runtime").write_text(f"{data}\n")
@@ -56,8 +58,9 @@ def main(words: list[str]) -> None:
             time.sleep(0.1)
             words = ["--data-dir", name]
         commands = {"tarmac vm list": [tarmac, *words, "vm", "list"], "python, empty": [sys.executable, "-c", "pass"]}
-        if shutil.which("virsh") and not os.environ.get("NO_VIRSH"):
-            commands["virsh list"] = ["virsh", "list", "--all"]
+        if libvirt_peer.installed() and not os.environ.get("NO_VIRSH"):
+            stack.enter_context(libvirt_peer.libvirt())
+            commands["virsh list"] = ["virsh", "-c", "qemu:///system", "list", "--all"]
         times: dict[str, list[float]] = {what: [] for what in commands}
         for turn in range(RUNS + 2):
             for what, command in commands.items():
