@@ -150,7 +150,7 @@ async def test_a_refusal_is_shown_and_ends_with_the_next_success(metrics: Metric
 
 
 async def test_a_server_that_hangs_or_is_away_holds_up_nobody(metrics: Metrics) -> None:
-    async with influx(delay=60) as (port, asked, _):
+    async with influx(delay=5) as (port, asked, _):
         texts = {"type": "influxdb", "server": "127.0.0.1", "influxdbproto": "http"}
         await metrics.servers.create("hangs", {**texts, "port": port})
         await metrics.servers.create("away", {**texts, "port": "1"})
