@@ -112,14 +112,14 @@ class House:
         self._supervisor = supervisor
 
     async def begin(self) -> None:
-        """Adopt what runs, take up what a crash cut off, start the watchers."""
+        """Adopt what runs, clean up, take up what a crash cut off, start the watchers."""
         services = self.services
         counts = await services.runtime.adopt_all()
+        await services.uploads.sweep()
         unfinished = await services.jobs.recover()
         log.info("guests adopted", extra={**counts, "known": len(services.guests), "unfinished_jobs": len(unfinished)})
         await services.events.begin()
         await services.history.sweep()
-        await services.uploads.sweep()
         watchers: tuple[tuple[Callable[[], Awaitable[object]], float, str], ...] = (
             (services.nodes.refresh, SAMPLE_SECONDS, "node figures"),
             (services.usage.sample, USAGE_SECONDS, "guest figures"),

@@ -60,10 +60,14 @@ class Jobs:
         self._counter = itertools.count(int(time.monotonic() * 100) & 0x0FFFFFFF)
         self._supervisor = supervisor
 
+    async def unfinished(self) -> Sequence[JobRecord]:
+        """What the journal holds of jobs that have not ended, whether they were taken up already or not."""
+        return await self._journal.unfinished()
+
     async def recover(self) -> list[str]:
         """Take up the jobs that the last daemon left unfinished; returns their ids. They hold their places in the
         queues when this returns; `wait` tells when each has ended."""
-        left = await self._journal.unfinished()
+        left = await self.unfinished()
         for record in left:
             self._launch(record, resumed=True)
         return [record.upid for record in left]

@@ -120,9 +120,10 @@ class Uploads:
         await self._storages.get(received.storage).discard(received.name, received.token)
 
     async def sweep(self) -> list[str]:
-        """Remove what earlier daemons left half received; called at the start, after the jobs were taken up."""
+        """Remove what earlier daemons left half received. Called at the start, before anything works: the hidden files
+        of unfinished jobs stay, and those of work that goes on meanwhile would be taken for leftovers."""
         keep: set[str] = set(self._receiving)
-        for record in self._jobs.running():
+        for record in await self._jobs.unfinished():
             keep.add(str(record.args.get("token", "")))
             keep.add(record.upid)
             keep.update(f"{record.upid} {step.args.get('volid')}" for step in record.steps)

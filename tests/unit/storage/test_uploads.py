@@ -161,8 +161,8 @@ async def test_a_crash_in_the_task_is_finished_by_the_next_daemon(phase: str) ->
         upid = await first.uploads.finish("root@pam", received)
         await cut.wait()
     async with site(root) as second:
+        assert not await second.uploads.sweep(), "what an unfinished job still needs"
         assert await second.jobs.recover() == [upid]
-        await second.uploads.sweep()
         record = await second.done(upid)
         assert record.exitstatus == "OK"
         assert second.files() == ["template/iso/debian.iso"]
@@ -175,8 +175,8 @@ async def test_a_crash_while_bytes_come_in_leaves_what_the_next_start_removes() 
         await first.uploads.receive("local", fields(), pieces(b"contents"))  # received, but no task was started
         assert len(first.files()) == 1
     async with site(root) as second:
-        assert await second.jobs.recover() == []
         assert len(await second.uploads.sweep()) == 1
+        assert await second.jobs.recover() == []
         assert second.files() == []
     remove(root)
 
