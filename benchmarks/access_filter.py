@@ -10,8 +10,8 @@ import time
 
 from tarmac.drivers.store.memory import MemoryStore
 from tarmac.model.users import AclEntry, Grants, User
-from tarmac.services.access import Access, Identity
-from tarmac.services.directory import Directory
+from tarmac.services.access.access import Access, Identity
+from tarmac.services.access.directory import Directory
 
 GUESTS, GRANTS = range(100, 10_100), range(100, 5_100)
 JOE = Identity("joe@pve")

@@ -23,7 +23,7 @@ from common import CONFIG, FIRST, Row, TestDaemon, daemon_with, percentile, repo
 from support.event_client import EventClient, follow
 from support.event_site import EventSite, event_site
 from tarmac.lib import places
-from tarmac.services.guests import Guest
+from tarmac.services.guests.guests import Guest
 
 POLL_SECONDS = 3.0
 SETTLE_SECONDS = 8.0

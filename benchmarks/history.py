@@ -15,7 +15,7 @@ from pathlib import Path
 
 from common import Row, report
 
-from tarmac.services.history import GUEST, LEVELS
+from tarmac.services.figures.history import GUEST, LEVELS
 
 START = 1_800_000_000
 VALUES = dict.fromkeys(GUEST.columns, 0.25)

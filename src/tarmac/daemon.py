@@ -28,17 +28,17 @@ from tarmac.lib import logs, places
 from tarmac.lib.files import write_atomic
 from tarmac.lib.tasks import Supervisor
 from tarmac.model.users import ROOT
-from tarmac.services.access import Identity
-from tarmac.services.encoded_rows import warm
-from tarmac.services.events import CHECK_SECONDS as EVENTS_CHECK_SECONDS
-from tarmac.services.history import SECONDS as HISTORY_SECONDS
-from tarmac.services.instance import Instance, open_instance
-from tarmac.services.io_errors import LOOK_SECONDS
-from tarmac.services.metrics import SECONDS as METRICS_SECONDS
-from tarmac.services.nodes import SAMPLE_SECONDS
+from tarmac.services.access.access import Identity
+from tarmac.services.events.encoded_rows import warm
+from tarmac.services.events.events import CHECK_SECONDS as EVENTS_CHECK_SECONDS
+from tarmac.services.figures.history import SECONDS as HISTORY_SECONDS
+from tarmac.services.figures.metrics import SECONDS as METRICS_SECONDS
+from tarmac.services.node.instance import Instance, open_instance
+from tarmac.services.node.nodes import SAMPLE_SECONDS
 from tarmac.services.registry import Services
-from tarmac.services.snapshot_schedules import SECONDS as SCHEDULE_SECONDS
-from tarmac.services.usage import SECONDS as USAGE_SECONDS
+from tarmac.services.running.io_errors import LOOK_SECONDS
+from tarmac.services.running.usage import SECONDS as USAGE_SECONDS
+from tarmac.services.snapshots.schedules import SECONDS as SCHEDULE_SECONDS
 
 log = logging.getLogger(__name__)
 STORAGE_SECONDS = 10.0

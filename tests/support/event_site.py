@@ -19,23 +19,23 @@ from tarmac.lib.signing import Signer
 from tarmac.lib.tasks import Supervisor
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.users import User
-from tarmac.services.access import Access
-from tarmac.services.acls import Acls
-from tarmac.services.cluster import Cluster
-from tarmac.services.directory import Directory
-from tarmac.services.events import Events
-from tarmac.services.figures import Figures
-from tarmac.services.guests import Guests
-from tarmac.services.jobs import Jobs
-from tarmac.services.locks import Queues
-from tarmac.services.nodes import Nodes
-from tarmac.services.pools import Pools
+from tarmac.services.access.access import Access
+from tarmac.services.access.acls import Acls
+from tarmac.services.access.directory import Directory
+from tarmac.services.access.pools import Pools
+from tarmac.services.access.tickets import Tickets
+from tarmac.services.access.tokens import Tokens
+from tarmac.services.access.users import Users
+from tarmac.services.events.events import Events
+from tarmac.services.figures.figures import Figures
+from tarmac.services.guests.guests import Guests
+from tarmac.services.jobs.jobs import Jobs
+from tarmac.services.jobs.locks import Queues
+from tarmac.services.jobs.steps import Registry, StepContext
+from tarmac.services.jobs.task_log import TaskLogs
+from tarmac.services.node.cluster import Cluster
+from tarmac.services.node.nodes import Nodes
 from tarmac.services.registry import Services
-from tarmac.services.steps import Registry, StepContext
-from tarmac.services.task_log import TaskLogs
-from tarmac.services.tickets import Tickets
-from tarmac.services.tokens import Tokens
-from tarmac.services.users import Users
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ class EventSite:
         return {"Cookie": f"PVEAuthCookie={await self.services.tickets.issue(userid)}"}
 
     async def grant(self, userid: str, path: str, role: str = "PVEVMUser", *, delete: bool = False) -> None:
-        from tarmac.services.access import Identity
+        from tarmac.services.access.access import Identity
 
         await self.services.acls.update(Identity("root@pam"), path, roles=[role], users=[userid], delete=delete)
 

@@ -20,18 +20,18 @@ from tarmac.lib.web import FetchRules
 from tarmac.model.conf_file import parse_conf
 from tarmac.model.errors import NotFound
 from tarmac.model.job import JobRecord
-from tarmac.services.cloudinit import CloudInit
-from tarmac.services.cloudinit_schema import Schemas
-from tarmac.services.downloads import Downloads
-from tarmac.services.guests import Guest
-from tarmac.services.jobs import Jobs
-from tarmac.services.locks import Queues
-from tarmac.services.steps import Registry
-from tarmac.services.storage_views import StorageViews
-from tarmac.services.storages import Storages
-from tarmac.services.task_log import TaskLogs
-from tarmac.services.uploads import Uploads
-from tarmac.services.volumes import Volumes
+from tarmac.services.cloudinit.cloudinit import CloudInit
+from tarmac.services.cloudinit.schema import Schemas
+from tarmac.services.guests.guests import Guest
+from tarmac.services.jobs.jobs import Jobs
+from tarmac.services.jobs.locks import Queues
+from tarmac.services.jobs.steps import Registry
+from tarmac.services.jobs.task_log import TaskLogs
+from tarmac.services.storage.downloads import Downloads
+from tarmac.services.storage.storages import Storages
+from tarmac.services.storage.uploads import Uploads
+from tarmac.services.storage.views import StorageViews
+from tarmac.services.storage.volumes import Volumes
 
 
 @dataclass

@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 
 from support.daemon import ApiError, TestDaemon
-from tarmac.services.access import Identity
-from tarmac.services.console_sessions import ConsoleSession, ConsoleSessions
+from tarmac.services.access.access import Identity
+from tarmac.services.running.console_sessions import ConsoleSession, ConsoleSessions
 
 VMID = 300
 

@@ -1,1 +1,1 @@
-"""What the platform does: every verb, one noun per file. Knows no HTTP and no terminal."""
+"""What the platform does: every verb, one noun per folder. Knows no HTTP and no terminal."""

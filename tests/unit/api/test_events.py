@@ -12,7 +12,7 @@ import pytest
 from support.event_client import follow
 from support.event_site import EventSite, event_site
 from tarmac.model.conf_file import parse_conf
-from tarmac.services.access import Identity
+from tarmac.services.access.access import Identity
 
 ROOT = Identity("root@pam")
 

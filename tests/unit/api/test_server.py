@@ -35,11 +35,11 @@ from tarmac.lib.signing import Signer
 from tarmac.model.errors import Fix, HostFailure, NotFound
 from tarmac.model.settings import setting
 from tarmac.model.users import User
-from tarmac.services.access import Access
-from tarmac.services.directory import Directory
+from tarmac.services.access.access import Access
+from tarmac.services.access.directory import Directory
+from tarmac.services.access.tickets import Tickets
+from tarmac.services.access.tokens import Tokens
 from tarmac.services.registry import Services
-from tarmac.services.tickets import Tickets
-from tarmac.services.tokens import Tokens
 
 JSON = "application/json;charset=UTF-8"
 

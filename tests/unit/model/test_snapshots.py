@@ -8,7 +8,7 @@ from tarmac.drivers.storage.base import SnapshotInfo
 from tarmac.model import snapshots as tree
 from tarmac.model.conf_file import GuestFile, parse_conf, print_conf
 from tarmac.model.errors import InvalidInput, NotFound, WrongState
-from tarmac.services.snapshot_plans import removable
+from tarmac.services.snapshots.plans import removable
 
 DISK = "local:100/vm-100-disk-0.qcow2,size=1G"
 FILE = GuestFile(

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tarmac.model.errors import Denied, InvalidInput
 from tarmac.model.privileges import NO_ACCESS, PREDEFINED_ROLES
 from tarmac.model.users import AclEntry, Grants, Group, Pool, Role, Token, User
-from tarmac.services.access import Access, Identity
-from tarmac.services.access_why import AccessWhy
+from tarmac.services.access.access import Access, Identity
+from tarmac.services.access.why import AccessWhy
 
 PATHS = ("/", "/vms", "/vms/100", "/pool", "/pool/web", "/pool/web/sub")
 ROLES = ("PVEVMAdmin", "PVEVMUser", "PVEAuditor", NO_ACCESS)

@@ -11,9 +11,9 @@ from tarmac.drivers.store.memory import MemoryStore
 from tarmac.model.errors import Bug, Denied
 from tarmac.model.privileges import PREDEFINED_ROLES, PRIVILEGES, is_known_path, normalize_path
 from tarmac.model.users import AclEntry, Grants, Group, Pool, Role, Token, User
-from tarmac.services.access import Access, Identity
-from tarmac.services.acl_rules import Principal
-from tarmac.services.directory import Directory
+from tarmac.services.access.access import Access, Identity
+from tarmac.services.access.acl_rules import Principal
+from tarmac.services.access.directory import Directory
 
 
 class World:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tarmac.services.audit import Audit, Event, Wanted
+from tarmac.services.access.audit import Audit, Event, Wanted
 
 
 def event(number: int, **given: Any) -> Event:

@@ -10,9 +10,9 @@ import pytest
 
 from tarmac.model.errors import HostFailure
 from tarmac.model.units import GIB, MIB
-from tarmac.services.admission import KEEP_FREE, check_memory
-from tarmac.services.clone_admission import OVERHEAD, CloneAdmission
-from tarmac.services.instant_records import InstantRecord
+from tarmac.services.guests.admission import KEEP_FREE, check_memory
+from tarmac.services.instant.admission import OVERHEAD, CloneAdmission
+from tarmac.services.instant.records import InstantRecord
 
 MEMORY = GIB
 ARGV = ("qemu", "-object", "memory-backend-file,id=pc.ram,size=1,mem-path=/proc/self/fd/9,share=off,prealloc=off")

@@ -8,7 +8,7 @@ from tarmac.drivers.store.memory import MemoryStore
 from tarmac.model.errors import Conflict, InvalidInput, NotFound, TarmacError
 from tarmac.model.metric_server import MetricServer
 from tarmac.services.definitions import Definitions
-from tarmac.services.metrics import check_server
+from tarmac.services.figures.metrics import check_server
 
 TEXTS = {"type": "influxdb", "server": "192.0.2.1", "port": "8086", "token": "hush"}
 

@@ -9,10 +9,10 @@ import pytest
 
 from tarmac.drivers.qemu.facts import NodeFacts
 from tarmac.drivers.store.memory import MemoryStore
-from tarmac.services.figures import Figures
-from tarmac.services.guests import Guests
-from tarmac.services.history import FRAMES, History
-from tarmac.services.nodes import Nodes
+from tarmac.services.figures.figures import Figures
+from tarmac.services.figures.history import FRAMES, History
+from tarmac.services.guests.guests import Guests
+from tarmac.services.node.nodes import Nodes
 
 START = 1_800_000_000
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from tarmac.model.errors import Busy, TarmacError
-from tarmac.services.instance import open_instance
+from tarmac.services.node.instance import open_instance
 
 HOLDER = """
 import sys
 from pathlib import Path
-from tarmac.services.instance import open_instance
+from tarmac.services.node.instance import open_instance
 instance = open_instance(Path(sys.argv[1]))
 print(instance.id, flush=True)
 sys.stdin.read()

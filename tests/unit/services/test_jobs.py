@@ -14,10 +14,10 @@ from tarmac.drivers.store.journal import Journal
 from tarmac.lib.tasks import Supervisor
 from tarmac.model.errors import Busy, HostFailure, NotFound
 from tarmac.model.job import JobState, Plan, PlannedStep
-from tarmac.services.jobs import Jobs
-from tarmac.services.locks import Queues
-from tarmac.services.steps import Registry, StepContext
-from tarmac.services.task_log import TaskLogs
+from tarmac.services.jobs.jobs import Jobs
+from tarmac.services.jobs.locks import Queues
+from tarmac.services.jobs.steps import Registry, StepContext
+from tarmac.services.jobs.task_log import TaskLogs
 
 PHASES = ("before-intent", "before-effect", "after-effect", "after-result")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tarmac.services.locks import Queues, shared
+from tarmac.services.jobs.locks import Queues, shared
 
 
 def turns(queues: Queues, key: str, names: str) -> str:

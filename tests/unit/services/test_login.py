@@ -17,13 +17,13 @@ from tarmac.drivers.store.memory import MemoryStore
 from tarmac.lib.passwords import Hasher
 from tarmac.lib.signing import Signer
 from tarmac.model.errors import HostFailure, InvalidInput, NotBuilt, NotFound, TarmacError, Unauthenticated
-from tarmac.services.access import Access, Identity
-from tarmac.services.directory import Directory
-from tarmac.services.login import ONE_TIME_SECONDS, Login
-from tarmac.services.login_limits import PER_PAIR, PER_SOURCE, PER_USER, WINDOW_SECONDS, LoginLimits, network_of
-from tarmac.services.tfa import SecondFactors
-from tarmac.services.tickets import LIFETIME, Tickets
-from tarmac.services.users import Users
+from tarmac.services.access.access import Access, Identity
+from tarmac.services.access.directory import Directory
+from tarmac.services.access.login import ONE_TIME_SECONDS, Login
+from tarmac.services.access.login_limits import PER_PAIR, PER_SOURCE, PER_USER, WINDOW_SECONDS, LoginLimits, network_of
+from tarmac.services.access.tfa import SecondFactors
+from tarmac.services.access.tickets import LIFETIME, Tickets
+from tarmac.services.access.users import Users
 
 BY = "root@pam"
 GOOD = "correct horse"

@@ -22,10 +22,10 @@ from tarmac.drivers.store.memory import MemoryStore
 from tarmac.lib.tasks import Supervisor
 from tarmac.model.metric_server import MetricServer
 from tarmac.services.definitions import Definitions
-from tarmac.services.guests import Guest, Guests
-from tarmac.services.metrics import Metrics, check_server
-from tarmac.services.nodes import Nodes
-from tarmac.services.prometheus import Prometheus
+from tarmac.services.figures.metrics import Metrics, check_server
+from tarmac.services.figures.prometheus import Prometheus
+from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.node.nodes import Nodes
 
 STORAGES: list[dict[str, Any]] = [
     {"storage": "local", "plugintype": "dir", "status": "available", "disk": 10, "maxdisk": 40, "shared": 0},

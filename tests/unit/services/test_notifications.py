@@ -24,8 +24,8 @@ from tarmac.model.errors import Conflict, Denied, InvalidInput, NotFound, Tarmac
 from tarmac.model.job import JobRecord, JobState
 from tarmac.model.notification import Matcher, Notification
 from tarmac.model.users import User
-from tarmac.services.directory import Directory
-from tarmac.services.notifications import MOST_WAITING, Notifications
+from tarmac.services.access.directory import Directory
+from tarmac.services.events.notifications import MOST_WAITING, Notifications
 
 EVIL = "line\r\nBcc: evil@example.com\r\n\r\nbody"
 

@@ -12,9 +12,9 @@ from tarmac.drivers.store.memory import MemoryStore
 from tarmac.model import snapshots as tree
 from tarmac.model.conf_file import GuestFile, print_conf
 from tarmac.model.errors import Conflict, HostFailure, InvalidInput, NotFound
-from tarmac.services.access import Identity
-from tarmac.services.guests import Guests
-from tarmac.services.snapshot_schedules import SnapshotSchedules
+from tarmac.services.access.access import Identity
+from tarmac.services.guests.guests import Guests
+from tarmac.services.snapshots.schedules import SnapshotSchedules
 
 ROOT = Identity("root@pam")
 

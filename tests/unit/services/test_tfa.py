@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from tarmac.drivers.store.memory import MemoryStore
 from tarmac.lib.passwords import Hasher
 from tarmac.model.errors import Conflict, InvalidInput, NotFound
-from tarmac.services.access import Access, Identity
-from tarmac.services.directory import Directory
-from tarmac.services.tfa import LOCK_SECONDS, WRONG_CODES, WRONG_KEYS, SecondFactors
-from tarmac.services.users import Users
+from tarmac.services.access.access import Access, Identity
+from tarmac.services.access.directory import Directory
+from tarmac.services.access.tfa import LOCK_SECONDS, WRONG_CODES, WRONG_KEYS, SecondFactors
+from tarmac.services.access.users import Users
 
 KEY = b"12345678901234567890"
 URI = f"otpauth://totp/tarmac:joe?secret={base64.b32encode(KEY).decode()}"

@@ -14,9 +14,9 @@ from tarmac.drivers.store.memory import MemoryStore
 from tarmac.lib.signing import KEY_SECONDS, Signer
 from tarmac.model.errors import DataCorrupt, Unauthenticated
 from tarmac.model.users import Token, User
-from tarmac.services.access import Identity
-from tarmac.services.directory import Directory
-from tarmac.services.tickets import LIFETIME, VNC_LIFETIME, Tickets
+from tarmac.services.access.access import Identity
+from tarmac.services.access.directory import Directory
+from tarmac.services.access.tickets import LIFETIME, VNC_LIFETIME, Tickets
 
 JOE, ROOT = "joe@pve", "root@pam"
 INVALID = "^permission denied - invalid PVE ticket$"

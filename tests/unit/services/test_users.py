@@ -14,13 +14,13 @@ from tarmac.drivers.store.memory import MemoryStore
 from tarmac.drivers.store.sqlite import SqliteStore
 from tarmac.lib.passwords import Hasher
 from tarmac.model.errors import Conflict, DataCorrupt, Denied, InvalidInput, NotFound, TarmacError, Unauthenticated
-from tarmac.services.access import Access, Identity
-from tarmac.services.acls import Acls
-from tarmac.services.directory import Directory
-from tarmac.services.groups import Groups
-from tarmac.services.roles import Roles
-from tarmac.services.tokens import Tokens
-from tarmac.services.users import Users
+from tarmac.services.access.access import Access, Identity
+from tarmac.services.access.acls import Acls
+from tarmac.services.access.directory import Directory
+from tarmac.services.access.groups import Groups
+from tarmac.services.access.roles import Roles
+from tarmac.services.access.tokens import Tokens
+from tarmac.services.access.users import Users
 
 ROOT = Identity("root@pam")
 BY = "root@pam"

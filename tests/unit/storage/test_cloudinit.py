@@ -18,9 +18,9 @@ from support.storage_site import Site, site
 from tarmac.drivers.storage.nocloud import build_iso
 from tarmac.model.errors import HostFailure, InvalidInput, NotBuilt, NotFound
 from tarmac.model.vm import VmConfig
-from tarmac.services.cloudinit import hash_password
-from tarmac.services.cloudinit_documents import HostDns, meta_data, network_config, user_data
-from tarmac.services.cloudinit_schema import Schemas
+from tarmac.services.cloudinit.cloudinit import hash_password
+from tarmac.services.cloudinit.documents import HostDns, meta_data, network_config, user_data
+from tarmac.services.cloudinit.schema import Schemas
 
 TEXTS = {
     "name": "web.example.org",

@@ -15,7 +15,7 @@ from tarmac.drivers.storage.mounted import MountedStorage
 from tarmac.drivers.storage.mounts import Mount, is_mounted, mount_of, sources_at
 from tarmac.model.errors import HostFailure, InvalidInput
 from tarmac.model.storage import definition_of
-from tarmac.services.storages import SECRETS
+from tarmac.services.storage.storages import SECRETS
 
 PLAIN = "nosuid,nodev"
 

@@ -13,9 +13,9 @@ from tarmac.model.errors import NoSpace
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.storage import definition_of
 from tarmac.model.units import GIB, MIB
-from tarmac.services.guests import Guest
-from tarmac.services.io_errors import disk_states, may_go_on, reason
-from tarmac.services.storage_space import StorageSpace, committed, growth, outlook, room_to_go_on
+from tarmac.services.guests.guests import Guest
+from tarmac.services.running.io_errors import disk_states, may_go_on, reason
+from tarmac.services.storage.space import StorageSpace, committed, growth, outlook, room_to_go_on
 
 
 def status(available: int, total: int = 100 * GIB) -> StorageStatus:

@@ -19,9 +19,9 @@ from tarmac.model.disk import ScsiDisk
 from tarmac.model.errors import Busy, Conflict, InvalidInput, NoSpace, NotBuilt, NotFound, TarmacError, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.parse import parse_property_string
-from tarmac.services import storage_probe
-from tarmac.services.storage_probe import StorageProbe
-from tarmac.services.storages import CHANGED
+from tarmac.services.storage import probe as storage_probe
+from tarmac.services.storage.probe import StorageProbe
+from tarmac.services.storage.storages import CHANGED
 
 MIB = 1 << 20
 

@@ -31,7 +31,7 @@ from tarmac.faces.api.rights import authorize
 from tarmac.faces.api.router import METHODS, Match, Router
 from tarmac.model.errors import Bug, NotBuilt, TarmacError, Unauthenticated
 from tarmac.model.job import Plan, PlannedStep
-from tarmac.services.audit import Event
+from tarmac.services.access.audit import Event
 
 if TYPE_CHECKING:
     from tarmac.services.registry import Services

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from tarmac.faces.api.declare import Endpoint
 from tarmac.model.errors import Denied, Unauthenticated
-from tarmac.services.access import Identity
+from tarmac.services.access.access import Identity
 
 if TYPE_CHECKING:
     import asyncio

@@ -18,7 +18,7 @@ from tarmac.model.errors import InvalidInput
 
 if TYPE_CHECKING:
     from tarmac.drivers.qemu.console import SerialHub
-    from tarmac.services.console_sessions import ConsoleSession, ConsoleSessions
+    from tarmac.services.running.console_sessions import ConsoleSession, ConsoleSessions
 
 CHUNK = 64 * 1024
 GREETING_SECONDS = 10.0

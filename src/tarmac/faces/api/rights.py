@@ -1,6 +1,6 @@
 """Whether a call is allowed: an endpoint's rule, filled with the call's parameters, decided by one function.
 
-The decision itself is `services.access`; here stands only which path and privileges a rule means for this call.
+The decision itself is `services.access.access`; here stands only which path and privileges a rule means for this call.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, Allow, Call, Paged, get
 from tarmac.model.settings import setting
-from tarmac.services.audit import Event, Wanted
+from tarmac.services.access.audit import Event, Wanted
 
 CLUSTER_LOG = 50
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, TEXT, Allow, Call, Encoded, NoParams, get
 from tarmac.model.settings import setting
-from tarmac.services.vm_identity import MAC_PREFIX
+from tarmac.services.guests.identity import MAC_PREFIX
 
 RECENT_TASKS = 25
 

@@ -12,7 +12,7 @@ from tarmac.faces.api.multipart import read_upload
 from tarmac.model.errors import Denied
 from tarmac.model.job import Plan
 from tarmac.model.settings import setting
-from tarmac.services.uploads import UploadFields
+from tarmac.services.storage.uploads import UploadFields
 
 BASE = "/nodes/{node}/storage/{storage}"
 UPLOADABLE = ("iso", "vztmpl", "import")

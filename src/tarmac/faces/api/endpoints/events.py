@@ -20,7 +20,7 @@ from tarmac.faces.api.replies import HEADERS
 from tarmac.lib.tasks import first_ends
 from tarmac.model.errors import InvalidInput
 from tarmac.model.settings import setting
-from tarmac.services.subscription import Message, Subscription
+from tarmac.services.events.subscription import Message, Subscription
 
 HEARTBEAT = 30.0
 MAX_MESSAGE = 256 * 1024

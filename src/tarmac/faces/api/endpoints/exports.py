@@ -12,7 +12,7 @@ from tarmac.faces.api.endpoints.common import Guest
 from tarmac.faces.api.endpoints.qemu_clone import MOVABLE
 from tarmac.faces.api.endpoints.storage import OnNode
 from tarmac.model.settings import setting
-from tarmac.services.exports import FORMATS
+from tarmac.services.storage.exports import FORMATS
 
 _HEADERS = {"Content-Type": "application/octet-stream", "Cache-Control": "no-store"}
 

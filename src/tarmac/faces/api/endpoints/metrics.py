@@ -11,7 +11,7 @@ from tarmac.faces.api.declare import LIST, OBJECT, RAW, Allow, Call, NoParams, d
 from tarmac.faces.api.replies import HEADERS
 from tarmac.model.metric_server import MetricServer, MetricServerOptions
 from tarmac.model.settings import setting
-from tarmac.services.prometheus import CONTENT_TYPE
+from tarmac.services.figures.prometheus import CONTENT_TYPE
 
 SEE, CHANGE = Allow("/", "Sys.Audit"), Allow("/", "Sys.Modify")
 

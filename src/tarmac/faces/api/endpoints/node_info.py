@@ -9,7 +9,7 @@ from typing import Any
 from tarmac.faces.api.declare import LIST, OBJECT, Allow, Call, get
 from tarmac.faces.api.endpoints.common import Node
 from tarmac.model.settings import setting
-from tarmac.services import host_info
+from tarmac.services.node import host_info
 
 NETWORK_TYPES = (
     "bridge",

@@ -10,7 +10,7 @@ from tarmac.faces.api.endpoints.common import DISK_KEYS, Guest, digest_setting
 from tarmac.model.errors import Denied
 from tarmac.model.settings import setting
 from tarmac.model.units import KIB
-from tarmac.services.clones import MOST
+from tarmac.services.clones.clones import MOST
 
 FORMATS = ("raw", "qcow2", "vmdk")
 

@@ -9,7 +9,7 @@ from tarmac.faces.api.declare import ANY, LIST, OBJECT, Allow, Call, NoParams, d
 from tarmac.faces.api.endpoints.access import confirm
 from tarmac.model.errors import Denied
 from tarmac.model.settings import setting
-from tarmac.services import tfa
+from tarmac.services.access import tfa
 
 KINDS = ("totp", "u2f", "webauthn", "recovery", "yubico")
 

@@ -1,0 +1,38 @@
+"""Every service, built and handed what it needs, from the ground up. `daemon.py` starts and stops what this makes.
+
+Nothing that runs is touched here; files are opened and the host is probed. What must be closed again is on `stack`,
+in the order of building, so that it is closed in the reverse order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from tarmac.composition.ground import Ground, lay_ground
+from tarmac.composition.guests import add_guests, add_running
+from tarmac.composition.people import add_people
+from tarmac.composition.snapshots import add_snapshots
+from tarmac.composition.storage import add_node, add_storage
+from tarmac.composition.told import add_told
+from tarmac.services.access.audit import Audit
+from tarmac.services.jobs.tasks import Tasks
+from tarmac.services.registry import Services
+from tarmac.version import VERSION
+
+__all__ = ["Ground", "compose", "lay_ground"]
+
+
+async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
+    """All services. Raises HostFailure where the host lacks what every guest needs (QEMU)."""
+    services = Services(node=ground.node, version=VERSION, jobs=ground.jobs, tasks=Tasks(ground.jobs))
+    await add_people(ground, services)
+    services.audit = Audit(ground.data / "audit")
+    stack.callback(services.audit.close)
+    await add_node(ground, services)
+    await add_storage(ground, services)
+    add_running(ground, services, stack)
+    await services.instant_records.load()
+    add_guests(ground, services)
+    await add_snapshots(ground, services)
+    await add_told(ground, services)
+    return services

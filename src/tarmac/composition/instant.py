@@ -1,0 +1,60 @@
+"""Instant clones: `services.instant`."""
+
+from __future__ import annotations
+
+from tarmac.composition.ground import Ground
+from tarmac.services.clones.disks import CloneDisks
+from tarmac.services.guests.live_changes import VmLive
+from tarmac.services.instant.admission import CloneAdmission
+from tarmac.services.instant.clones import InstantClones
+from tarmac.services.instant.identities import Identities
+from tarmac.services.instant.identity import InstantIdentity
+from tarmac.services.instant.launch import CloneLauncher
+from tarmac.services.instant.templates import LiveTemplates
+from tarmac.services.instant.twins import LiveTwins
+from tarmac.services.registry import Services
+
+
+def add_instant(ground: Ground, s: Services, live: VmLive) -> None:
+    """Live templates, and what goes on from them."""
+    guests, jobs, registry = s.guests, ground.jobs, ground.registry
+    s.live_templates = LiveTemplates(
+        guests=guests,
+        jobs=jobs,
+        runtime=s.runtime,
+        launcher=s.launcher,
+        agents=s.agents,
+        storages=s.storages,
+        templates=s.templates,
+        states=s.live_states,
+        twins=LiveTwins(launcher=s.launcher, probe=s.probe),
+        registry=registry,
+    )
+    identity = InstantIdentity(
+        runtime=s.runtime, agents=s.agents, live=live, cloudinit=s.cloudinit, records=s.instant_records
+    )
+    s.identities = Identities(
+        guests=guests,
+        jobs=jobs,
+        runtime=s.runtime,
+        states=s.live_states,
+        identity=identity,
+        records=s.instant_records,
+        registry=registry,
+    )
+    s.instant_clones = InstantClones(
+        guests=guests,
+        jobs=jobs,
+        runtime=s.runtime,
+        uids=s.uids,
+        clones=s.clones,
+        disks=CloneDisks(storages=s.storages, plans=s.volumes.plans, cloudinit=s.cloudinit),
+        cloudinit=s.cloudinit,
+        states=s.live_states,
+        launcher=CloneLauncher(launcher=s.launcher, probe=s.probe),
+        identity=identity,
+        records=s.instant_records,
+        admission=CloneAdmission(guests=guests, records=s.instant_records, states=s.live_states),
+        registry=registry,
+        qemu_version=s.nodes.facts.qemu_version,
+    )

@@ -1,0 +1,40 @@
+"""Who may do what: `services.access`."""
+
+from __future__ import annotations
+
+from tarmac.composition.ground import Ground
+from tarmac.drivers.auth.pam import Pam
+from tarmac.faces.api import tls
+from tarmac.lib.passwords import Hasher
+from tarmac.lib.signing import Signer
+from tarmac.services.access.acls import Acls
+from tarmac.services.access.groups import Groups
+from tarmac.services.access.login import Login
+from tarmac.services.access.pools import Pools
+from tarmac.services.access.roles import Roles
+from tarmac.services.access.tfa import SecondFactors
+from tarmac.services.access.tickets import Tickets
+from tarmac.services.access.tokens import Tokens
+from tarmac.services.access.users import Users
+from tarmac.services.access.why import AccessWhy
+from tarmac.services.registry import Services
+
+
+async def add_people(ground: Ground, s: Services) -> None:
+    users, access, hasher = ground.users, ground.access, Hasher()
+    s.access, s.access_why = access, AccessWhy(users, access)
+    s.acls, s.groups, s.roles = Acls(users, access), Groups(users, access), Roles(users)
+    s.pools = Pools(users, access)
+    s.users, s.tokens = Users(users, access, hasher), Tokens(users)
+    s.certificate = tls.Pki(ground.data / "pki").certificate
+    s.tickets = Tickets(users, await Signer.open(ground.data / "pki"))
+    s.second_factors = SecondFactors(users, access)
+    s.login = Login(
+        directory=users,
+        access=access,
+        tickets=s.tickets,
+        hasher=hasher,
+        factors=s.second_factors,
+        pam=Pam(),
+        data_dir=ground.data,
+    )

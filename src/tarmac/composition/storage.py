@@ -1,0 +1,53 @@
+"""This node, and the storages with all that they hold: `services.node`, `services.storage`."""
+
+from __future__ import annotations
+
+import functools
+
+from tarmac.composition.ground import Ground
+from tarmac.drivers.storage.build import build_storage
+from tarmac.drivers.storage.jail import Jail
+from tarmac.services.cloudinit.cloudinit import CloudInit
+from tarmac.services.cloudinit.schema import Schemas
+from tarmac.services.guests.guests import Guests
+from tarmac.services.node.facts import NodeProbe
+from tarmac.services.node.nodes import Nodes
+from tarmac.services.registry import Services
+from tarmac.services.running.uids import Uids
+from tarmac.services.storage.downloads import Downloads
+from tarmac.services.storage.exports import Exports
+from tarmac.services.storage.images import Images
+from tarmac.services.storage.orphans import Orphans
+from tarmac.services.storage.storages import Storages
+from tarmac.services.storage.uploads import Uploads
+from tarmac.services.storage.views import StorageViews
+from tarmac.services.storage.volumes import Volumes
+
+
+async def add_node(ground: Ground, s: Services) -> None:
+    s.probe = NodeProbe(node=ground.node, instance=ground.mark, cache=ground.data / "cache" / "kvm.json")
+    s.nodes = Nodes(node=ground.node, facts=await s.probe.start(), data_dir=ground.data)
+    await s.nodes.refresh()
+    s.guests = Guests(store=ground.store, node=ground.node, mirror=ground.data / "guests")
+    await s.guests.load()
+
+
+async def add_storage(ground: Ground, s: Services) -> None:
+    jobs, registry, store = ground.jobs, ground.registry, ground.store
+    instance = ground.instance
+    s.uids = Uids(store=store, instance=instance.id, default_instance=instance.default)
+    jail = Jail(uid=s.uids.jail, gid=s.uids.jail)
+    build = functools.partial(build_storage, jail=jail)
+    s.storages = Storages(node=ground.node, store=store, build=build, data=ground.data / "storage")
+    await s.storages.start()
+    s.storage_views = StorageViews(s.storages)
+    s.orphans = Orphans(storages=s.storages, guests=s.guests, jobs=jobs)
+    s.volumes = Volumes(storages=s.storages, jail=jail, jobs=jobs, registry=registry, references=s.guests.references)
+    s.uploads = Uploads(storages=s.storages, jail=jail, jobs=jobs, registry=registry)
+    s.downloads = Downloads(storages=s.storages, jail=jail, jobs=jobs, registry=registry)
+    cache = ground.data / "cache" / "images"
+    s.images = Images(storages=s.storages, jail=jail, jobs=jobs, registry=registry, cache=cache)
+    s.exports = Exports(guests=s.guests, storages=s.storages, jobs=jobs, folder=ground.data / "cache" / "exports")
+    await s.exports.start()
+    s.schemas = Schemas(ground.data / "cache" / "cloudinit-schemas")
+    s.cloudinit = CloudInit(store=store, storages=s.storages, schemas=s.schemas, registry=registry, guest=s.guests.get)

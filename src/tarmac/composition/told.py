@@ -1,0 +1,66 @@
+"""What is told and kept of all this: `services.events`, `services.figures`."""
+
+from __future__ import annotations
+
+from tarmac.composition.ground import Ground
+from tarmac.model.metric_server import MetricServer
+from tarmac.services.definitions import Definitions
+from tarmac.services.events.events import Events
+from tarmac.services.events.notifications import Notifications
+from tarmac.services.figures.figures import Figures
+from tarmac.services.figures.history import History
+from tarmac.services.figures.metrics import Metrics, check_server
+from tarmac.services.figures.prometheus import Prometheus
+from tarmac.services.registry import Services
+from tarmac.version import VERSION
+
+
+async def add_told(ground: Ground, s: Services) -> None:
+    """What is told and kept of all this: events, figures, notifications."""
+    s.figures = Figures(s.guests, s.nodes)
+    events = s.events = Events(
+        cluster=s.cluster,
+        guests=s.guests,
+        jobs=ground.jobs,
+        logs=ground.logs,
+        access=ground.access,
+        tickets=s.tickets,
+        figures=s.figures,
+    )
+    s.history = History(
+        directory=ground.data / "metrics",
+        guests=s.guests,
+        nodes=s.nodes,
+        figures=s.figures,
+        storages=s.storage_views.resources,
+    )
+    s.guests.changed.append(s.history.guest_changed)
+    s.usage.sampled.append(s.history.sampled)
+    servers = Definitions(
+        store=ground.store,
+        kind="metric-servers",
+        noun="metric server",
+        declared=MetricServer,
+        fixed=("type",),
+        check=check_server,
+    )
+    await servers.load()
+    s.metrics = Metrics(
+        guests=s.guests,
+        nodes=s.nodes,
+        storages=s.storage_views.resources,
+        servers=servers,
+        supervisor=ground.supervisor,
+    )
+    s.prometheus = Prometheus(metrics=s.metrics, guests=s.guests, version=VERSION)
+    s.notifications = Notifications(
+        store=ground.store, directory=ground.users, supervisor=ground.supervisor, node=ground.node
+    )
+    await s.notifications.load()
+    ground.jobs.on_end.append(s.notifications.task_ended)
+    events.connect(guests=s.guests, jobs=ground.jobs, logs=ground.logs, directory=ground.users)
+    s.runtime.changed.append(events.touch_guest)
+    s.cluster.touched.append(events.touch)
+    s.storages.probe.changed.append(events.touch_storage)
+    s.usage.wanted = events.wanted
+    s.usage.sampled.append(events.sampled)

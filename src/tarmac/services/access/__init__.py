@@ -1,0 +1,1 @@
+"""Who may do what: users, groups, roles, grants, logins, tokens, pools, and the trail of what they did."""

@@ -1,0 +1,1 @@
+"""Templates, and clones that stand on them or are copies."""

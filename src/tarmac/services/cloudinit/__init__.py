@@ -1,0 +1,1 @@
+"""What guests are told at their first boot, and the medium that carries it."""

@@ -1,0 +1,1 @@
+"""Figures: the present ones, those over time, and those that other systems ask for."""

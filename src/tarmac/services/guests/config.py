@@ -1,0 +1,327 @@
+"""A guest's configuration through its whole use: shown, changed, waiting, reverted.
+
+A change is a job (`qmconfig`) like everything that touches a guest: it waits its turn, is planned by the pure
+`model.vm_change`, allocates what it needs, writes the configuration, and only then gives up what nothing refers to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from tarmac.model.conf_file import GuestFile
+from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound, WrongState
+from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.lifecycle import State
+from tarmac.model.settings import Setting, find_setting
+from tarmac.model.snapshots import disks_of
+from tarmac.model.vm import VmConfig
+from tarmac.model.vm_change import Change, change_config, is_device
+from tarmac.model.vm_rules import check_change
+from tarmac.services.access.access import Access, Identity
+from tarmac.services.cloudinit.cloudinit import hash_password
+from tarmac.services.guests.disk_plans import DiskPlans
+from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.identity import completed
+from tarmac.services.guests.live_changes import VmLive, touches_guest
+from tarmac.services.jobs.jobs import Jobs
+from tarmac.services.jobs.steps import Registry, StepContext
+from tarmac.services.storage.volumes import Volumes, base_in_use
+
+HIDDEN = "**********"
+CHECKSUM = "checksum mismatch (file change by other user?)"
+Started = str | Plan
+
+
+class VmConfigs:
+    """Reads and changes configurations. Who may change which key is decided key by key (`check_keys`)."""
+
+    def __init__(
+        self,
+        *,
+        guests: Guests,
+        jobs: Jobs,
+        access: Access,
+        disks: DiskPlans,
+        live: VmLive,
+        volumes: Volumes,
+        registry: Registry,
+    ) -> None:
+        self._guests = guests
+        self._jobs = jobs
+        self._access = access
+        self._disks = disks
+        self._live = live
+        self._volumes = volumes
+        registry.step("config-put", self._do_put, commits=True)
+        registry.step("guest-live", self._do_live, self._undo_live)
+        registry.kind("qmconfig", self._plan_update, recover="undo")
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def show(self, vmid: int, *, current: bool = False, snapshot: str | None = None) -> dict[str, Any]:
+        """The configuration with its `digest`; what is pending is merged in unless `current`. Types as Proxmox gives
+        them: integers and booleans are numbers, everything else is text."""
+        guest = self._guests.get(vmid)
+        if snapshot is not None:
+            texts = guest.file.snapshots.get(snapshot)
+            if texts is None:
+                raise NotFound(f"snapshot '{snapshot}' does not exist", code="no-such-snapshot")
+        else:
+            texts = guest.file.current if current else guest.file.merged()
+        return {**shown(texts), "digest": guest.digest}
+
+    def pending(self, vmid: int) -> list[dict[str, Any]]:
+        """Every key with its active value and what waits: `pending` (new value) or `delete` (1; 2 by force)."""
+        guest = self._guests.get(vmid)
+        file = guest.file
+        rows = []
+        for key in sorted({*file.current, *file.pending}):
+            row: dict[str, Any] = {"key": key}
+            if key in file.current:
+                row["value"] = _shown(key, file.current[key])
+            if key in file.pending:
+                row["pending"] = _shown(key, file.pending[key])
+            if key in file.pending_delete:
+                row["delete"] = 2 if file.pending_delete[key] else 1
+            rows.append(row)
+        rows.append({"key": "digest", "value": guest.digest})
+        return rows
+
+    # -- changing -----------------------------------------------------------------------------------------------
+
+    async def update(
+        self,
+        identity: Identity,
+        vmid: int,
+        texts: Mapping[str, str],
+        *,
+        delete: Iterable[str] = (),
+        revert: Iterable[str] = (),
+        digest: str | None = None,
+        dryrun: bool = False,
+    ) -> Started:
+        """Set, delete and revert keys; returns the UPID of `qmconfig`, or the plan.
+
+        Raises InvalidInput (wrong value, unbuilt or internal key), Denied (by key), Conflict for another `digest`."""
+        guest = self._guests.get(vmid)
+        self._check_digest(guest, digest)
+        deletes, reverts = list(delete), list(revert)
+        if not texts and not deletes and not reverts:
+            raise WrongState("no options specified", code="nothing-to-change")
+        self.check_keys(identity, guest.vmid, [*texts, *deletes, *reverts])
+        refuse_internal(texts)
+        args = {
+            "vmid": vmid,
+            "texts": await without_secrets(texts),
+            "delete": deletes,
+            "revert": reverts,
+            "digest": digest,
+        }
+        if dryrun:
+            return await self._jobs.plan("qmconfig", args)
+        await self._change(guest, args)
+        return await self._jobs.submit(
+            "qmconfig", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"]
+        )
+
+    def check_keys(self, identity: Identity, vmid: int, keys: Iterable[str], *, pool: str | None = None) -> None:
+        """Each key's own privilege, on the guest, or on the `pool` in which it is about to be made."""
+        for privilege in dict.fromkeys(privilege_of(key) for key in keys):
+            if privilege is None or (pool and self._access.allowed(identity, f"/pool/{pool}", [privilege])):
+                continue
+            self._access.check(identity, f"/vms/{vmid}", [privilege])
+
+    async def _plan_update(self, args: Mapping[str, Any]) -> Plan:
+        guest = self._guests.get(args["vmid"])
+        self._check_digest(guest, args["digest"])
+        change, disk_steps = await self._change(guest, args)
+        new = with_sections(guest.file, change)
+        put = PlannedStep(
+            step="config-put",
+            title=f"write the configuration of guest {guest.vmid}",
+            args={"vmid": guest.vmid, "file": file_record(new)},
+        )
+        live = self._live_step(guest, change)
+        frees = [
+            PlannedStep(step="volume-free", title=f"remove {volid}", args={"volid": volid}) for volid in change.freed
+        ]
+        return Plan(steps=(*disk_steps, *live, put, *frees), effects=change.effects(guest.file.current))
+
+    async def _change(self, guest: Guest, args: Mapping[str, Any]) -> tuple[Change, list[PlannedStep]]:
+        """What the change makes of the configuration; raises InvalidInput for every rule it breaks."""
+        texts = completed(args["texts"])
+        steps, texts = await self._disks.prepare(guest.vmid, texts, guest.config.volumes.values())
+        planned = [step.args["volid"] for step in steps]
+        change = change_config(
+            current=guest.file.current,
+            pending=guest.file.pending,
+            pending_delete=guest.file.pending_delete,
+            running=guest.state is not State.STOPPED,
+            set_=texts,
+            delete=args["delete"],
+            revert=args["revert"],
+            live_keys=await self._live_keys(guest, texts, args["delete"], planned),
+        )
+        check_not_kept(guest.file, change.freed)
+        merged = with_sections(guest.file, change).merged()
+        check_change(VmConfig.parse(merged), texts)
+        await self._check_template(guest, merged, change.freed)
+        return change, steps
+
+    async def _check_template(self, guest: Guest, merged: Mapping[str, str], freed: Iterable[str]) -> None:
+        """A template with base images stays one, and none of them goes while clones stand on it."""
+        for volid in freed:
+            if clones := await self._volumes.clones_of(volid):
+                raise base_in_use(volid, [str(clone) for clone in clones])
+        if guest.template and not VmConfig.parse(merged).template:
+            bases = [volid for volid in guest.config.volumes.values() if self._volumes.is_base(volid)]
+            if bases:
+                raise InvalidInput.of(
+                    "template",
+                    "a template cannot become an ordinary guest again: clones may stand on its disks",
+                    fixes=[Fix(text="make a full clone of it", action=f"POST .../qemu/{guest.vmid}/clone")],
+                )
+
+    async def _live_keys(
+        self, guest: Guest, texts: Mapping[str, str], delete: Iterable[str], planned: Collection[str]
+    ) -> list[str]:
+        """The disks and network cards that can be changed, plugged or unplugged in the running guest."""
+        if guest.state is State.STOPPED:
+            return []
+        wanted: dict[str, str | None] = {**texts, **dict.fromkeys(delete)}
+        found = []
+        for key, text in wanted.items():
+            if is_device(key):
+                new = {k: v for k, v in {**guest.file.current, key: text}.items() if v is not None}
+                if await self._live.can(guest, key, new, planned):
+                    found.append(key)
+        return found
+
+    @staticmethod
+    def _live_step(guest: Guest, change: Change) -> list[PlannedStep]:
+        keys = [key for key in change.live if touches_guest(key)]
+        if guest.state is State.STOPPED or not keys:
+            return []
+        old = dict(guest.file.current)
+        new = {k: v for k, v in old.items() if k not in keys} | {k: v for k, v in change.current.items() if k in keys}
+        title = f"change {', '.join(keys)} in the running guest"
+        return [PlannedStep(step="guest-live", title=title, args={"vmid": guest.vmid, "old": old, "new": new})]
+
+    @staticmethod
+    def _check_digest(guest: Guest, wanted: str | None) -> None:
+        if wanted is not None and wanted != guest.digest:
+            raise Conflict(
+                CHECKSUM,
+                code="digest-mismatch",
+                cause="somebody changed the configuration after you read it",
+                evidence=f"you sent {wanted}, it is {guest.digest}",
+                fixes=[Fix(text="read it again and repeat the change", action="GET .../config")],
+            )
+
+    # -- steps --------------------------------------------------------------------------------------------------
+
+    async def _do_put(self, ctx: StepContext, vmid: int, file: Mapping[str, Any]) -> None:
+        await self._guests.write(self._guests.get(vmid), file_of(file), user=ctx.user)
+
+    async def _do_live(self, ctx: StepContext, vmid: int, old: Mapping[str, str], new: Mapping[str, str]) -> None:
+        guest = self._guests.get(vmid)
+        if guest.state is not State.STOPPED:
+            await self._live.apply(guest, old, new)
+
+    async def _undo_live(self, ctx: StepContext, vmid: int, old: Mapping[str, str], new: Mapping[str, str]) -> None:
+        guest = self._guests.find(vmid)
+        if guest is not None and guest.state is not State.STOPPED:
+            await self._live.apply(guest, new, old)
+
+
+# -- values ------------------------------------------------------------------------------------------------------
+
+
+def shown(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Texts as the API gives them."""
+    return {key: _shown(key, text) for key, text in texts.items()}
+
+
+def _shown(key: str, text: str) -> Any:
+    found = find_setting(VmConfig, key)
+    if found is None:
+        return text
+    setting: Setting = found[0]
+    if setting.limits.secret:
+        return HIDDEN
+    if setting.kind in ("integer", "boolean") and not setting.indexed:
+        word = text.lower()
+        return int(word in ("1", "on", "yes", "true")) if setting.kind == "boolean" else int(text)
+    return text
+
+
+def privilege_of(key: str) -> str | None:
+    """The privilege that a change of a key needs. Source: check_vm_modify_config_perm of PVE::API2::Qemu."""
+    found = find_setting(VmConfig, key)
+    return found[0].limits.privilege if found else None
+
+
+def refuse_internal(texts: Mapping[str, str]) -> None:
+    """Raises InvalidInput for keys that only the platform writes."""
+    problems = {}
+    for key in texts:
+        found = find_setting(VmConfig, key)
+        if found is not None and found[0].limits.internal:
+            problems[key] = "this key is written by the platform itself"
+    if problems:
+        raise InvalidInput("Parameter verification failed.", parameters=problems, code="internal-key")
+
+
+async def without_secrets(texts: Mapping[str, str]) -> dict[str, str]:
+    """The texts with the cloud-init password hashed, before they reach a journal or a file."""
+    found = dict(texts)
+    if password := found.get("cipassword"):
+        found["cipassword"] = await hash_password(password)
+    return found
+
+
+def check_not_kept(file: GuestFile, freed: Iterable[str]) -> None:
+    """Raises Conflict for a volume that is to be removed and that a snapshot of the guest has."""
+    for volid in freed:
+        holders = [
+            name for name, texts in file.snapshots.items() if any(d.file == volid for d in disks_of(texts).values())
+        ]
+        if holders:
+            raise Conflict(
+                f"unable to delete '{volid}' - volume is still in use (snapshot?)",
+                code="volume-in-snapshot",
+                cause="going back to a snapshot needs it",
+                evidence="snapshots: " + ", ".join(sorted(holders)),
+                fixes=[Fix(text="remove those snapshots first", action=f"DELETE .../snapshot/{holders[0]}")],
+            )
+
+
+def with_sections(file: GuestFile, change: Change) -> GuestFile:
+    """A configuration file with the sections that a change made."""
+    return dataclasses.replace(
+        file, current=change.current, pending=change.pending, pending_delete=change.pending_delete
+    )
+
+
+def file_record(file: GuestFile) -> dict[str, Any]:
+    """A configuration file as JSON, for the journal."""
+    return {
+        "current": dict(file.current),
+        "pending": dict(file.pending),
+        "pending_delete": dict(file.pending_delete),
+        "snapshots": {name: dict(texts) for name, texts in file.snapshots.items()},
+        "special": {name: dict(texts) for name, texts in file.special.items()},
+    }
+
+
+def file_of(record: Mapping[str, Any]) -> GuestFile:
+    """The reverse of `file_record`."""
+    return GuestFile(
+        current=dict(record["current"]),
+        pending=dict(record["pending"]),
+        pending_delete=dict(record["pending_delete"]),
+        snapshots={name: dict(texts) for name, texts in record["snapshots"].items()},
+        special={name: dict(texts) for name, texts in record["special"].items()},
+    )

@@ -1,0 +1,273 @@
+"""The guests this node knows: their configuration on disk and in memory, and what is observed of each.
+
+Desired state is the text of the configuration (Proxmox's, in the store, with every predecessor kept); observed state
+is `Guest.state` and the process, set in one place each. Lists are answered from memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tarmac.drivers.store.base import Compare, Store
+from tarmac.lib.files import remove_durably, write_atomic
+from tarmac.model.conf_file import GuestFile, digest, parse_conf, print_conf
+from tarmac.model.errors import Conflict, InvalidInput, NotFound, TarmacError
+from tarmac.model.lifecycle import State
+from tarmac.model.vm import VmConfig
+from tarmac.model.vm_change import apply_pending
+
+if TYPE_CHECKING:
+    from tarmac.drivers.qemu.process import GuestProcess
+
+log = logging.getLogger(__name__)
+
+FIRST_ID, LAST_ID = 100, 999_999_999
+LEND_SECONDS = 60.0
+HISTORY_KEPT = 50
+MOST_DELETES = 100  # with the rest of the transaction below the store's limit of operations
+PREFIX, HISTORY = "guests/", "history/guests/"
+
+
+@dataclasses.dataclass(slots=True)
+class Guest:
+    """One guest. `text` is its whole configuration file; `file`, `config` and `digest` are read from it once.
+    `halted` says why QEMU paused it (a full storage, say). `rows` are those of lists as `services.events.encoded_rows`
+    keeps them until the text changes; `origin` is the record of what it was cloned from (docs/format/state.md), None
+    for what is no clone."""
+
+    vmid: int
+    text: str
+    revision: int
+    uid: int | None = None
+    origin: Mapping[str, Any] | None = None
+    state: State = State.STOPPED
+    process: GuestProcess | None = None
+    started: float | None = None
+    last_exit: str = ""
+    usage: dict[str, float] = dataclasses.field(default_factory=dict)
+    note: str = ""
+    halted: TarmacError | None = None
+    rows: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    _file: GuestFile | None = None
+    _config: VmConfig | None = None
+    _digest: str | None = None
+
+    @property
+    def file(self) -> GuestFile:
+        if self._file is None:
+            self._file = parse_conf(self.text, lenient=True)
+        return self._file
+
+    @property
+    def config(self) -> VmConfig:
+        """The active configuration (without what is pending)."""
+        if self._config is None:
+            self._config = VmConfig.parse(self.file.current, lenient=True)
+        return self._config
+
+    @property
+    def digest(self) -> str:
+        if self._digest is None:
+            self._digest = digest(self.text)
+        return self._digest
+
+    @property
+    def name(self) -> str:
+        return self.config.name or f"VM {self.vmid}"
+
+    @property
+    def template(self) -> bool:
+        return bool(self.config.template)
+
+    def replace_text(self, text: str, revision: int) -> None:
+        self.text, self.revision = text, revision
+        self._file = self._config = self._digest = None
+        self.rows.clear()
+
+    @property
+    def parsed(self) -> bool:
+        """Whether the configuration has been read, and is kept so."""
+        return self._file is not None
+
+    def forget_parsed(self) -> None:
+        """Give the read configuration's memory back; it is read again when somebody asks."""
+        self._file = self._config = None
+
+
+class Guests:
+    """All guests of the node by number. Every change is durable before the method returns; memory follows the disk.
+    `changed` are called with a guest's number after its configuration changed, it came or went."""
+
+    def __init__(self, *, store: Store, node: str, mirror: Path) -> None:
+        self._store = store
+        self.node = node
+        self._mirror = mirror
+        self._guests: dict[int, Guest] = {}
+        self._claimed: set[int] = set()
+        self._lent: dict[int, float] = {}
+        self.changed: list[Callable[[int], None]] = []
+
+    async def load(self) -> None:
+        """Read all guests; called once, before anything else."""
+        for entry in await self._store.range(PREFIX):
+            record = json.loads(entry.value)
+            vmid = int(entry.key.removeprefix(PREFIX))
+            self._guests[vmid] = Guest(
+                vmid, record["text"], entry.revision, uid=record.get("uid"), origin=record.get("origin")
+            )
+        await asyncio.to_thread(self._mirror.mkdir, parents=True, exist_ok=True, mode=0o700)
+
+    def __iter__(self) -> Iterator[Guest]:
+        return iter(self._guests.values())
+
+    def __len__(self) -> int:
+        return len(self._guests)
+
+    def __contains__(self, vmid: int) -> bool:
+        return vmid in self._guests
+
+    def find(self, vmid: int) -> Guest | None:
+        return self._guests.get(vmid)
+
+    def get(self, vmid: int) -> Guest:
+        """Raises NotFound in Proxmox's words, which clients match."""
+        guest = self._guests.get(vmid)
+        if guest is None:
+            raise NotFound(
+                f"Configuration file 'nodes/{self.node}/qemu-server/{vmid}.conf' does not exist",
+                code="no-such-guest",
+                cause=f"there is no guest {vmid} on this node",
+                evidence=f"{len(self._guests)} guests known",
+            )
+        return guest
+
+    # -- numbers ------------------------------------------------------------------------------------------------
+
+    def next_id(self) -> int:
+        """The lowest free number, lent to the asker for 60 s: the next asker gets another, an explicit create wins."""
+        now = time.monotonic()
+        self._lent = {vmid: until for vmid, until in self._lent.items() if until > now}
+        vmid = FIRST_ID
+        while vmid in self._guests or vmid in self._claimed or vmid in self._lent:
+            vmid += 1
+        self._lent[vmid] = now + LEND_SECONDS
+        return vmid
+
+    def check_free(self, vmid: int) -> None:
+        """Raises InvalidInput `{"vmid": "VM 100 already exists"}`."""
+        if vmid in self._guests or vmid in self._claimed:
+            raise InvalidInput.of("vmid", f"VM {vmid} already exists", code="guest-exists")
+
+    def claim(self, vmid: int) -> None:
+        """Take a number for a create that is about to begin. Raises as `check_free`."""
+        self.check_free(vmid)
+        self._claimed.add(vmid)
+
+    def claim_free(self, count: int) -> list[int]:
+        """Take the `count` lowest free numbers, at once."""
+        found: list[int] = []
+        while len(found) < count:
+            found.append(self.next_id())
+            self._claimed.add(found[-1])
+        return found
+
+    def unclaim(self, *vmids: int) -> None:
+        self._claimed.difference_update(vmids)
+
+    # -- configuration ------------------------------------------------------------------------------------------
+
+    async def create(self, vmid: int, text: str, *, uid: int | None, user: str) -> Guest:
+        """A new guest. Raises Conflict when the number is taken; a repeated call with the same text is fine."""
+        await self.create_many({vmid: uid}, text, user=user)
+        return self._guests[vmid]
+
+    async def create_many(
+        self, uids: Mapping[int, int | None], text: str, *, origin: Mapping[str, Any] | None = None, user: str
+    ) -> None:
+        """New guests with the same text in one transaction: all or none. `uids` by number. As `create` otherwise."""
+        new = {vmid: uid for vmid, uid in uids.items() if vmid not in self._guests}
+        for vmid in uids.keys() - new.keys():
+            if self._guests[vmid].text != text:
+                raise Conflict(f"VM {vmid} already exists", code="guest-exists")
+        if not new:
+            return
+        puts = {f"{PREFIX}{vmid}": _record(text, uid, origin) for vmid, uid in new.items()}
+        revision = await self._store.transact([Compare.absent(key) for key in puts], puts=puts)
+        for vmid, uid in new.items():
+            self._guests[vmid] = Guest(vmid, text, revision, uid=uid, origin=origin)
+        for vmid in new:
+            self._tell(vmid)
+            await self._write_mirror(self._guests[vmid])
+            log.info("guest created", extra={"vmid": vmid, "user": user})
+
+    async def write(self, guest: Guest, file: GuestFile, *, user: str, keep_history: bool = True) -> None:
+        """Replace a guest's configuration; the predecessor is kept with who and when. Raises Conflict when somebody
+        else wrote it meanwhile; then nothing changed."""
+        text = print_conf(file)
+        if text == guest.text:
+            return
+        key = f"{PREFIX}{guest.vmid}"
+        puts = {key: _record(text, guest.uid, guest.origin)}
+        if keep_history:
+            old = {"text": guest.text, "until": time.time(), "changed_by": user}
+            puts[f"{HISTORY}{guest.vmid}/{guest.revision:012d}"] = json.dumps(old).encode()
+        kept = [e.key for e in await self._store.range(f"{HISTORY}{guest.vmid}/")]
+        surplus = kept[: max(0, len(kept) - HISTORY_KEPT + 1)][:MOST_DELETES]
+        revision = await self._store.transact([Compare.unchanged(key, guest.revision)], puts=puts, deletes=surplus)
+        guest.replace_text(text, revision)
+        self._tell(guest.vmid)
+        await self._write_mirror(guest)
+
+    async def apply_pending(self, guest: Guest, *, user: str) -> None:
+        """Bring into force what waited for a cold boot."""
+        file = guest.file
+        change = apply_pending(file.current, file.pending, file.pending_delete)
+        new = dataclasses.replace(file, current=change.current, pending={}, pending_delete={})
+        await self.write(guest, new, user=user)
+
+    async def history(self, vmid: int) -> list[dict[str, Any]]:
+        """Earlier configurations, oldest first: `text`, `until` (seconds), `changed_by`."""
+        return [json.loads(e.value) for e in await self._store.range(f"{HISTORY}{vmid}/")]
+
+    async def remove(self, vmid: int) -> None:
+        """Forget a guest and its history; that it is gone already is fine."""
+        old = [e.key for e in await self._store.range(f"{HISTORY}{vmid}/")]
+        await self._store.transact([], deletes=[f"{PREFIX}{vmid}", *old[:MOST_DELETES]])
+        self._guests.pop(vmid, None)
+        self._lent.pop(vmid, None)
+        self._tell(vmid)
+        await asyncio.to_thread(remove_durably, self._mirror_path(vmid))
+
+    def references(self, volid: str) -> list[int]:
+        """The guests whose configuration, pending changes or snapshots name a volume."""
+        return [g.vmid for g in self._guests.values() if volid in g.text and volid in _volumes(g.file)]
+
+    def _tell(self, vmid: int) -> None:
+        for listener in self.changed:
+            listener(vmid)
+
+    async def _write_mirror(self, guest: Guest) -> None:
+        """A text copy for the day the store is lost (`tarmac rescue`)."""
+        await asyncio.to_thread(write_atomic, self._mirror_path(guest.vmid), guest.text, mode=0o600)
+
+    def _mirror_path(self, vmid: int) -> Path:
+        return self._mirror / f"{vmid}.conf"
+
+
+def _record(text: str, uid: int | None, origin: Mapping[str, Any] | None) -> bytes:
+    record: dict[str, Any] = {"format": 1, "kind": "qemu", "text": text, "uid": uid}
+    if origin is not None:
+        record["origin"] = dict(origin)
+    return json.dumps(record).encode()
+
+
+def _volumes(file: GuestFile) -> set[str]:
+    sections = [file.current, file.pending, *file.snapshots.values()]
+    return {text.split(",", 1)[0].removeprefix("file=") for section in sections for text in section.values()}

@@ -1,0 +1,74 @@
+"""What instant clones claim of the host's memory: what they share is there once, what they may still copy is counted.
+
+A clone starts with almost nothing of its own and may in the end have copied every page. So a share of its memory
+(`reserve`, percent) is counted as claimed until it has taken it; 100 is a promise that it can have all.
+"""
+
+from __future__ import annotations
+
+import psutil
+
+from tarmac.model.errors import Fix, HostFailure
+from tarmac.model.units import MIB, human_size
+from tarmac.services.guests.admission import KEEP_FREE
+from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.instant.records import InstantRecords
+from tarmac.services.instant.states import LiveStates, shares_memory
+
+DEFAULT_RESERVE = 25
+# QEMU's own memory: some tens of MiB, under emulation also the translated code of a guest that has just come up.
+OVERHEAD = {"kvm": 48 * MIB, "tcg": 96 * MIB}
+
+
+class CloneAdmission:
+    """Counts; nothing here is kept."""
+
+    def __init__(self, *, guests: Guests, records: InstantRecords, states: LiveStates) -> None:
+        self._guests = guests
+        self._records = records
+        self._states = states
+
+    def outstanding(self) -> int:
+        """Bytes that running clones have been promised and have not taken yet."""
+        total = 0
+        for vmid, record in self._records.all().items():
+            guest = self._guests.find(vmid)
+            if guest is not None and shares_memory(guest):
+                total += max(0, self._claim(guest, record.reserve) - int(guest.usage.get("private", 0)))
+        return total
+
+    @staticmethod
+    def _claim(guest: Guest, reserve: int) -> int:
+        return guest.config.memory_mib * MIB * reserve // 100
+
+    async def check(self, template: Guest, memory: int, accelerator: str, count: int, reserve: int) -> None:
+        """Whether `count` clones fit now. Memory held in readiness is given up first. Raises HostFailure."""
+        shared = 0 if self._states.held(template.vmid) else memory
+        each = memory * reserve // 100 + OVERHEAD[accelerator]
+        wanted = shared + count * each
+        if wanted <= self._free():
+            return
+        if await self._states.drop_idle_except(template.vmid) and wanted <= self._free():
+            return
+        free = max(0, self._free())
+        fit = max(0, (free - shared) // each)
+        raise HostFailure(
+            f"not enough memory for {count} instant clone(s) of VM {template.vmid}: {human_size(wanted)} are wanted, "
+            f"{human_size(free)} are free",
+            code="memory-short",
+            cause=f"each may copy {reserve} % of its {human_size(memory)}, and QEMU takes "
+            f"{human_size(OVERHEAD[accelerator])} of its own; what running clones may still copy is promised to them",
+            evidence=f"available: {human_size(psutil.virtual_memory().available)}; promised: "
+            f"{human_size(self.outstanding())}; shared memory still to be filled: {human_size(shared)}",
+            fixes=[
+                Fix(text=f"make {fit} clone(s)", parameters={"count": str(fit)})
+                if fit
+                else Fix(text="stop another guest"),
+                Fix(
+                    text="count less for each, if they write little", parameters={"reserve": str(max(0, reserve // 2))}
+                ),
+            ],
+        )
+
+    def _free(self) -> int:
+        return int(psutil.virtual_memory().available) - KEEP_FREE - self.outstanding()

@@ -1,0 +1,1 @@
+"""The running side of guests: QEMU processes, their agents, consoles, users and use."""

@@ -1,0 +1,222 @@
+"""Snapshots of a guest: create, list, describe, compare, remove. Going back is `services.snapshots.rollback`.
+
+    qmsnapshot      new layers beside the old ones, all disks switched at one moment, then the configuration
+    qmdelsnapshot   marked in the configuration, merged disk by disk, then gone from the configuration
+
+A snapshot stands in the configuration only when all of it is on disk, and one whose removal began cannot be gone back
+to. A crash is finished at the next start; a failure or a cancel of the first is undone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from tarmac.model import snapshots as tree
+from tarmac.model.conf_file import GuestFile
+from tarmac.model.errors import Conflict, Fix, TarmacError, WrongState
+from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.lifecycle import State
+from tarmac.model.units import KIB, human_size
+from tarmac.services.access.access import Identity
+from tarmac.services.guests.config import file_of, file_record, shown
+from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.jobs.jobs import Jobs
+from tarmac.services.jobs.steps import Registry, StepContext
+from tarmac.services.snapshots.machine_states import MachineStates
+from tarmac.services.snapshots.plans import SnapshotPlans, merge_steps
+
+Started = str | Plan
+MERGE_SPEED = 100 * 1024 * KIB
+
+
+class VmSnapshots:
+    """See the module. The steps on disks are `SnapshotDisks`', those on memory `MachineStates`'."""
+
+    def __init__(
+        self, *, guests: Guests, jobs: Jobs, plans: SnapshotPlans, states: MachineStates, registry: Registry
+    ) -> None:
+        self._guests = guests
+        self._jobs = jobs
+        self._plans = plans
+        self._states = states
+        registry.step("snapshot-record", self._do_record, commits=True)
+        registry.step("snapshot-mark", self._do_record)
+        registry.kind("qmsnapshot", self._plan_create, recover="resume")
+        registry.kind("qmdelsnapshot", self._plan_delete, recover="resume")
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    async def listing(self, vmid: int) -> list[dict[str, Any]]:
+        """Proxmox's rows, oldest first and `current` last; ours beside them: `used` and `merges`, bytes that a snapshot
+        takes and that removing it copies. They are left out when a storage does not answer."""
+        guest = self._guests.get(vmid)
+        found = tree.rows(guest.file, digest=guest.digest, running=guest.state is not State.STOPPED)
+        try:
+            costs = await self._plans.costs(guest)
+        except TarmacError:
+            return found
+        return [{**row, **costs.get(row["name"], {})} for row in found]
+
+    def config(self, vmid: int, name: str) -> dict[str, Any]:
+        """The keys of a snapshot's section. Raises NotFound."""
+        return shown(tree.section(self._guests.get(vmid).file, name))
+
+    def diff(self, vmid: int, name: str, other: str = tree.CURRENT) -> list[dict[str, str]]:
+        """The keys whose values differ between a snapshot and another one or `current`: `from`, `to`."""
+        file = self._guests.get(vmid).file
+
+        def texts(which: str) -> Mapping[str, str]:
+            return file.current if which == tree.CURRENT else tree.section(file, which)
+
+        return tree.difference(texts(name), texts(other))
+
+    def feature(self, vmid: int, snapname: str | None = None) -> bool:
+        """Whether a snapshot could be taken of all its disks."""
+        file = self._guests.get(vmid).file
+        return self._plans.can(file.current if snapname is None else tree.section(file, snapname))
+
+    def busy(self, vmid: int) -> bool:
+        """Whether a task works on the guest, or waits to."""
+        return self._jobs.queues.holder(f"guest/{vmid}") is not None
+
+    # -- changing -----------------------------------------------------------------------------------------------
+
+    async def create(
+        self,
+        identity: Identity | str,
+        vmid: int,
+        name: str,
+        *,
+        description: str = "",
+        vmstate: bool = False,
+        dryrun: bool = False,
+    ) -> Started:
+        """`qmsnapshot`. Raises InvalidInput for the name, Conflict when it is used, HostFailure when a disk cannot be
+        kept, WrongState for a template."""
+        tree.check_name(name)
+        args = {"vmid": vmid, "name": name, "description": description, "vmstate": vmstate, "time": int(time.time())}
+        plan = await self._plan_create(args)
+        return plan if dryrun else await self._submit(identity, "qmsnapshot", vmid, args)
+
+    async def delete(
+        self,
+        identity: Identity | str,
+        vmid: int,
+        name: str,
+        *,
+        force: bool = False,
+        speed: int | None = None,
+        dryrun: bool = False,
+    ) -> Started:
+        """`qmdelsnapshot`. `speed`: bytes a second that a merge in a running guest may copy, 0 for no limit. `force`
+        removes it from the configuration even if its disks cannot be merged. Raises NotFound."""
+        tree.section(self._guests.get(vmid).file, name)
+        args = {"vmid": vmid, "name": name, "force": force, "speed": MERGE_SPEED if speed is None else speed}
+        if dryrun:
+            return await self._plan_delete(args)
+        return await self._submit(identity, "qmdelsnapshot", vmid, args)
+
+    async def describe(self, identity: Identity, vmid: int, name: str, text: str) -> None:
+        """Another description; at once."""
+        async with self._jobs.queues.hold([f"guest/{vmid}"], f"description of {name}"):
+            guest = self._guests.get(vmid)
+            await self._guests.write(guest, tree.described(guest.file, name, text), user=identity.name)
+
+    async def _submit(self, identity: Identity | str, kind: str, vmid: int, args: Mapping[str, Any]) -> str:
+        user = identity if isinstance(identity, str) else identity.name
+        return await self._jobs.submit(kind, id=str(vmid), user=user, args=args, queues=[f"guest/{vmid}"])
+
+    # -- plans --------------------------------------------------------------------------------------------------
+
+    async def _plan_create(self, args: Mapping[str, Any]) -> Plan:
+        guest, name = self._guests.get(args["vmid"]), args["name"]
+        vmid, file = guest.vmid, guest.file
+        _check_new(guest, name)
+        taking = await self._plans.taking(file.current, name)
+        steps = [
+            PlannedStep(
+                step="snapshot-layer",
+                title=f"lay a new layer on {disk['volid']}",
+                args={"vmid": vmid, "volid": disk["volid"], "name": name},
+            )
+            for disk in taking.layers
+        ]
+        moment = {
+            "vmid": vmid,
+            "name": name,
+            "layers": list(taking.layers),
+            "copies": list(taking.copies),
+            "running": guest.state is State.RUNNING,
+        }
+        effects: tuple[str, ...] = ()
+        state: Mapping[str, str] = {}
+        if args["vmstate"] and guest.state is not State.STOPPED:
+            saving = await self._states.plan(guest, name)
+            steps = [saving.allocate, *steps]
+            steps.append(
+                PlannedStep(
+                    step="state-take",
+                    title="save the guest's memory and, at that moment, its disks",
+                    args={**moment, "volid": saving.volid},
+                )
+            )
+            effects, state = saving.effects, saving.texts
+        else:
+            freeze = guest.state is State.RUNNING and guest.config.agent.enabled and guest.config.agent.freeze_fs
+            title = "take all disks at one moment" + (", file systems frozen" if freeze else "")
+            steps.append(PlannedStep(step="snapshot-take", title=title, args={**moment, "freeze": freeze}))
+            if taking.copies and guest.state is State.RUNNING:
+                effects = ("the guest stands still while its storages make their copies",)
+        new = tree.taken(file, name, time=args["time"], description=args["description"], state=state)
+        steps.append(_record("snapshot-record", f"write '{name}' into the configuration", vmid, new))
+        return Plan(steps=tuple(steps), effects=effects)
+
+    async def _plan_delete(self, args: Mapping[str, Any]) -> Plan:
+        guest, name = self._guests.get(args["vmid"]), args["name"]
+        vmid, file = guest.vmid, guest.file
+        texts = tree.section(file, name)
+        after = tree.without(file, name)
+        kept: dict[str, set[str]] = {}
+        for other, section in after.snapshots.items():
+            for disk in tree.disks_of(section).values():
+                kept.setdefault(disk.file, set()).add(other)
+        merges, notes = await self._plans.merging(texts, name, kept)
+        steps = [_record("snapshot-mark", f"mark '{name}' as going away", vmid, tree.marked(file, name))]
+        steps += merge_steps(vmid, merges, args["speed"], force=args["force"])
+        steps.append(_record("snapshot-record", f"remove '{name}' from the configuration", vmid, after))
+        if "vmstate" in texts:
+            state = texts["vmstate"]
+            steps.append(PlannedStep(step="volume-free", title=f"remove {state}", args={"volid": state}))
+        moves = sum(merge.moves for merge in merges)
+        cost = (f"{human_size(moves)} are merged",) if moves else ()
+        return Plan(steps=tuple(steps), effects=(f"what the guest was at '{name}' is lost", *cost, *notes))
+
+    # -- steps --------------------------------------------------------------------------------------------------
+
+    async def _do_record(self, ctx: StepContext, vmid: int, file: Mapping[str, Any]) -> None:
+        await self._guests.write(self._guests.get(vmid), file_of(file), user=ctx.user)
+
+
+def _record(step: str, title: str, vmid: int, file: GuestFile) -> PlannedStep:
+    return PlannedStep(step=step, title=title, args={"vmid": vmid, "file": file_record(file)})
+
+
+def _check_new(guest: Guest, name: str) -> None:
+    if guest.template:
+        raise WrongState(
+            "you can't take a snapshot if it's a template",
+            code="snapshot-of-template",
+            cause="a template never changes",
+            evidence="template: 1",
+            fixes=[Fix(text="clone it, and take snapshots of the clone", action="POST .../clone")],
+        )
+    if name in guest.file.snapshots:
+        raise Conflict(
+            f"snapshot name '{name}' already used",
+            code="snapshot-exists",
+            cause="the guest has a snapshot of that name",
+            evidence=", ".join(sorted(guest.file.snapshots)),
+            fixes=[Fix(text="use another name, or remove that one first")],
+        )

@@ -1,0 +1,213 @@
+"""Planning new volumes: which storage, which name, what size, and the step that makes it. Reads, touches nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from tarmac.drivers.storage.base import Storage
+from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.storage.volume_names import Content, free_disk_name, image_name
+from tarmac.model.disk import Volume
+from tarmac.model.errors import Fix, InvalidInput
+from tarmac.model.ids import VolumeId
+from tarmac.model.job import PlannedStep
+from tarmac.model.storage import Preallocation
+from tarmac.model.units import human_size
+from tarmac.services.storage.storages import Storages
+
+CLONE_FORMAT = "qcow2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewVolume:
+    """A planned volume: its id, its size in bytes and format once the step is done."""
+
+    volid: str
+    size: int
+    format: str
+    step: PlannedStep
+
+
+class VolumePlans:
+    """Makes `NewVolume`s; the names are chosen here, so that a repeated step means the same volume."""
+
+    def __init__(self, *, storages: Storages, jail: Jail) -> None:
+        self._storages = storages
+        self._jail = jail
+
+    async def plan_disk(
+        self, vmid: int, key: str, disk: Volume, *, taken: Collection[str] = (), default_storage: str | None = None
+    ) -> NewVolume:
+        """The new volume that a disk's text asks for: `local:32`, or `local:0,import-from=local:import/x.qcow2`.
+
+        `taken`: volume ids planned before in the same job. Raises InvalidInput naming `key`, NotFound."""
+        id = disk.storage or default_storage
+        gib = disk.allocate
+        if id is None or gib is None:
+            raise InvalidInput.of(key, f"'{disk.file}' is not STORAGE:GIB")
+        if disk.import_from is not None:
+            if gib:
+                raise InvalidInput.of(
+                    key, "'import-from' requires special syntax - use <storage ID>:0,import-from=<source>"
+                )
+            return await self._plan_import(vmid, key, id, disk.import_from, disk.format, taken)
+        if not gib:
+            raise InvalidInput.of(key, "a disk needs a size of more than 0")
+        return await self.plan_new(vmid, id, gib, format=disk.format, taken=taken)
+
+    async def plan_new(
+        self, vmid: int, storage: str, size: int, *, format: str | None = None, taken: Collection[str] = ()
+    ) -> NewVolume:
+        """An empty volume of `size` bytes under the first free name."""
+        driver = self._storages.get(storage, Content.IMAGES)
+        chosen = self.format_of(driver, format)
+        await self._check_room(driver, size if self._fills_at_once(storage) else 0)
+        volid = await self._free_volid(driver, vmid, chosen, taken)
+        args = {"volid": volid, "size": size, "format": chosen}
+        title = f"allocate {volid} ({human_size(size)})"
+        return NewVolume(
+            volid=volid, size=size, format=chosen, step=PlannedStep(step="volume-allocate", title=title, args=args)
+        )
+
+    async def plan_filled(
+        self, vmid: int, storage: str, template: Path, size: int, *, format: str, taken: Collection[str] = ()
+    ) -> NewVolume:
+        """A volume with the contents of a raw file of this host that the platform itself ships or trusts (a firmware's
+        variables), `size` bytes long."""
+        driver = self._storages.get(storage, Content.IMAGES)
+        volid = await self._free_volid(driver, vmid, format, taken)
+        args = {"volid": volid, "format": format, "template": str(template)}
+        title = f"fill {volid} from {template.name}"
+        return NewVolume(
+            volid=volid, size=size, format=format, step=PlannedStep(step="volume-import", title=title, args=args)
+        )
+
+    async def _plan_import(
+        self, vmid: int, key: str, storage: str, source: str, format: str | None, taken: Collection[str]
+    ) -> NewVolume:
+        driver = self._storages.get(storage, Content.IMAGES)
+        origin, volid = self._storages.of(source)
+        name = origin.parse(volid)
+        if name.content not in (Content.IMAGES, Content.IMPORT):
+            raise InvalidInput.of(key, f"volume '{source}' has content '{name.content}': only images and import do")
+        info = await origin.info(volid)
+        size = info.size
+        if name.content is Content.IMPORT:
+            size = (await self._jail.inspect(origin.path(volid), name.format)).virtual_size
+        chosen = self.format_of(driver, format)
+        await self._check_room(driver, size if info.used is None else min(size, info.used))
+        target = await self._free_volid(driver, vmid, chosen, taken)
+        args = {"volid": target, "format": chosen, "source": source}
+        title = f"import {source} as {target} ({human_size(size)})"
+        return NewVolume(
+            volid=target, size=size, format=chosen, step=PlannedStep(step="volume-import", title=title, args=args)
+        )
+
+    async def plan_clone(self, vmid: int, base: str, *, taken: Collection[str] = ()) -> NewVolume:
+        """A linked clone of a base image. Raises InvalidInput in Proxmox's words where that cannot be, NotFound."""
+        driver, volid = self._storages.of(base)
+        name = driver.parse(volid)
+        if not name.is_base or name.vmid is None or not driver.capabilities.linked_clones:
+            raise InvalidInput(
+                f"Linked clone feature for '{base}' is not available",
+                code="no-linked-clone",
+                cause="only a template's base image can be shared, on a storage that has linked clones",
+                evidence=base,
+                fixes=[Fix(text="make a full clone", parameters={"full": "1"})],
+            )
+        info = await driver.info(volid)
+        await self._check_room(driver, 0)
+        alone = name.format in driver.capabilities.plain_clones
+        format = name.format if alone else CLONE_FORMAT
+        target = await self._free_volid(driver, vmid, format, taken)
+        if not alone:
+            named = dataclasses.replace(driver.parse(VolumeId.parse(target)), base=(name.vmid, name.file))
+            target = str(VolumeId(driver.id, str(named)))
+        title = f"clone {base} as {target} (linked)"
+        step = PlannedStep(step="volume-clone", title=title, args={"base": base, "volid": target})
+        return NewVolume(volid=target, size=info.size, format=format, step=step)
+
+    async def plan_copy(
+        self,
+        vmid: int,
+        source: str,
+        *,
+        snapshot: str | None = None,
+        storage: str | None = None,
+        format: str | None = None,
+        speed: int = 0,
+        taken: Collection[str] = (),
+    ) -> NewVolume:
+        """A full copy of a volume, or of a point in time of it. Without `storage` beside its source, without `format`
+        in its source's if that can be there; at most `speed` bytes a second. Raises InvalidInput, NotFound."""
+        target, size, chosen = await self._target(vmid, source, storage, format, taken)
+        args = {"volid": target, "format": chosen, "source": source, "snapshot": snapshot, "speed": speed}
+        title = f"copy {source}{f' as in {snapshot}' if snapshot else ''} to {target} ({human_size(size)})"
+        step = PlannedStep(step="volume-copy", title=title, args=args)
+        return NewVolume(volid=target, size=size, format=chosen, step=step)
+
+    async def plan_mirror(
+        self, vmid: int, source: str, *, storage: str | None, format: str | None, taken: Collection[str] = ()
+    ) -> NewVolume:
+        """An empty volume into which a running guest's disk will be mirrored; as `plan_copy` otherwise."""
+        target, size, chosen = await self._target(vmid, source, storage, format, taken)
+        args = {"volid": target, "size": size, "format": chosen}
+        step = PlannedStep(step="volume-allocate", title=f"allocate {target} ({human_size(size)})", args=args)
+        return NewVolume(volid=target, size=size, format=chosen, step=step)
+
+    async def _target(
+        self, vmid: int, source: str, storage: str | None, format: str | None, taken: Collection[str]
+    ) -> tuple[str, int, str]:
+        """(volume id, size in bytes, format) of what a copy of `source` will be."""
+        origin, volid = self._storages.of(source)
+        info = await origin.info(volid)
+        driver = self._storages.get(storage or origin.id, Content.IMAGES)
+        if format is None and origin.parse(volid).format in driver.capabilities.formats:
+            format = origin.parse(volid).format
+        chosen = self.format_of(driver, format)
+        shares = driver.id == origin.id and chosen == info.format and driver.capabilities.shares_blocks
+        await self._check_room(driver, 0 if shares else info.size if info.used is None else min(info.size, info.used))
+        return await self._free_volid(driver, vmid, chosen, taken), info.size, chosen
+
+    async def _check_room(self, driver: Storage, need: int) -> None:
+        """Raises NoSpace where a new volume would take what is kept for the others."""
+        await self._storages.space.check(driver, need)
+
+    def _fills_at_once(self, storage: str) -> bool:
+        return self._storages.definition_record(storage).preallocation in (Preallocation.FALLOC, Preallocation.FULL)
+
+    async def plan_resize(self, volid: str, size: int) -> PlannedStep:
+        """Grow a volume that no guest runs on to `size` bytes. Raises InvalidInput when it is smaller, NotFound."""
+        driver, parsed = self._storages.of(volid)
+        now = (await driver.info(parsed)).size
+        if size < now:
+            raise shrinks(volid, now, size)
+        title = f"resize {volid} to {human_size(size)}"
+        return PlannedStep(step="volume-resize", title=title, args={"volid": volid, "size": size})
+
+    @staticmethod
+    def format_of(driver: Storage, format: str | None) -> str:
+        """The image format: the one asked for, or the storage's own. Raises InvalidInput."""
+        chosen = format or driver.capabilities.default_format
+        if chosen not in driver.capabilities.formats:
+            raise InvalidInput.of("format", f"storage '{driver.id}' has no image format '{chosen}'")
+        return chosen
+
+    async def _free_volid(self, driver: Storage, vmid: int, format: str, taken: Collection[str]) -> str:
+        there = [volume.volid for volume in await driver.list(Content.IMAGES, vmid)]
+        planned = [VolumeId.parse(text) for text in taken]
+        names = [driver.parse(volid).file for volid in (*there, *planned) if volid.storage == driver.id]
+        return str(VolumeId(driver.id, str(image_name(vmid, free_disk_name(vmid, names, format)))))
+
+
+def shrinks(volid: str, now: int, asked: int) -> InvalidInput:
+    """The error for a smaller size."""
+    return InvalidInput(
+        "shrinking disks is not supported",
+        code="disk-shrink",
+        cause="data beyond the new end would be lost",
+        evidence=f"{volid} has {now} bytes, {asked} were asked for",
+    )

@@ -1,0 +1,383 @@
+"""Volumes: making, filling, growing and removing them, as steps of jobs; who owns them; what QEMU must know of them.
+
+Plans choose the names, so that a step that is repeated or undone after a crash means the same volume. A volume goes
+only when nothing refers to it: no configuration, no snapshot, no linked clone.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from tarmac.drivers.qemu.facts import VolumeFacts
+from tarmac.drivers.storage.base import Layer, Owner, Storage, VolumeInfo
+from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.storage.volume_names import Content, base_name
+from tarmac.model.conf_file import GuestFile
+from tarmac.model.disk import Volume
+from tarmac.model.errors import Busy, Conflict, Fix, InvalidInput, NotFound, TarmacError, WrongState
+from tarmac.model.ids import VolumeId
+from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.units import GIB, KIB, MIB
+from tarmac.model.vm import VmConfig
+from tarmac.services.jobs.jobs import Jobs
+from tarmac.services.jobs.steps import Registry, StepContext
+from tarmac.services.storage.storages import Storages
+from tarmac.services.storage.volume_plans import NewVolume, VolumePlans
+
+log = logging.getLogger(__name__)
+References = Callable[[str], Sequence[int]]
+Started = str | Plan
+__all__ = ["NewVolume", "Volumes"]
+_SIZE = re.compile(r"(\d{1,15})([MG]?)")
+_UNITS = {"": KIB, "M": MIB, "G": GIB}
+
+
+class OwnedGuest(Protocol):
+    """As much of a guest as its volumes need."""
+
+    @property
+    def vmid(self) -> int: ...
+    @property
+    def file(self) -> GuestFile: ...
+
+
+class Volumes:
+    """`references(volid)` names the guests whose configuration or snapshots refer to a volume; `plans` makes
+    the steps for new ones."""
+
+    def __init__(
+        self,
+        *,
+        storages: Storages,
+        jail: Jail,
+        jobs: Jobs,
+        registry: Registry,
+        references: References,
+    ) -> None:
+        self._storages = storages
+        self.plans = VolumePlans(storages=storages, jail=jail)
+        self._jobs = jobs
+        self._references = references
+        registry.step("volume-allocate", self._do_allocate, self._undo_made)
+        registry.step("volume-import", self._do_import, self._undo_made)
+        registry.step("volume-clone", self._do_clone, self._undo_made)
+        registry.step("volume-copy", self._do_copy, self._undo_made)
+        registry.step("volume-make-base", self._do_make_base, self._undo_make_base)
+        registry.step("volume-resize", self._do_resize)
+        registry.step("volume-free", self._do_free, commits=True)
+        registry.kind("imgdel", self._plan_delete, recover="resume")
+
+    # -- for plans ----------------------------------------------------------------------------------------------
+
+    async def plan_disk(
+        self, vmid: int, key: str, disk: Volume, *, taken: Collection[str] = (), default_storage: str | None = None
+    ) -> NewVolume:
+        """See `VolumePlans.plan_disk`."""
+        return await self.plans.plan_disk(vmid, key, disk, taken=taken, default_storage=default_storage)
+
+    async def plan_filled(
+        self, vmid: int, storage: str, template: Path, size: int, *, format: str, taken: Collection[str] = ()
+    ) -> NewVolume:
+        """See `VolumePlans.plan_filled`."""
+        return await self.plans.plan_filled(vmid, storage, template, size, format=format, taken=taken)
+
+    async def info(self, volid: VolumeId) -> VolumeInfo:
+        """One volume, read now. Raises NotFound, InvalidInput."""
+        driver, _ = self._storages.of(volid)
+        return await driver.info(volid)
+
+    async def resize(self, volid: VolumeId, size: int) -> None:
+        """Grow an image that no guest runs on. Raises InvalidInput (`shrinking disks is not supported`), NotFound."""
+        driver, _ = self._storages.of(volid)
+        await driver.resize(volid, size)
+
+    # -- content calls ------------------------------------------------------------------------------------------
+
+    async def create(self, storage: str, vmid: int, filename: str, size: str, format: str | None = None) -> str:
+        """`POST content`: a volume with exactly this name, now; `size` in KiB, or with `M` or `G`. Returns its id.
+
+        Raises InvalidInput, Conflict (`disk image '...' already exists`), NoSpace."""
+        match = _SIZE.fullmatch(size)
+        if match is None:
+            raise InvalidInput.of("size", "value does not match the regex pattern")
+        driver = self._storages.get(storage, Content.IMAGES)
+        ending = filename.rpartition(".")[2] if "." in filename else None
+        if ending in ("raw", "qcow2", "vmdk"):
+            if format is not None and format != ending:
+                raise InvalidInput.of("format", f"different storage formats ({format} != {ending})")
+            format = ending
+        await self._storages.space.check(driver)
+        made = await driver.allocate(
+            vmid, size=int(match[1]) * _UNITS[match[2]], format=self.plans.format_of(driver, format), name=filename
+        )
+        return str(made)
+
+    async def delete(self, user: str, volid: str, *, dryrun: bool = False) -> Started:
+        """`DELETE content/{volume}`: returns the task. Raises NotFound, Conflict while something refers to it."""
+        driver, parsed = self._storages.of(volid)
+        await driver.info(parsed)
+        await self._check_unused(driver, parsed)
+        args = {"volid": volid}
+        if dryrun:
+            return await self._jobs.plan("imgdel", args)
+        return await self._jobs.submit("imgdel", id=parsed.storage, user=user, args=args, queues=[f"volume/{volid}"])
+
+    async def _plan_delete(self, args: Mapping[str, Any]) -> Plan:
+        volid = args["volid"]
+        step = PlannedStep(step="volume-free", title=f"remove {volid}", args={"volid": volid})
+        return Plan(steps=(step,), effects=(f"{volid} is lost",))
+
+    # -- guests -------------------------------------------------------------------------------------------------
+
+    async def owned(self, guest: OwnedGuest, *, unreferenced: bool = False) -> list[str]:
+        """The volumes that go with a guest: those of its own that its configuration or snapshots name; with
+        `unreferenced` also such as nothing names. Never ISO images or other guests' disks."""
+        found: dict[str, None] = {}
+        sections = (guest.file.current, guest.file.pending, *guest.file.snapshots.values())
+        for text in (text for section in sections for text in section.values()):
+            volid = text.split(",", 1)[0].removeprefix("file=").removeprefix("volume=")
+            if self.owner(volid) == guest.vmid:
+                found[volid] = None
+        if unreferenced:
+            for volume in await self._everywhere(guest.vmid):
+                found[str(volume.volid)] = None
+        return [volid for volid in found if not set(self._references(volid)) - {guest.vmid}]
+
+    async def _everywhere(self, vmid: int) -> list[VolumeInfo]:
+        """A guest's images on all storages that answer; one that does not keeps nobody from removing the guest, and
+        what lies there shows up among the orphans."""
+        found: list[VolumeInfo] = []
+        for driver in self._storages.usable():
+            try:
+                if (known := self._storages.probe[driver.id].problem) is not None:
+                    raise known
+                found += await driver.list(Content.IMAGES, vmid)
+            except TarmacError as problem:
+                log.warning("a storage was not searched", extra={"storage": driver.id, "problem": problem.message})
+        return found
+
+    async def clones_of(self, volid: str) -> list[VolumeId]:
+        """The images that stand on this one: the linked clones of a base image, whoever's they are."""
+        driver, parsed = self._storages.of(volid)
+        name = driver.parse(parsed)
+        if not name.is_base:
+            return []
+        images = await driver.list(Content.IMAGES)
+        return [v.volid for v in images if driver.parse(v.volid).base == (name.vmid, name.file)]
+
+    def is_base(self, volid: str) -> bool:
+        """Whether a volume id is that of a template's image."""
+        driver, parsed = self._storages.of(volid)
+        return driver.parse(parsed).is_base
+
+    def base_of(self, volid: str) -> str:
+        """What an image will be called as a base image."""
+        driver, parsed = self._storages.of(volid)
+        return str(VolumeId(driver.id, str(base_name(driver.parse(parsed)))))
+
+    def stands_on(self, volid: str) -> int | None:
+        """The guest on whose base image a linked clone stands, by its name; None for what is none."""
+        try:
+            driver, parsed = self._storages.of(volid)
+            base = driver.parse(parsed).base
+        except (InvalidInput, NotFound, WrongState):
+            return None
+        return base[0] if base is not None else None
+
+    def owner(self, volid: str) -> int | None:
+        """The guest to which a disk image belongs, by its name; None for what is none."""
+        try:
+            driver, parsed = self._storages.of(volid)
+            name = driver.parse(parsed)
+        except (InvalidInput, NotFound):
+            return None
+        return name.vmid if name.content is Content.IMAGES else None
+
+    async def plan_start(self, vmid: int, config: VmConfig | Mapping[str, str]) -> tuple[PlannedStep, ...]:
+        """What volumes need before a start: the cloud-init medium as the configuration has it now."""
+        typed = config if isinstance(config, VmConfig) else VmConfig.parse(config)
+        if not any(disk.is_cloudinit for disk in typed.disks.values()):
+            return ()
+        return (
+            PlannedStep(step="cloudinit-write", title="bring the cloud-init medium up to date", args={"vmid": vmid}),
+        )
+
+    async def facts(self, config: VmConfig, *, planned: Collection[str] = ()) -> dict[str, VolumeFacts]:
+        """Where QEMU finds the volumes of a configuration, with everything below them, by volume id. Those that are
+        only `planned` are described as they will be.
+
+        Raises NotFound (`volume '...' does not exist`), DataCorrupt for an image that points elsewhere."""
+        found = {}
+        for volid in dict.fromkeys(config.volumes.values()):
+            driver, parsed = self._storages.of(volid)
+            name = driver.parse(parsed)
+            if volid in planned:
+                found[volid] = VolumeFacts(path=str(driver.path(parsed)), format=name.format)
+                continue
+            read_only = name.content is not Content.IMAGES or name.is_base
+            found[volid] = chain_facts(await driver.layers(parsed), read_only=read_only)
+        return found
+
+    async def own(self, config: VmConfig, uid: int | None) -> frozenset[int]:
+        """Let a guest's user open its volumes, before each start; returns the groups that its process must be in to
+        read its templates' disks. Nothing to do without a user of its own."""
+        groups: set[int] = set()
+        if uid is None:
+            return frozenset()
+        for volid in dict.fromkeys(config.volumes.values()):
+            driver, parsed = self._storages.of(volid)
+            groups |= await driver.give(parsed, Owner(uid=uid, gid=uid))
+        return frozenset(groups)
+
+    # -- steps --------------------------------------------------------------------------------------------------
+
+    def _named(self, volid: str) -> tuple[Storage, VolumeId, int, str]:
+        """(storage, id, owner, file name) of an image. Raises InvalidInput."""
+        driver, parsed = self._storages.of(volid)
+        name = driver.parse(parsed)
+        if name.vmid is None or name.content is not Content.IMAGES:
+            raise InvalidInput(f"volume '{volid}' is no disk image", code="volume-content")
+        return driver, parsed, name.vmid, name.file
+
+    async def _do_allocate(self, ctx: StepContext, volid: str, size: int, format: str) -> dict[str, Any]:
+        driver, _, owner, file = self._named(volid)
+        await driver.allocate(owner, size=size, format=format, name=file, token=_token(ctx, volid))
+        await self._warn(ctx, driver)
+        return {"volid": volid}
+
+    async def _do_import(
+        self,
+        ctx: StepContext,
+        volid: str,
+        format: str,
+        source: str | None = None,
+        template: str | None = None,
+    ) -> dict[str, Any]:
+        """`source`: a volume; `template`: a raw file of this host that the platform trusts (a firmware's variables)."""
+        driver, parsed, owner, file = self._named(volid)
+        if template is not None:
+            path, source_format, foreign = Path(template), "raw", False
+        else:
+            assert source is not None
+            origin, from_volid = self._storages.of(source)
+            name = origin.parse(from_volid)
+            path, source_format, foreign = origin.path(from_volid), name.format, name.content is Content.IMPORT
+        await driver.import_image(
+            path,
+            source_format,
+            owner,
+            format=format,
+            name=file,
+            foreign=foreign,
+            token=_token(ctx, volid),
+            advance=lambda done, total: ctx.progress(done, total, "bytes"),
+        )
+        await self._warn(ctx, driver)
+        return {"volid": volid, "size": (await driver.info(parsed)).size}
+
+    async def _do_clone(self, ctx: StepContext, base: str, volid: str) -> dict[str, Any]:
+        driver, _, owner, file = self._named(volid)
+        made = await driver.clone(VolumeId.parse(base), owner, name=file, token=_token(ctx, volid))
+        await self._warn(ctx, driver)
+        return {"volid": str(made)}
+
+    async def _do_copy(
+        self, ctx: StepContext, volid: str, format: str, source: str, snapshot: str | None = None, speed: int = 0
+    ) -> dict[str, Any]:
+        """`snapshot` None: what the volume holds now; nobody writes to it meanwhile."""
+        driver, _, owner, file = self._named(volid)
+        origin, from_volid = self._storages.of(source)
+        layers = await origin.layers(from_volid, snapshot)
+        made = await driver.copy(
+            layers[0],
+            owner,
+            format=format,
+            name=file,
+            token=_token(ctx, volid),
+            speed=speed,
+            advance=lambda done, total: ctx.progress(done, total, "bytes"),
+        )
+        await self._warn(ctx, driver)
+        return {"volid": str(made)}
+
+    async def _do_make_base(self, ctx: StepContext, volid: str, gid: int | None) -> dict[str, Any]:
+        driver, parsed = self._storages.of(volid)
+        return {"volid": str(await driver.make_base(parsed, gid=gid))}
+
+    async def _undo_make_base(self, ctx: StepContext, volid: str, gid: int | None) -> None:
+        driver, parsed = self._storages.of(volid)
+        await driver.unmake_base(parsed)
+
+    async def _warn(self, ctx: StepContext, driver: Storage) -> None:
+        """Say in the task's log that a storage runs low."""
+        if warning := self._storages.space.outlook(driver.id, await driver.status()).warning:
+            ctx.log(f"WARN: storage '{driver.id}': {warning}")
+
+    async def _undo_made(self, ctx: StepContext, volid: str, **_: Any) -> None:
+        """Removes the volume only if this very step made it; one that was there before stays."""
+        try:
+            driver, parsed = self._storages.of(volid)
+        except NotFound:
+            return
+        await driver.free(parsed, token=_token(ctx, volid))
+
+    async def _do_resize(self, ctx: StepContext, volid: str, size: int) -> None:
+        driver, parsed = self._storages.of(volid)
+        await driver.resize(parsed, size)
+
+    async def _do_free(self, ctx: StepContext, volid: str) -> None:
+        driver, parsed = self._storages.of(volid)
+        await self._check_unused(driver, parsed)
+        if not await driver.free(parsed):
+            ctx.log(f"{volid} was already gone")
+
+    async def _check_unused(self, driver: Storage, volid: VolumeId) -> None:
+        users = self._references(str(volid))
+        if users:
+            raise Conflict(
+                f"volume '{volid}' is still in use",
+                code="volume-in-use",
+                cause="a configuration or a snapshot refers to it",
+                evidence="guests " + ", ".join(map(str, users)),
+                fixes=[Fix(text="detach it there and remove the `unused` entry")],
+            )
+        if clones := await self.clones_of(str(volid)):
+            raise base_in_use(str(volid), [str(clone) for clone in clones])
+
+
+def base_in_use(volid: str, users: Sequence[str]) -> Busy:
+    """The error for a base image with clones; `users` name them."""
+    return Busy(
+        f"base volume '{volid}' is still in use by linked cloned",  # Proxmox's words, to the letter
+        code="volume-is-base",
+        cause="linked clones store only what differs from it",
+        evidence=", ".join(users[:20]) + (f" and {len(users) - 20} more" if len(users) > 20 else ""),
+        fixes=[Fix(text="remove the clones first, or flatten them: move their disks to make them full copies")],
+    )
+
+
+def _token(ctx: StepContext, volid: str) -> str:
+    return f"{ctx.upid} {volid}"
+
+
+def chain_facts(layers: Sequence[Layer], *, read_only: bool = False) -> VolumeFacts:
+    """A chain as a launch needs to know it: only its top may be written, unless `read_only`."""
+    below = None
+    for layer in reversed(layers):
+        top = layer is layers[0]
+        below = VolumeFacts(
+            path=str(layer.path),
+            format=layer.format,
+            read_only=read_only or not top,
+            absorbs=not read_only and not top and layer.snapshot is not None,
+            direct=layer.direct,
+            backing=below,
+            identity=layer.identity,
+            protocol=layer.protocol,
+        )
+    assert below is not None
+    return below
