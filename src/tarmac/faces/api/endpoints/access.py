@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import LIST, NULL, OBJECT, Allow, Call, NoParams, get, post, put
+from tarmac.faces.api.shapes import access as shapes
 from tarmac.model.errors import InvalidInput
 from tarmac.model.settings import setting
 
@@ -93,7 +94,13 @@ async def no_ticket(call: Call, p: NoParams) -> None:
     return None
 
 
-@get("/access/domains", allow=Allow.everybody, returns=LIST, help="The realms users can be of.")
+@get(
+    "/access/domains",
+    reply=list[shapes.RealmRow],
+    allow=Allow.everybody,
+    returns=LIST,
+    help="The realms users can be of.",
+)
 async def realms(call: Call, p: NoParams) -> Any:
     return call.services.users.realms()
 
@@ -111,6 +118,7 @@ async def realm(call: Call, p: Realm) -> Any:
 
 @get(
     "/access/permissions",
+    reply=dict[str, dict[str, int]],
     params=Permissions,
     allow=Allow.login,
     returns=OBJECT,
@@ -123,6 +131,7 @@ async def permissions(call: Call, p: Permissions) -> Any:
 
 @get(
     "/access/why",
+    reply=shapes.WhyReply,
     params=Why,
     allow=Allow.login,
     returns=OBJECT,
@@ -161,7 +170,14 @@ async def set_password(call: Call, p: Password) -> None:
     await call.services.login.set_password(p.userid, p.password, by=call.identity.name)
 
 
-@get("/access/acl", allow=Allow.login, returns=LIST, cli="user grants", help="The grants that the caller may see.")
+@get(
+    "/access/acl",
+    reply=list[shapes.GrantRow],
+    allow=Allow.login,
+    returns=LIST,
+    cli="user grants",
+    help="The grants that the caller may see.",
+)
 async def grants(call: Call, p: NoParams) -> Any:
     return call.services.acls.list(call.identity)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, Allow, Call, get
 from tarmac.faces.api.endpoints.common import Node
+from tarmac.faces.api.shapes import nodes as shapes
 from tarmac.model.settings import setting
 from tarmac.services.node import host_info
 
@@ -120,6 +121,7 @@ async def subscription(call: Call, p: Node) -> Any:
 
 @get(
     "/nodes/{node}/certificates/info",
+    reply=list[shapes.Certificate],
     params=Node,
     allow=Allow.login,
     returns=LIST,
