@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tarmac.services.access.tokens import Tokens
     from tarmac.services.access.users import Users
     from tarmac.services.access.why import AccessWhy
+    from tarmac.services.attention.attention import Attention
     from tarmac.services.clones.clones import Clones
     from tarmac.services.clones.templates import Templates
     from tarmac.services.cloudinit.cloudinit import CloudInit
@@ -111,6 +112,7 @@ class Services:
     metrics: Metrics = LATER
     prometheus: Prometheus = LATER
     notifications: Notifications = LATER
+    attention: Attention = LATER
     autostart: Autostart = LATER
     agents: Agents = LATER
     cluster: Cluster = LATER

@@ -85,6 +85,18 @@ export interface Figures {
   total?: number;
 }
 
+export interface Finding {
+  code: string;
+  message: string;
+  cause?: string;
+  evidence?: string;
+  fixes?: Fix[];
+  id: string;
+  severity: "error" | "warning" | "info";
+  object: string;
+  since?: number;
+}
+
 export interface Fix {
   text: string;
   action?: string;
@@ -829,6 +841,7 @@ export interface Api {
   "PUT /access/users/{userid}/token/{tokenid}": { params: { userid: string; tokenid: string; comment?: string | undefined; expire?: number | undefined; privsep?: Flag | undefined; delete?: string | undefined; dryrun?: Flag | undefined; }; reply: Record<string, unknown> };
   "PUT /access/users/{userid}/unlock-tfa": { params: { userid: string; dryrun?: Flag | undefined; }; reply: unknown };
   "GET /access/why": { params: { path: string; privs: string; userid?: string | undefined; }; reply: WhyReply };
+  "GET /cluster/attention": { params: object; reply: Finding[] };
   "GET /cluster/backup-info/not-backed-up": { params: object; reply: unknown[] };
   "GET /cluster/log": { params: { max?: number | undefined; }; reply: unknown[] };
   "GET /cluster/metrics/server": { params: object; reply: MetricServerRow[] };

@@ -6,6 +6,7 @@ from tarmac.faces.api.declare import Endpoint, collect
 from tarmac.faces.api.endpoints import (
     access,
     agent,
+    attention,
     audit,
     capabilities,
     cloudinit,
@@ -45,6 +46,7 @@ MODULES = (
     roles,
     pools,
     cluster,
+    attention,
     events,
     nodes,
     node_info,
