@@ -53,7 +53,9 @@ class Visit:
 
 
 @contextlib.contextmanager
-def visit(daemon: TestDaemon, *, width: int = 1280, height: int = 800, scheme: str = "light") -> Iterator[Visit]:
+def visit(
+    daemon: TestDaemon, *, width: int = 1280, height: int = 800, scheme: str = "light", locale: str = "en-US"
+) -> Iterator[Visit]:
     """A new browser with nothing remembered. The daemon gets the user `admin@pve`."""
     if not any(user["userid"] == USER for user in daemon.get("/access/users")):
         daemon.post("/access/users", userid=USER, password=PASSWORD)
@@ -62,7 +64,10 @@ def visit(daemon: TestDaemon, *, width: int = 1280, height: int = 800, scheme: s
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         try:
             context = browser.new_context(
-                ignore_https_errors=True, viewport={"width": width, "height": height}, color_scheme=scheme
+                ignore_https_errors=True,
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,
+                locale=locale,
             )
             page = context.new_page()
             page.set_default_timeout(30_000)

@@ -3,6 +3,7 @@
  * why, the line that shows it, and what to do.
  */
 
+import { t } from "../i18n";
 import type { Api, ErrorParts, Fix } from "./types";
 
 export type { Fix };
@@ -109,8 +110,8 @@ async function reach(url: string, request: RequestInit): Promise<Response> {
     if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
     throw new ApiError(0, {
       code: "unreachable",
-      message: "The server does not answer.",
-      cause: "The network, or the node itself, is down.",
+      message: t("common.unreachable"),
+      cause: t("common.unreachableWhy"),
       evidence: String(cause),
     });
   }

@@ -1,5 +1,6 @@
 /** Who is logged in: the ticket, its renewal, and what is remembered between visits (never a password). */
 
+import { t } from "../i18n";
 import { call, dropTicket, useTicket } from "./client";
 
 export interface Session {
@@ -31,7 +32,7 @@ export function realms(): Promise<Realm[]> {
 /** What a login still lacks: `ask` takes the code of a second factor and goes on. */
 export class SecondFactor extends Error {
   constructor(readonly ask: (kind: "totp" | "recovery", code: string) => Promise<Session>) {
-    super("a second factor is asked for");
+    super(t("common.secondFactor"));
   }
 }
 

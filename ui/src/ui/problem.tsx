@@ -4,6 +4,7 @@ import { Button, Code } from "@mantine/core";
 import type { ReactNode } from "react";
 
 import type { Problem } from "../api/client";
+import { t } from "../i18n";
 
 export function ProblemPanel(props: { problem: Problem; title?: string; onClose?: () => void }): ReactNode {
   const { problem, title, onClose } = props;
@@ -13,11 +14,11 @@ export function ProblemPanel(props: { problem: Problem; title?: string; onClose?
         <strong>{title ? `${title}: ${problem.message}` : problem.message}</strong>
         {onClose && (
           <Button size="compact-xs" variant="subtle" onClick={onClose}>
-            Dismiss
+            {t("common.dismiss")}
           </Button>
         )}
       </header>
-      {problem.cause && <p>Why: {problem.cause}</p>}
+      {problem.cause && <p>{t("common.why", { cause: problem.cause })}</p>}
       {Object.entries(problem.errors ?? {}).map(([key, text]) => (
         <p key={key}>
           <Code>{key}</Code> {text}

@@ -5,6 +5,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useRef, useState } from "react";
 
 import { call } from "../../api/client";
+import { t } from "../../i18n";
 import { go, usePlace } from "../../lib/router";
 import { FormDrawer } from "../../ui/form";
 import { Table } from "../../ui/table";
@@ -30,24 +31,20 @@ interface Role {
   special?: number;
 }
 
-const VIEWS = [
-  { id: "users", label: "Users and tokens" },
-  { id: "grants", label: "Grants" },
-  { id: "roles", label: "Roles" },
-];
+const VIEWS = ["users", "grants", "roles"] as const;
 
 export function AccessPage(): ReactNode {
   const view = usePlace().parts[1] ?? "users";
   return (
     <section className="page">
       <header>
-        <h2>Permissions</h2>
+        <h2>{t("access.title")}</h2>
       </header>
       <Tabs value={view} onChange={(next) => go("access", next ?? "users")}>
         <Tabs.List>
           {VIEWS.map((one) => (
-            <Tabs.Tab key={one.id} value={one.id}>
-              {one.label}
+            <Tabs.Tab key={one} value={one}>
+              {t(`access.view_${one}`)}
             </Tabs.Tab>
           ))}
         </Tabs.List>
@@ -74,17 +71,17 @@ function Users(): ReactNode {
   return (
     <>
       <Table
-        label="Users" rows={rows} keyOf={(user) => user.userid} empty="There are no users."
+        label={t("access.users")} rows={rows} keyOf={(user) => user.userid} empty={t("access.noUsers")}
         columns={[
-          { title: "User", show: (user) => user.userid },
-          { title: "Comment", show: (user) => user.comment },
-          { title: "Groups", show: (user) => user.groups },
-          { title: "State", show: (user) => (user.enable === 0 ? "disabled" : "enabled") },
-          { title: "Tokens", show: (user) => user.tokens?.map((token) => token.tokenid).join(", ") },
+          { title: t("access.user"), show: (user) => user.userid },
+          { title: t("access.comment"), show: (user) => user.comment },
+          { title: t("access.groups"), show: (user) => user.groups },
+          { title: t("access.state"), show: (user) => (t(user.enable === 0 ? "access.disabled" : "access.enabled")) },
+          { title: t("access.tokens"), show: (user) => user.tokens?.map((token) => token.tokenid).join(", ") },
           {
             title: "", show: (user) => (
               <Button size="compact-xs" variant="subtle" onClick={() => setTokenFor(user.userid)}>
-                New token
+                {t("access.newToken")}
               </Button>
             ),
           },
@@ -92,7 +89,7 @@ function Users(): ReactNode {
       />
       <p>
         <Button size="compact-sm" onClick={() => setAdding(true)}>
-          New user
+          {t("access.newUser")}
         </Button>
       </p>
       {adding && <NewUser onClose={() => { setAdding(false); again(); }} />}
@@ -109,10 +106,10 @@ function NewUser(props: { onClose: () => void }): ReactNode {
     await call("POST", "/access/users", { ...form, userid, comment: form.comment || undefined });
   };
   return (
-    <FormDrawer title="New user" submit="Make the user" onSubmit={submit} onClose={props.onClose}>
-      <TextInput label="Name" required value={form.userid} onChange={(e) => set({ userid: e.currentTarget.value })} description="In the realm pve unless one is given: name@realm" data-autofocus />
-      <PasswordInput label="Password" required autoComplete="new-password" value={form.password} onChange={(e) => set({ password: e.currentTarget.value })} />
-      <TextInput label="Comment" value={form.comment} onChange={(e) => set({ comment: e.currentTarget.value })} />
+    <FormDrawer title={t("access.newUser")} submit={t("access.makeUser")} onSubmit={submit} onClose={props.onClose}>
+      <TextInput label={t("access.name")} required value={form.userid} onChange={(e) => set({ userid: e.currentTarget.value })} description={t("access.nameHelp")} data-autofocus />
+      <PasswordInput label={t("access.password")} required autoComplete="new-password" value={form.password} onChange={(e) => set({ password: e.currentTarget.value })} />
+      <TextInput label={t("access.comment")} value={form.comment} onChange={(e) => set({ comment: e.currentTarget.value })} />
     </FormDrawer>
   );
 }
@@ -123,8 +120,8 @@ function NewToken(props: { user: string; onClose: () => void }): ReactNode {
   const shown = useRef(false); // the form closes after it was sent: then the secret is to be read
   if (made) {
     return (
-      <Modal opened onClose={props.onClose} title="The new token" centered>
-        <p>Its secret is shown this once:</p>
+      <Modal opened onClose={props.onClose} title={t("access.theToken")} centered>
+        <p>{t("access.secretOnce")}</p>
         <Code block>{`${made["full-tokenid"]}=${made.value}`}</Code>
       </Modal>
     );
@@ -134,8 +131,8 @@ function NewToken(props: { user: string; onClose: () => void }): ReactNode {
     shown.current = true;
   };
   return (
-    <FormDrawer title={`New token of ${props.user}`} submit="Make the token" onSubmit={submit} onClose={() => shown.current || props.onClose()}>
-      <TextInput label="Name" required value={name} onChange={(e) => setName(e.currentTarget.value)} data-autofocus />
+    <FormDrawer title={t("access.newTokenOf", { user: props.user })} submit={t("access.makeToken")} onSubmit={submit} onClose={() => shown.current || props.onClose()}>
+      <TextInput label={t("access.name")} required value={name} onChange={(e) => setName(e.currentTarget.value)} data-autofocus />
     </FormDrawer>
   );
 }
@@ -150,18 +147,18 @@ function Grants(): ReactNode {
   return (
     <>
       <Table
-        label="Grants" rows={rows} keyOf={(grant) => `${grant.path} ${grant.ugid} ${grant.roleid}`} empty="Nothing is granted."
+        label={t("access.grants")} rows={rows} keyOf={(grant) => `${grant.path} ${grant.ugid} ${grant.roleid}`} empty={t("access.noGrants")}
         columns={[
-          { title: "Path", show: (grant) => grant.path },
-          { title: "To", show: (grant) => `${grant.type} ${grant.ugid}` },
-          { title: "Role", show: (grant) => grant.roleid },
-          { title: "Below it too", show: (grant) => (grant.propagate ? "yes" : "no") },
-          { title: "", show: (grant) => <Button size="compact-xs" variant="subtle" color="red" onClick={() => void take(grant)}>Take away</Button> },
+          { title: t("access.path"), show: (grant) => grant.path },
+          { title: t("access.to"), show: (grant) => `${t(`access.kind_${grant.type}`)} ${grant.ugid}` },
+          { title: t("access.role"), show: (grant) => grant.roleid },
+          { title: t("access.below"), show: (grant) => (t(grant.propagate ? "common.yes" : "common.no")) },
+          { title: "", show: (grant) => <Button size="compact-xs" variant="subtle" color="red" onClick={() => void take(grant)}>{t("access.takeAway")}</Button> },
         ]}
       />
       <p>
         <Button size="compact-sm" onClick={() => setAdding(true)}>
-          New grant
+          {t("access.newGrant")}
         </Button>
       </p>
       {adding && <NewGrant onClose={() => { setAdding(false); again(); }} />}
@@ -180,10 +177,10 @@ function NewGrant(props: { onClose: () => void }): ReactNode {
   };
   const names = users.rows.flatMap((user) => [user.userid, ...(user.tokens ?? []).map((token) => `${user.userid}!${token.tokenid}`)]);
   return (
-    <FormDrawer title="New grant" submit="Grant it" onSubmit={submit} onClose={props.onClose}>
-      <TextInput label="Path" required value={form.path} onChange={(e) => set({ path: e.currentTarget.value })} description="/, /vms/100, /storage/local, /pool/NAME" />
-      <Select label="User or token" required searchable data={names} value={form.user || null} onChange={(user) => set({ user: user ?? "" })} />
-      <Select label="Role" required searchable data={roles.rows.map((role) => role.roleid)} value={form.role || null} onChange={(role) => set({ role: role ?? "" })} />
+    <FormDrawer title={t("access.newGrant")} submit={t("access.grantIt")} onSubmit={submit} onClose={props.onClose}>
+      <TextInput label={t("access.path")} required value={form.path} onChange={(e) => set({ path: e.currentTarget.value })} description="/, /vms/100, /storage/local, /pool/NAME" />
+      <Select label={t("access.userOrToken")} required searchable data={names} value={form.user || null} onChange={(user) => set({ user: user ?? "" })} />
+      <Select label={t("access.role")} required searchable data={roles.rows.map((role) => role.roleid)} value={form.role || null} onChange={(role) => set({ role: role ?? "" })} />
     </FormDrawer>
   );
 }
@@ -192,11 +189,11 @@ function Roles(): ReactNode {
   const { rows } = useList<Role>("/access/roles");
   return (
     <Table
-      label="Roles" rows={rows} keyOf={(role) => role.roleid} empty="There are no roles."
+      label={t("access.roles")} rows={rows} keyOf={(role) => role.roleid} empty={t("access.noRoles")}
       columns={[
-        { title: "Role", show: (role) => role.roleid },
-        { title: "Made by", show: (role) => (role.special ? "the platform" : "you") },
-        { title: "Privileges", show: (role) => role.privs.replaceAll(",", ", ") },
+        { title: t("access.role"), show: (role) => role.roleid },
+        { title: t("access.madeBy"), show: (role) => (t(role.special ? "access.platform" : "access.you")) },
+        { title: t("access.privileges"), show: (role) => role.privs.replaceAll(",", ", ") },
       ]}
     />
   );

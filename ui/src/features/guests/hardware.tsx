@@ -6,6 +6,7 @@ import { type ReactNode, useState } from "react";
 
 import { problemFrom } from "../../actions/run";
 import type { Problem } from "../../api/client";
+import { t } from "../../i18n";
 import { ProblemPanel } from "../../ui/problem";
 import { change, type Pending, pendingOf, plan } from "./api";
 
@@ -19,9 +20,9 @@ export function Hardware(props: { path: string }): ReactNode {
       <table>
         <thead>
           <tr>
-            <th>Setting</th>
-            <th>Now</th>
-            <th>At the next start</th>
+            <th>{t("hardware.setting")}</th>
+            <th>{t("hardware.now")}</th>
+            <th>{t("hardware.next")}</th>
             <th />
           </tr>
         </thead>
@@ -30,10 +31,10 @@ export function Hardware(props: { path: string }): ReactNode {
             <tr key={row.key}>
               <th scope="row">{row.key}</th>
               <td>{row.value ?? "–"}</td>
-              <td className="waits">{row.pending ?? (row.delete ? "removed" : "")}</td>
+              <td className="waits">{row.pending ?? (row.delete ? t("hardware.removed") : "")}</td>
               <td>
                 <Button size="compact-xs" variant="subtle" onClick={() => setEdited(row)}>
-                  Change
+                  {t("hardware.change")}
                 </Button>
               </td>
             </tr>
@@ -42,7 +43,7 @@ export function Hardware(props: { path: string }): ReactNode {
       </table>
       <Group mt="sm">
         <Button size="compact-sm" variant="default" onClick={() => setEdited({ key: "" })}>
-          Add a setting
+          {t("hardware.addSetting")}
         </Button>
       </Group>
       {edited && <Edit path={path} row={edited} onClose={() => setEdited(null)} />}
@@ -76,19 +77,19 @@ function Edit(props: { path: string; row: Pending; onClose: () => void }): React
     });
 
   return (
-    <Modal opened onClose={onClose} title={row.key ? `Change ${row.key}` : "Add a setting"} centered>
-      {!row.key && <TextInput label="Setting" value={key} onChange={(event) => setKey(event.currentTarget.value)} />}
+    <Modal opened onClose={onClose} title={row.key ? t("hardware.changeTitle", { key: row.key }) : t("hardware.addSetting")} centered>
+      {!row.key && <TextInput label={t("hardware.setting")} value={key} onChange={(event) => setKey(event.currentTarget.value)} />}
       <TextInput
-        label="Value" value={value} data-autofocus
+        label={t("hardware.value")} value={value} data-autofocus
         onChange={(event) => {
           setValue(event.currentTarget.value);
           setSeen(null);
         }}
       />
       {seen && (
-        <section className="plan" aria-label="What will happen">
+        <section className="plan" aria-label={t("hardware.willHappen")}>
           <p>
-            {key}: <Code>{row.value ?? "–"}</Code> becomes <Code>{value}</Code>
+            <Code>{t("hardware.becomes", { key, old: String(row.value ?? "–"), new: value })}</Code>
           </p>
           <ul>
             {[...seen.effects, ...seen.steps.map((step) => step.title)].map((text) => (
@@ -100,9 +101,9 @@ function Edit(props: { path: string; row: Pending; onClose: () => void }): React
       {problem && <ProblemPanel problem={problem} />}
       <Group justify="flex-end" mt="md">
         <Button variant="default" onClick={() => void look()}>
-          What would happen?
+          {t("hardware.preview")}
         </Button>
-        <Button onClick={() => void save()}>Save</Button>
+        <Button onClick={() => void save()}>{t("hardware.save")}</Button>
       </Group>
     </Modal>
   );

@@ -5,6 +5,7 @@ import { type FormEvent, type ReactNode, useState } from "react";
 import type { Problem } from "../../api/client";
 import { login, realms, SecondFactor, type Session } from "../../api/session";
 import { problemFrom } from "../../actions/run";
+import { t } from "../../i18n";
 import { ProblemPanel } from "../../ui/problem";
 
 const LAST = "tarmac-last-user";
@@ -33,7 +34,7 @@ export function Login(props: { onSession: (session: Session) => void }): ReactNo
       if (raised instanceof SecondFactor) setSecond(raised);
       else {
         setSecond(null);
-        setProblem(problemFrom(raised, "login"));
+        setProblem(problemFrom(raised, t("login.login")));
       }
     } finally {
       setBusy(false);
@@ -42,27 +43,27 @@ export function Login(props: { onSession: (session: Session) => void }): ReactNo
 
   return (
     <main className="login">
-      <form onSubmit={(event) => void submit(event)} aria-label="Log in">
+      <form onSubmit={(event) => void submit(event)} aria-label={t("login.login")}>
         <h1>Tarmac</h1>
-        <TextInput label="User" value={user} onChange={(e) => setUser(e.currentTarget.value)} autoComplete="username" />
+        <TextInput label={t("login.user")} value={user} onChange={(e) => setUser(e.currentTarget.value)} autoComplete="username" />
         <PasswordInput
-          label="Password" value={password} autoFocus autoComplete="current-password"
+          label={t("login.password")} value={password} autoFocus autoComplete="current-password"
           onChange={(e) => setPassword(e.currentTarget.value)}
         />
         <Select
-          label="Realm" value={realm} allowDeselect={false} onChange={(value) => setRealm(value ?? "pam")}
+          label={t("login.realm")} value={realm} allowDeselect={false} onChange={(value) => setRealm(value ?? "pam")}
           data={(known.data ?? [{ realm: "pam", type: "pam" }]).map((r) => ({
             value: r.realm, label: r.comment ? `${r.realm} (${r.comment})` : r.realm,
           }))}
         />
         {second && (
           <TextInput
-            label="Code" required autoFocus autoComplete="one-time-code" value={code}
-            onChange={(e) => setCode(e.currentTarget.value)} description="From your authenticator, or a recovery key"
+            label={t("login.code")} required autoFocus autoComplete="one-time-code" value={code}
+            onChange={(e) => setCode(e.currentTarget.value)} description={t("login.codeHelp")}
           />
         )}
         <Button type="submit" loading={busy} fullWidth>
-          Log in
+          {t("login.login")}
         </Button>
         {problem && <ProblemPanel problem={problem} />}
       </form>

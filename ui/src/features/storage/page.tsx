@@ -6,6 +6,7 @@ import { type ChangeEvent, type ReactNode, useRef, useState } from "react";
 
 import { problemFrom } from "../../actions/run";
 import { call, type Problem } from "../../api/client";
+import { t } from "../../i18n";
 import { bytes, percent, time } from "../../lib/format";
 import { useAll } from "../../store/inventory";
 import { FormDrawer } from "../../ui/form";
@@ -32,7 +33,7 @@ export function StoragePage(props: { storage: string }): ReactNode {
     queryKey: ["content", path], queryFn: () => call<Volume[]>("GET", `${path}/content`), enabled: row !== undefined,
     refetchInterval: 10_000,
   });
-  if (!row) return <p className="hint">There is no such storage, or you may not see it.</p>;
+  if (!row) return <p className="hint">{t("storage.missing")}</p>;
   const again = (): void => void queries.invalidateQueries({ queryKey: ["content", path] });
   const remove = async (volume: Volume): Promise<void> => {
     try {
@@ -47,15 +48,15 @@ export function StoragePage(props: { storage: string }): ReactNode {
       <header>
         <h2>{props.storage}</h2>
         <span className="hint">
-          {bytes(row.disk)} of {bytes(row.maxdisk)} used ({percent(row.disk, row.maxdisk)})
+          {t("storage.usedOf", { used: bytes(row.disk), all: bytes(row.maxdisk), part: percent(row.disk, row.maxdisk) })}
         </span>
         <Incoming path={path} allowed={row.content ?? ""} onDone={again} />
       </header>
-      <Progress value={row.maxdisk ? (100 * (row.disk ?? 0)) / row.maxdisk : 0} aria-label="Used" />
+      <Progress value={row.maxdisk ? (100 * (row.disk ?? 0)) / row.maxdisk : 0} aria-label={t("storage.used")} />
       {problem && <ProblemPanel problem={problem} onClose={() => setProblem(null)} />}
       <Rows
-        items={content.data ?? []} keyOf={(volume) => volume.volid} label="Volumes"
-        empty={<p className="hint">It holds nothing yet.</p>}
+        items={content.data ?? []} keyOf={(volume) => volume.volid} label={t("storage.volumes")}
+        empty={<p className="hint">{t("storage.empty")}</p>}
       >
         {(volume) => (
           <div className="volume-line">
@@ -67,7 +68,7 @@ export function StoragePage(props: { storage: string }): ReactNode {
             <span>{time(volume.ctime)}</span>
             {volume.vmid === undefined && (
               <Button size="compact-xs" variant="subtle" color="red" onClick={() => void remove(volume)}>
-                Delete
+                {t("storage.delete")}
               </Button>
             )}
           </div>
@@ -101,15 +102,15 @@ function Incoming(props: { path: string; allowed: string; onDone: () => void }):
   return (
     <>
       <Group gap={6}>
-        <input ref={file} type="file" hidden aria-label="File" onChange={(event) => void send(event)} />
+        <input ref={file} type="file" hidden aria-label={t("storage.file")} onChange={(event) => void send(event)} />
         <Button size="compact-sm" variant="default" loading={part !== null} onClick={() => file.current?.click()}>
-          Upload
+          {t("storage.upload")}
         </Button>
         <Button size="compact-sm" variant="default" onClick={() => setByUrl(true)}>
-          Download by URL
+          {t("storage.byUrl")}
         </Button>
       </Group>
-      {part !== null && <Progress value={part * 100} aria-label="Upload" style={{ width: "8rem" }} />}
+      {part !== null && <Progress value={part * 100} aria-label={t("storage.upload")} style={{ width: "8rem" }} />}
       {problem && <ProblemPanel problem={problem} onClose={() => setProblem(null)} />}
       {byUrl && <Download path={path} kinds={kinds} onClose={() => { setByUrl(false); onDone(); }} />}
     </>
@@ -126,11 +127,11 @@ function Download(props: { path: string; kinds: string[]; onClose: () => void })
   };
   const named = (url: string): string => form.filename || (url.split("/").pop() ?? "");
   return (
-    <FormDrawer title="Download by URL" submit="Download" onSubmit={submit} onClose={props.onClose}>
-      <TextInput label="URL" required type="url" value={form.url} onChange={(e) => set({ url: e.currentTarget.value })} onBlur={() => set({ filename: named(form.url) })} data-autofocus />
-      <TextInput label="File name" required value={form.filename} onChange={(e) => set({ filename: e.currentTarget.value })} />
-      <Select label="Kind" data={props.kinds} value={form.content} allowDeselect={false} onChange={(value) => set({ content: value ?? "iso" })} />
-      <TextInput label="SHA-256, to be checked" value={form.checksum} onChange={(e) => set({ checksum: e.currentTarget.value })} />
+    <FormDrawer title={t("storage.byUrl")} submit={t("storage.download")} onSubmit={submit} onClose={props.onClose}>
+      <TextInput label={t("storage.url")} required type="url" value={form.url} onChange={(e) => set({ url: e.currentTarget.value })} onBlur={() => set({ filename: named(form.url) })} data-autofocus />
+      <TextInput label={t("storage.fileName")} required value={form.filename} onChange={(e) => set({ filename: e.currentTarget.value })} />
+      <Select label={t("storage.kind")} data={props.kinds} value={form.content} allowDeselect={false} onChange={(value) => set({ content: value ?? "iso" })} />
+      <TextInput label={t("storage.checksum")} value={form.checksum} onChange={(e) => set({ checksum: e.currentTarget.value })} />
     </FormDrawer>
   );
 }

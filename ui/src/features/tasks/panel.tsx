@@ -4,6 +4,7 @@ import { Button, Drawer, Progress } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 
+import { t } from "../../i18n";
 import { duration, time } from "../../lib/format";
 import { useTaskVersion } from "../../store/tasks";
 import { ProblemPanel } from "../../ui/problem";
@@ -25,8 +26,8 @@ export function TaskList(props: { node: string; vmid?: number }): ReactNode {
   return (
     <>
       <Rows
-        items={tasks.data ?? []} keyOf={(task) => task.upid} label="Tasks"
-        empty={<p className="hint">Nothing has been done yet.</p>}
+        items={tasks.data ?? []} keyOf={(task) => task.upid} label={t("tasks.list")}
+        empty={<p className="hint">{t("tasks.none")}</p>}
       >
         {(task) => (
           <button type="button" className="task-line" onClick={() => setOpen(task)}>
@@ -34,7 +35,7 @@ export function TaskList(props: { node: string; vmid?: number }): ReactNode {
             <span>{nameOf(task)}</span>
             <span>{task.user}</span>
             <span className={failed(task) ? "bad" : ended(task) ? "good" : "busy"}>
-              {ended(task) ? task.status : "running"}
+              {ended(task) ? task.status : t("tasks.running")}
             </span>
             <span>{duration((task.endtime ?? Date.now() / 1000) - task.starttime)}</span>
           </button>
@@ -69,17 +70,17 @@ function TaskView(props: { task: Task }): ReactNode {
   return (
     <section className="task-view">
       <p>
-        {task.user}, {time(task.starttime)} – <strong>{running ? "running" : status.data?.exitstatus}</strong>
-        {status.data?.["waits-for"] && <> – waits for {status.data["waits-for"]}</>}
+        {task.user}, {time(task.starttime)} – <strong>{running ? t("tasks.running") : status.data?.exitstatus}</strong>
+        {status.data?.["waits-for"] && <> – {t("tasks.waitsFor", { what: status.data["waits-for"] })}</>}
       </p>
-      {progress && <Progress value={(100 * progress.done) / (progress.total || 1)} aria-label="Progress" animated />}
+      {progress && <Progress value={(100 * progress.done) / (progress.total || 1)} aria-label={t("tasks.progress")} animated />}
       {error && <ProblemPanel problem={error} />}
-      <pre ref={place} className="log" tabIndex={0} aria-label="Log" aria-live="polite">
+      <pre ref={place} className="log" tabIndex={0} aria-label={t("tasks.log")} aria-live="polite">
         {lines.join("\n")}
       </pre>
       {running && (
         <Button size="compact-sm" color="red" variant="light" onClick={() => void stop(task)}>
-          Stop it
+          {t("tasks.stop")}
         </Button>
       )}
     </section>

@@ -1,6 +1,7 @@
 /** Tasks as the API gives them. */
 
 import { call, whole } from "../../api/client";
+import { word } from "../../i18n";
 
 export interface Task {
   upid: string;
@@ -24,16 +25,8 @@ export interface TaskStatus extends Omit<Task, "status"> {
   result?: { vmids?: number[]; times?: Record<string, Record<string, number>> };
 }
 
-const NAMES: Record<string, string> = {
-  qmcreate: "Create", qmstart: "Start", qmstop: "Cut the power", qmshutdown: "Shut down", qmreboot: "Reboot",
-  qmreset: "Reset", qmpause: "Pause", qmresume: "Resume", qmdestroy: "Delete", qmconfig: "Change", resize: "Resize disk",
-  qmclone: "Clone", qminstant: "Instant clone", qmtemplate: "Make template", qmsnapshot: "Snapshot", qmdelsnapshot: "Delete snapshot",
-  qmrollback: "Roll back", imgdel: "Delete volume", imgcopy: "Upload", download: "Download", imagebuild: "Build image",
-  vncproxy: "Console", qmmove: "Move disk",
-};
-
 export function nameOf(task: { type: string; id: string }): string {
-  const verb = NAMES[task.type] ?? task.type;
+  const verb = word("tasks", `type_${task.type}`, task.type);
   return task.id ? `${verb} ${task.id}` : verb;
 }
 

@@ -1,0 +1,19 @@
+/** German: one file an area of the page. What an action is called is a verb, as in the buttons of other programs. */
+
+import type { Messages } from ".";
+import { access } from "./de/access";
+import { action } from "./de/action";
+import { clone, create, guests, summary } from "./de/guests";
+import { common } from "./de/common";
+import { consoles } from "./de/consoles";
+import { hardware } from "./de/hardware";
+import { login } from "./de/login";
+import { node } from "./de/node";
+import { shell } from "./de/shell";
+import { snapshots } from "./de/snapshots";
+import { storage } from "./de/storage";
+import { tasks } from "./de/tasks";
+
+export const de: Messages = {
+  access, action, clone, common, consoles, create, guests, hardware, login, node, shell, snapshots, storage, summary, tasks,
+};

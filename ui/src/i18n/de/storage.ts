@@ -1,0 +1,16 @@
+export const storage = {
+  missing: "Dieses Storage gibt es nicht, oder Sie dürfen es nicht sehen.",
+  usedOf: "{used} von {all} belegt ({part})",
+  used: "Belegt",
+  volumes: "Datenträger",
+  empty: "Hier liegt noch nichts.",
+  delete: "Löschen",
+  file: "Datei",
+  upload: "Hochladen",
+  byUrl: "Von URL laden",
+  url: "URL",
+  fileName: "Dateiname",
+  kind: "Art",
+  checksum: "SHA-256, zum Prüfen",
+  download: "Herunterladen",
+};

@@ -1,0 +1,12 @@
+export const node = {
+  missing: "There is no such node.",
+  up: "Up",
+  processor: "Processor",
+  kernel: "Kernel",
+  version: "Version",
+  load: "Load",
+  cpu: "CPU",
+  memoryOf: "Memory, of {whole}",
+  diskOf: "Disk, of {whole}",
+  guestsOf: "Guests of {node}",
+} as const;

@@ -1,0 +1,16 @@
+export const storage = {
+  missing: "There is no such storage, or you may not see it.",
+  usedOf: "{used} of {all} used ({part})",
+  used: "Used",
+  volumes: "Volumes",
+  empty: "It holds nothing yet.",
+  delete: "Delete",
+  file: "File",
+  upload: "Upload",
+  byUrl: "Download by URL",
+  url: "URL",
+  fileName: "File name",
+  kind: "Kind",
+  checksum: "SHA-256, to be checked",
+  download: "Download",
+} as const;
