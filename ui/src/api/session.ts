@@ -1,7 +1,8 @@
 /** Who is logged in: the ticket, its renewal, and what is remembered between visits (never a password). */
 
 import { t } from "../i18n";
-import { call, dropTicket, useTicket } from "./client";
+import { ask, call, dropTicket, useTicket } from "./client";
+import type { RealmRow } from "./types";
 
 export interface Session {
   username: string;
@@ -15,18 +16,11 @@ interface Ticket {
   NeedTFA?: number;
 }
 
-export interface Realm {
-  realm: string;
-  type: string;
-  comment?: string;
-  default?: number;
-}
-
 const KEPT = "tarmac-session";
 const RENEW_MS = 30 * 60_000;
 
-export function realms(): Promise<Realm[]> {
-  return call<Realm[]>("GET", "/access/domains");
+export function realms(): Promise<RealmRow[]> {
+  return ask("GET /access/domains", {});
 }
 
 /** What a login still lacks: `ask` takes the code of a second factor and goes on. */
@@ -61,6 +55,11 @@ export async function resume(): Promise<Session | null> {
     logout();
     return null;
   }
+}
+
+/** Who is logged in, `name@realm`. */
+export function whoami(): string {
+  return (JSON.parse(sessionStorage.getItem(KEPT) ?? "{}") as { username?: string }).username ?? "";
 }
 
 export function logout(): void {

@@ -263,6 +263,7 @@ export interface PoolMember {
 export interface PoolRow {
   poolid: string;
   comment?: string;
+  members?: PoolMember[];
 }
 
 export interface RealmRow {
@@ -341,6 +342,11 @@ export interface TaskProgress {
   unit: string;
 }
 
+export interface TaskResult {
+  vmids?: number[];
+  times?: Record<string, Record<string, number>>;
+}
+
 export interface TaskRow {
   upid: string;
   node: string;
@@ -367,7 +373,7 @@ export interface TaskStatus {
   steps: TaskStep[];
   exitstatus?: string;
   error?: ErrorParts;
-  result?: Record<string, unknown>;
+  result?: TaskResult;
   progress?: TaskProgress;
   "waits-for"?: string;
 }

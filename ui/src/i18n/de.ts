@@ -3,17 +3,25 @@
 import type { Messages } from ".";
 import { access } from "./de/access";
 import { action } from "./de/action";
-import { clone, create, guests, summary } from "./de/guests";
 import { common } from "./de/common";
 import { consoles } from "./de/consoles";
+import { figures } from "./de/figures";
+import { fix } from "./de/fix";
+import { clone, create, guests, summary } from "./de/guests";
 import { hardware } from "./de/hardware";
 import { login } from "./de/login";
 import { node } from "./de/node";
+import { notifications } from "./de/notifications";
+import { overview } from "./de/overview";
+import { pools } from "./de/pools";
+import { settings } from "./de/settings";
 import { shell } from "./de/shell";
 import { snapshots } from "./de/snapshots";
 import { storage } from "./de/storage";
 import { tasks } from "./de/tasks";
+import { templates } from "./de/templates";
 
 export const de: Messages = {
-  access, action, clone, common, consoles, create, guests, hardware, login, node, shell, snapshots, storage, summary, tasks,
+  access, action, clone, common, consoles, create, figures, fix, guests, hardware, login, node, notifications,
+  overview, pools, settings, shell, snapshots, storage, summary, tasks, templates,
 };

@@ -2,17 +2,25 @@
 
 import { access } from "./en/access";
 import { action } from "./en/action";
-import { clone, create, guests, summary } from "./en/guests";
 import { common } from "./en/common";
 import { consoles } from "./en/consoles";
+import { figures } from "./en/figures";
+import { fix } from "./en/fix";
+import { clone, create, guests, summary } from "./en/guests";
 import { hardware } from "./en/hardware";
 import { login } from "./en/login";
 import { node } from "./en/node";
+import { notifications } from "./en/notifications";
+import { overview } from "./en/overview";
+import { pools } from "./en/pools";
+import { settings } from "./en/settings";
 import { shell } from "./en/shell";
 import { snapshots } from "./en/snapshots";
 import { storage } from "./en/storage";
 import { tasks } from "./en/tasks";
+import { templates } from "./en/templates";
 
 export const en = {
-  access, action, clone, common, consoles, create, guests, hardware, login, node, shell, snapshots, storage, summary, tasks,
+  access, action, clone, common, consoles, create, figures, fix, guests, hardware, login, node, notifications,
+  overview, pools, settings, shell, snapshots, storage, summary, tasks, templates,
 } as const;

@@ -4,23 +4,21 @@ import { Button, Group, Menu, useMantineColorScheme } from "@mantine/core";
 import { type ReactNode, useEffect, useState, useSyncExternalStore } from "react";
 
 import { labelOf } from "../actions/registry";
-import { dismiss, failures, onFailures } from "../actions/run";
+import { dismiss, failures, onFailures, type Outcome, run } from "../actions/run";
 import type { Session } from "../api/session";
-import { AccessPage } from "../features/access/page";
 import { CreateGuest } from "../features/guests/create";
-import { GuestList } from "../features/guests/list";
-import { GuestPage } from "../features/guests/page";
-import { NodePage } from "../features/node/page";
-import { StoragePage } from "../features/storage/page";
 import { TaskList } from "../features/tasks/panel";
 import { choose, type Language, LANGUAGES, t, useLanguage } from "../i18n";
 import { href, usePlace } from "../lib/router";
 import { isReachable, onReachable, start } from "../store/feed";
 import { titleOf, useAll } from "../store/inventory";
+import type { Retry } from "../ui/fix";
 import { ProblemPanel } from "../ui/problem";
 import { KeyboardHelp } from "./keyboard";
 import { Palette } from "./palette";
+import { Places } from "./places";
 import { Tree } from "./tree";
+import { View } from "./view";
 
 export function Shell(props: { session: Session; onLogout: () => void }): ReactNode {
   const [palette, setPalette] = useState(false);
@@ -96,12 +94,15 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
         </p>
       )}
       <div className={narrowTree ? "middle with-tree" : "middle"}>
-        <Tree />
+        <nav className="tree" aria-label={t("shell.inventory")}>
+          <Tree />
+          <Places />
+        </nav>
         <main className="view">
           {failed.map((outcome) => (
             <ProblemPanel
               key={`${outcome.row.id} ${outcome.action.id}`} title={`${labelOf(outcome.action)} ${titleOf(outcome.row)}`}
-              problem={outcome.problem ?? { code: "", message: "" }} onClose={() => dismiss(outcome)}
+              problem={outcome.problem ?? { code: "", message: "" }} at={outcome.row} retry={retryOf(outcome)} onClose={() => dismiss(outcome)}
             />
           ))}
           <View parts={parts} />
@@ -117,11 +118,8 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
   );
 }
 
-function View(props: { parts: readonly string[] }): ReactNode {
-  const [kind, id = ""] = props.parts;
-  if (kind === "qemu" || kind === "lxc") return <GuestPage key={id} id={`${kind}/${id}`} />;
-  if (kind === "node") return <NodePage key={id} node={id} />;
-  if (kind === "access") return <AccessPage />;
-  if (kind === "storage") return <StoragePage key={id} storage={id} />;
-  return <GuestList />;
+/** What failed can be tried again once a fix is done. */
+function retryOf(outcome: Outcome): Retry {
+  const { action, row } = outcome;
+  return { label: labelOf(action), path: action.path(row), act: () => void run(action, [row]) };
 }

@@ -6,6 +6,7 @@ import { bytes, duration, percent } from "../../lib/format";
 import { watch } from "../../store/feed";
 import { apiPath, type Resource } from "../../store/inventory";
 import { Fact, Gauge } from "../../ui/facts";
+import { FiguresPanel } from "../figures/panel";
 import { addressesOf, statusOf } from "./api";
 
 const BOOTING = 60; // seconds in which no agent is expected to answer
@@ -44,6 +45,7 @@ export function Summary(props: { row: Resource }): ReactNode {
         name={t("summary.memoryOf", { whole: bytes(row.maxmem) })} part={running && row.maxmem ? (row.mem ?? 0) / row.maxmem : 0}
         text={bytes(running ? row.mem : 0)}
       />
+      <FiguresPanel row={row} kind="guest" />
     </div>
   );
 }

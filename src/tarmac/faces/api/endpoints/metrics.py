@@ -9,7 +9,7 @@ from aiohttp import web
 
 from tarmac.faces.api.declare import LIST, OBJECT, RAW, Allow, Call, NoParams, delete, get, post, put
 from tarmac.faces.api.replies import HEADERS
-from tarmac.faces.api.shapes import telling as shapes
+from tarmac.faces.api.shapes import nodes as shapes
 from tarmac.model.metric_server import MetricServer, MetricServerOptions
 from tarmac.model.settings import setting
 from tarmac.services.figures.prometheus import CONTENT_TYPE

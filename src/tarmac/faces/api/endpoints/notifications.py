@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, Allow, Call, NoParams, delete, get, post, put
-from tarmac.faces.api.shapes import telling as shapes
+from tarmac.faces.api.shapes import notifications as shapes
 from tarmac.model import notification as model
 from tarmac.model.settings import setting
 

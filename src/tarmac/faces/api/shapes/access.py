@@ -97,11 +97,6 @@ class NewFactor(TypedDict):
     recovery: NotRequired[list[str]]
 
 
-class PoolRow(TypedDict):
-    poolid: str
-    comment: NotRequired[str]
-
-
 class PoolMember(TypedDict):
     id: str
     type: str
@@ -115,3 +110,11 @@ class PoolMember(TypedDict):
 class PoolDetails(TypedDict):
     members: list[PoolMember]
     comment: NotRequired[str]
+
+
+class PoolRow(TypedDict):
+    """`members` only of a pool that was asked for."""
+
+    poolid: str
+    comment: NotRequired[str]
+    members: NotRequired[list[PoolMember]]

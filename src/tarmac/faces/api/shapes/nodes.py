@@ -1,4 +1,4 @@
-"""Shapes of the node: its state, certificate, version, and figures over time."""
+"""Shapes of the node: its state, certificate, figures over time, and the servers that these are sent to."""
 
 from __future__ import annotations
 
@@ -71,3 +71,14 @@ class Figures(TypedDict):
     roottotal: NotRequired[float]
     used: NotRequired[float]
     total: NotRequired[float]
+
+
+class MetricServerRow(TypedDict):
+    """`problem`: why sending fails, if it does."""
+
+    id: str
+    type: str
+    server: str
+    port: int
+    disable: int
+    problem: NotRequired[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from tarmac.faces.api.shapes.common import ErrorParts
 
@@ -16,6 +16,13 @@ class TaskProgress(TypedDict):
 class TaskStep(TypedDict):
     title: str
     state: str
+
+
+class TaskResult(TypedDict):
+    """What a task made. Of clones: their numbers, and what took how many seconds."""
+
+    vmids: NotRequired[list[int]]
+    times: NotRequired[dict[str, dict[str, float]]]
 
 
 class TaskRow(TypedDict):
@@ -48,7 +55,7 @@ TaskStatus = TypedDict(
         "steps": list[TaskStep],
         "exitstatus": NotRequired[str],
         "error": NotRequired[ErrorParts],
-        "result": NotRequired[dict[str, Any]],
+        "result": NotRequired[TaskResult],
         "progress": NotRequired[TaskProgress],
         "waits-for": NotRequired[str],
     },

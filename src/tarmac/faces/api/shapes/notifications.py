@@ -1,4 +1,4 @@
-"""Shapes of those who are told: notification targets, matchers, metric servers."""
+"""Shapes of notification targets and matchers."""
 
 from __future__ import annotations
 
@@ -27,14 +27,3 @@ MatcherRow = TypedDict(
         "invert-match": NotRequired[int],
     },
 )
-
-
-class MetricServerRow(TypedDict):
-    """`problem`: why sending fails, if it does."""
-
-    id: str
-    type: str
-    server: str
-    port: int
-    disable: int
-    problem: NotRequired[str]
