@@ -6,7 +6,8 @@ import { action } from "./de/action";
 import { clone, create, guests, summary } from "./de/guests";
 import { common } from "./de/common";
 import { consoles } from "./de/consoles";
-import { hardware } from "./de/hardware";
+import { cloudinit, config } from "./de/config";
+import { option } from "./de/option";
 import { login } from "./de/login";
 import { node } from "./de/node";
 import { shell } from "./de/shell";
@@ -15,5 +16,5 @@ import { storage } from "./de/storage";
 import { tasks } from "./de/tasks";
 
 export const de: Messages = {
-  access, action, clone, common, consoles, create, guests, hardware, login, node, shell, snapshots, storage, summary, tasks,
+  access, action, clone, cloudinit, common, config, consoles, create, guests, login, node, option, shell, snapshots, storage, summary, tasks,
 };

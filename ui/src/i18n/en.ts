@@ -5,7 +5,8 @@ import { action } from "./en/action";
 import { clone, create, guests, summary } from "./en/guests";
 import { common } from "./en/common";
 import { consoles } from "./en/consoles";
-import { hardware } from "./en/hardware";
+import { cloudinit, config } from "./en/config";
+import { option } from "./en/option";
 import { login } from "./en/login";
 import { node } from "./en/node";
 import { shell } from "./en/shell";
@@ -14,5 +15,5 @@ import { storage } from "./en/storage";
 import { tasks } from "./en/tasks";
 
 export const en = {
-  access, action, clone, common, consoles, create, guests, hardware, login, node, shell, snapshots, storage, summary, tasks,
+  access, action, clone, cloudinit, common, config, consoles, create, guests, login, node, option, shell, snapshots, storage, summary, tasks,
 } as const;

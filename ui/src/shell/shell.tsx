@@ -20,6 +20,7 @@ import { titleOf, useAll } from "../store/inventory";
 import { ProblemPanel } from "../ui/problem";
 import { KeyboardHelp } from "./keyboard";
 import { Palette } from "./palette";
+import { Toaster } from "./toaster";
 import { Tree } from "./tree";
 
 export function Shell(props: { session: Session; onLogout: () => void }): ReactNode {
@@ -110,6 +111,7 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
       <footer className="tasks" aria-label={t("tasks.list")}>
         {node && <TaskList node={node} />}
       </footer>
+      <Toaster />
       {palette && <Palette onClose={() => setPalette(false)} />}
       {help && <KeyboardHelp onClose={() => setHelp(false)} />}
       {creating && <CreateGuest onClose={() => setCreating(false)} />}

@@ -153,7 +153,7 @@ async function poll(): Promise<void> {
   const begun = performance.now();
   try {
     inventory.snapshot(await call<Resource[]>("GET", "/cluster/resources"));
-    tasks.changed();
+    tasks.unknown();
     became(true);
   } catch {
     became(false);
