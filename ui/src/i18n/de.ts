@@ -4,14 +4,15 @@ import type { Messages } from ".";
 import { access } from "./de/access";
 import { action } from "./de/action";
 import { common } from "./de/common";
+import { cloudinit, config } from "./de/config";
 import { consoles } from "./de/consoles";
 import { figures } from "./de/figures";
 import { fix } from "./de/fix";
 import { clone, create, guests, summary } from "./de/guests";
-import { hardware } from "./de/hardware";
 import { login } from "./de/login";
 import { node } from "./de/node";
 import { notifications } from "./de/notifications";
+import { option } from "./de/option";
 import { overview } from "./de/overview";
 import { pools } from "./de/pools";
 import { settings } from "./de/settings";
@@ -22,6 +23,6 @@ import { tasks } from "./de/tasks";
 import { templates } from "./de/templates";
 
 export const de: Messages = {
-  access, action, clone, common, consoles, create, figures, fix, guests, hardware, login, node, notifications,
-  overview, pools, settings, shell, snapshots, storage, summary, tasks, templates,
+  access, action, clone, cloudinit, common, config, consoles, create, figures, fix, guests, login, node,
+  notifications, option, overview, pools, settings, shell, snapshots, storage, summary, tasks, templates,
 };

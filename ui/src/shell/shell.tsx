@@ -17,6 +17,7 @@ import { ProblemPanel } from "../ui/problem";
 import { KeyboardHelp } from "./keyboard";
 import { Palette } from "./palette";
 import { Places } from "./places";
+import { Toaster } from "./toaster";
 import { Tree } from "./tree";
 import { View } from "./view";
 
@@ -111,6 +112,7 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
       <footer className="tasks" aria-label={t("tasks.list")}>
         {node && <TaskList node={node} />}
       </footer>
+      <Toaster />
       {palette && <Palette onClose={() => setPalette(false)} />}
       {help && <KeyboardHelp onClose={() => setHelp(false)} />}
       {creating && <CreateGuest onClose={() => setCreating(false)} />}

@@ -11,6 +11,9 @@ import { locale, t } from "../../i18n";
 import { type Chart, columns, type Kind, known, reading, summary } from "./series";
 
 const HEIGHT = 140;
+const X_SPACE = 70; // pixels between two times
+const BINARY = Array.from({ length: 50 }, (_, i) => 2 ** i);
+const PARTS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1];
 const COLOURS = ["--mantine-color-blue-filled", "--busy"];
 
 export default function Charts(props: { kind: Kind; rows: readonly Figures[]; sync: string }): ReactNode {
@@ -66,20 +69,25 @@ function optionsOf(chart: Chart, holder: HTMLElement, sync: string): UPlot.Optio
     legend: { show: chart.lines.length > 1, live: false },
     scales: { y: { range: (_plot, _low, high) => [0, chart.unit === "part" ? Math.max(0.1, Math.min(1, high * 1.2)) : high * 1.1 || 1] } },
     axes: [
-      { ...axis, values: (_plot, times) => times.map((at) => clock(at, (times.at(-1) ?? 0) - (times[0] ?? 0))) },
-      { ...axis, size: 72, values: (_plot, values) => values.map((value) => reading(chart.unit, value)) },
+      { ...axis, space: X_SPACE, values: (_plot, times) => times.map((at) => clock(at, (times.at(-1) ?? 0) - (times[0] ?? 0))) },
+      { ...axis, size: 72, ...incrs(chart), values: (_plot, values) => values.map((value) => reading(chart.unit, value)) },
     ],
     series: [
       {},
       ...chart.lines.map((line, i) => ({
         label: t(`figures.${line.label}`), stroke: colour(COLOURS[i] ?? ""), width: 1.5, spanGaps: false,
-        ...(i ? { dash: [4, 4] } : { fill: `${colour(COLOURS[0] ?? "")}22` }), points: { show: false },
+        ...(i ? { dash: [4, 4] } : { fill: `${colour(COLOURS[0] ?? "")}22` })
       })),
     ],
   };
 }
 
+/** Where lines may be: at round parts, and at round powers of two for bytes. */
+function incrs(chart: Chart): { incrs?: number[] } {
+  return chart.unit === "number" ? {} : { incrs: chart.unit === "part" ? PARTS : BINARY };
+}
+
 function clock(at: number, span: number): string {
-  const form: Intl.DateTimeFormatOptions = span > 2 * 86_400 ? { day: "2-digit", month: "2-digit" } : { hour: "2-digit", minute: "2-digit", ...(span < 600 ? { second: "2-digit" } : {}) };
+  const form: Intl.DateTimeFormatOptions = span > 2 * 86_400 ? { day: "2-digit", month: "2-digit" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...(span < 600 ? { second: "2-digit" } : {}) };
   return new Date(at * 1000).toLocaleString(locale(), form);
 }

@@ -1,7 +1,7 @@
 /** One guest: its head with the actions, and its views. */
 
 import { Tabs } from "@mantine/core";
-import { type ReactNode, useEffect } from "react";
+import { lazy, type ReactNode, Suspense, useEffect } from "react";
 
 import { ActionBar } from "../../actions/menu";
 import { t } from "../../i18n";
@@ -10,11 +10,14 @@ import { apiPath, inventory, titleOf, useLoaded, useResource } from "../../store
 import { State } from "../../ui/state";
 import { TaskList } from "../tasks/panel";
 import { useConsoles } from "./consoles";
-import { Hardware } from "./hardware";
 import { Snapshots } from "./snapshots";
 import { Summary } from "./summary";
 
-const VIEWS = ["summary", "console", "hardware", "snapshots", "tasks"] as const;
+const Hardware = lazy(() => import("./config/screen").then((screen) => ({ default: screen.Hardware })));
+const Options = lazy(() => import("./config/screen").then((screen) => ({ default: screen.Options })));
+const CloudInit = lazy(() => import("./config/screen").then((screen) => ({ default: screen.CloudInit })));
+
+const VIEWS = ["summary", "console", "hardware", "options", "cloudinit", "snapshots", "tasks"] as const;
 
 export function GuestPage(props: { id: string }): ReactNode {
   const row = useResource(props.id);
@@ -50,7 +53,11 @@ export function GuestPage(props: { id: string }): ReactNode {
       <div className="page-body">
         {view === "summary" && <Summary row={row} />}
         {view === "console" && !running && <p className="hint">{t("guests.consoleLater")}</p>}
-        {view === "hardware" && <Hardware path={apiPath(row)} />}
+        <Suspense fallback={null}>
+          {view === "hardware" && <Hardware row={row} />}
+          {view === "options" && <Options row={row} />}
+          {view === "cloudinit" && <CloudInit row={row} />}
+        </Suspense>
         {view === "snapshots" && <Snapshots path={apiPath(row)} running={running} />}
         {view === "tasks" && <TaskList node={row.node ?? ""} vmid={row.vmid ?? 0} />}
       </div>

@@ -55,7 +55,7 @@ function One(props: { finding: Finding; onDone: () => void }): ReactNode {
         <summary>
           <span className="mark" aria-hidden="true">
             {MARKS[finding.severity]}
-          </span>
+          </span>{" "}
           <span className="unseen">{t(`overview.severity_${finding.severity}`)}: </span>
           {finding.message}
           {finding.since && <span className="hint-line"> {t("overview.since", { time: time(finding.since) })}</span>}

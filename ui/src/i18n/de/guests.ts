@@ -19,7 +19,9 @@ export const guests = {
   consoleLater: "Die Konsole ist da, sobald der Gast läuft.",
   view_summary: "Übersicht",
   view_console: "Konsole",
-  view_hardware: "Hardware und Optionen",
+  view_hardware: "Hardware",
+  view_options: "Optionen",
+  view_cloudinit: "Cloud-init",
   view_snapshots: "Snapshots",
   view_tasks: "Aufgaben",
 };

@@ -25,6 +25,8 @@ export const shell = {
   noTag: "kein Tag",
   fold: "{title} einklappen",
   unfold: "{title} ausklappen",
+  toasts: "Was getan wurde",
+  undo: "Rückgängig",
   keyFind: "Etwas finden oder tun",
   keyFilter: "Die Liste filtern",
   keyTree: "Durch den Baum gehen",

@@ -19,7 +19,9 @@ export const guests = {
   consoleLater: "The console is there once the guest runs.",
   view_summary: "Summary",
   view_console: "Console",
-  view_hardware: "Hardware and options",
+  view_hardware: "Hardware",
+  view_options: "Options",
+  view_cloudinit: "Cloud-init",
   view_snapshots: "Snapshots",
   view_tasks: "Tasks",
 } as const;

@@ -25,6 +25,8 @@ export const shell = {
   noTag: "no tag",
   fold: "Fold {title}",
   unfold: "Unfold {title}",
+  toasts: "What was done",
+  undo: "Undo",
   keyFind: "Find a thing, or do something",
   keyFilter: "Filter the list",
   keyTree: "Go through the tree",
