@@ -176,7 +176,7 @@ def works(python: Path) -> bool:
 def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Set up this checkout of Tarmac.")
     parser.add_argument("--dev", action="store_true", help="also what the tests need")
-    parser.add_argument("--no-page", action="store_true", help="leave the web page: what it is made of is generated now")
+    parser.add_argument("--no-page", action="store_true", help="leave the web page; what it is made of comes")
     options = parser.parse_args(words)
     listed = sections(PACKAGES.read_text())
     wanted = [*listed["python"], *listed["runtime"], *listed["image-building"]]

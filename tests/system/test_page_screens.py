@@ -85,7 +85,7 @@ def test_figures_live_and_kept(page: Visit, daemon: TestDaemon, tiny: str) -> No
     screen = page.page
     page.go("#/qemu/120")
     figures = screen.get_by_role("region", name="Figures")
-    cpu = figures.get_by_role("img", name=re.compile(r"^CPU\. CPU: now \d{1,3}(\.\d)? %, from \d.* to "))
+    cpu = figures.get_by_role("img", name=re.compile(r"^CPU\. now \d{1,3}(\.\d)? %, from \d.* to "))
     expect(cpu).to_be_visible(timeout=30_000)
     expect(cpu.locator("canvas")).to_be_visible()
     figures.get_by_text("Hour", exact=True).click()

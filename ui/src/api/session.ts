@@ -1,19 +1,12 @@
 /** Who is logged in: the ticket, its renewal, and what is remembered between visits (never a password). */
 
 import { t } from "../i18n";
-import { ask, call, dropTicket, useTicket } from "./client";
-import type { RealmRow } from "./types";
+import { ask, dropTicket, useTicket } from "./client";
+import type { RealmRow, Ticket } from "./types";
 
 export interface Session {
   username: string;
   clustername?: string;
-}
-
-interface Ticket {
-  username: string;
-  ticket?: string;
-  CSRFPreventionToken?: string;
-  NeedTFA?: number;
 }
 
 const KEPT = "tarmac-session";
@@ -32,12 +25,12 @@ export class SecondFactor extends Error {
 
 /** Raises ApiError for a wrong password, SecondFactor where a password alone is not enough. */
 export async function login(username: string, password: string): Promise<Session> {
-  const reply = await call<Ticket>("POST", "/access/ticket", { username, password });
+  const reply = await ask("POST /access/ticket", { username, password });
   if (!reply.NeedTFA) return accept(reply);
   throw new SecondFactor(async (kind, code) =>
     accept(
-      await call<Ticket>("POST", "/access/ticket", {
-        username, password: `${kind}:${code}`, "tfa-challenge": reply.ticket ?? "",
+      await ask("POST /access/ticket", {
+        username, password: `${kind}:${code}`, "tfa-challenge": reply.ticket,
       }),
     ),
   );
@@ -77,7 +70,7 @@ export function keepAlive(username: string): () => void {
 }
 
 function accept(reply: Ticket): Session {
-  const { username, ticket = "", CSRFPreventionToken: token = "" } = reply;
+  const { username, ticket, CSRFPreventionToken: token } = reply;
   useTicket(ticket, token);
   sessionStorage.setItem(KEPT, JSON.stringify({ username, ticket, token }));
   return { username };

@@ -40,6 +40,13 @@ export interface CloneRow {
   snapshot?: string;
 }
 
+export interface ConsoleOffer {
+  port: number | string;
+  ticket: string;
+  user: string;
+  password?: string;
+}
+
 export interface CpuInfo {
   model: string;
   cpus: number;
@@ -273,6 +280,35 @@ export interface RealmRow {
   default?: number;
 }
 
+export interface ResourceRow {
+  id: string;
+  type: string;
+  node?: string;
+  status?: string;
+  qmpstatus?: string;
+  name?: string;
+  vmid?: number;
+  template?: number;
+  tags?: string;
+  pool?: string;
+  lock?: string;
+  cpu?: number;
+  maxcpu?: number;
+  mem?: number;
+  maxmem?: number;
+  disk?: number;
+  maxdisk?: number;
+  uptime?: number;
+  netin?: number;
+  netout?: number;
+  diskread?: number;
+  diskwrite?: number;
+  storage?: string;
+  content?: string;
+  shared?: number;
+  warning?: string;
+}
+
 export interface RoleRow {
   roleid: string;
   privs: string;
@@ -281,7 +317,7 @@ export interface RoleRow {
 
 export interface SnapshotRow {
   name: string;
-  description: string;
+  description?: string;
   parent?: string;
   snaptime?: number;
   vmstate?: number;
@@ -381,6 +417,14 @@ export interface TaskStatus {
 export interface TaskStep {
   title: string;
   state: string;
+}
+
+export interface Ticket {
+  username: string;
+  ticket: string;
+  CSRFPreventionToken: string;
+  cap: Record<string, unknown>;
+  NeedTFA?: number;
 }
 
 export interface Token {
@@ -833,7 +877,7 @@ export interface Api {
   "GET /access/tfa/{userid}/{id}": { params: { userid: string; id: string; }; reply: Record<string, unknown> };
   "PUT /access/tfa/{userid}/{id}": { params: { userid: string; id: string; password?: string | undefined; description?: string | undefined; enable?: Flag | undefined; dryrun?: Flag | undefined; }; reply: null };
   "GET /access/ticket": { params: object; reply: null };
-  "POST /access/ticket": { params: { username: string; password: string; realm?: string | undefined; otp?: string | undefined; path?: string | undefined; privs?: string | undefined; "new-format"?: Flag | undefined; "tfa-challenge"?: string | undefined; dryrun?: Flag | undefined; }; reply: Record<string, unknown> };
+  "POST /access/ticket": { params: { username: string; password: string; realm?: string | undefined; otp?: string | undefined; path?: string | undefined; privs?: string | undefined; "new-format"?: Flag | undefined; "tfa-challenge"?: string | undefined; dryrun?: Flag | undefined; }; reply: Ticket };
   "GET /access/users": { params: { enabled?: Flag | undefined; full?: Flag | undefined; }; reply: UserRow[] };
   "POST /access/users": { params: { userid: string; comment?: string | undefined; email?: string | undefined; enable?: Flag | undefined; expire?: number | undefined; firstname?: string | undefined; lastname?: string | undefined; keys?: string | undefined; groups?: string | undefined; password?: string | undefined; dryrun?: Flag | undefined; }; reply: null };
   "DELETE /access/users/{userid}": { params: { userid: string; dryrun?: Flag | undefined; }; reply: null };
@@ -886,7 +930,7 @@ export interface Api {
   "GET /cluster/notifications/targets": { params: object; reply: TargetRow[] };
   "POST /cluster/notifications/targets/{name}/test": { params: { name: string; dryrun?: Flag | undefined; }; reply: null };
   "GET /cluster/options": { params: object; reply: Record<string, unknown> };
-  "GET /cluster/resources": { params: { type?: "vm" | "storage" | "node" | "sdn" | undefined; }; reply: unknown[] };
+  "GET /cluster/resources": { params: { type?: "vm" | "storage" | "node" | "sdn" | undefined; }; reply: ResourceRow[] };
   "GET /cluster/snapshot-schedules": { params: object; reply: unknown[] };
   "POST /cluster/snapshot-schedules": { params: { dryrun?: Flag | undefined; } & ScheduleDefinitionKeys; reply: null };
   "DELETE /cluster/snapshot-schedules/{id}": { params: { id: string; dryrun?: Flag | undefined; }; reply: null };
@@ -975,9 +1019,9 @@ export interface Api {
   "POST /nodes/{node}/qemu/{vmid}/status/stop": { params: { node: string; vmid: number; skiplock?: Flag | undefined; timeout?: number | undefined; "overrule-shutdown"?: Flag | undefined; keepActive?: Flag | undefined; migratedfrom?: string | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "POST /nodes/{node}/qemu/{vmid}/status/suspend": { params: { node: string; vmid: number; skiplock?: Flag | undefined; todisk?: Flag | undefined; statestorage?: string | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "POST /nodes/{node}/qemu/{vmid}/template": { params: { node: string; vmid: number; disk?: "ide0" | "ide1" | "ide2" | "ide3" | "scsi0" | "scsi1" | "scsi2" | "scsi3" | "scsi4" | "scsi5" | "scsi6" | "scsi7" | "scsi8" | "scsi9" | "scsi10" | "scsi11" | "scsi12" | "scsi13" | "scsi14" | "scsi15" | "scsi16" | "scsi17" | "scsi18" | "scsi19" | "scsi20" | "scsi21" | "scsi22" | "scsi23" | "scsi24" | "scsi25" | "scsi26" | "scsi27" | "scsi28" | "scsi29" | "scsi30" | "virtio0" | "virtio1" | "virtio2" | "virtio3" | "virtio4" | "virtio5" | "virtio6" | "virtio7" | "virtio8" | "virtio9" | "virtio10" | "virtio11" | "virtio12" | "virtio13" | "virtio14" | "virtio15" | "sata0" | "sata1" | "sata2" | "sata3" | "sata4" | "sata5" | "efidisk0" | "tpmstate0" | undefined; live?: Flag | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
-  "POST /nodes/{node}/qemu/{vmid}/termproxy": { params: { node: string; vmid: number; serial?: "serial0" | "serial1" | "serial2" | "serial3" | undefined; dryrun?: Flag | undefined; }; reply: Record<string, unknown> };
+  "POST /nodes/{node}/qemu/{vmid}/termproxy": { params: { node: string; vmid: number; serial?: "serial0" | "serial1" | "serial2" | "serial3" | undefined; dryrun?: Flag | undefined; }; reply: ConsoleOffer };
   "PUT /nodes/{node}/qemu/{vmid}/unlink": { params: { node: string; vmid: number; idlist: string; force?: Flag | undefined; dryrun?: Flag | undefined; }; reply: null };
-  "POST /nodes/{node}/qemu/{vmid}/vncproxy": { params: { node: string; vmid: number; websocket?: Flag | undefined; "generate-password"?: Flag | undefined; dryrun?: Flag | undefined; }; reply: Record<string, unknown> };
+  "POST /nodes/{node}/qemu/{vmid}/vncproxy": { params: { node: string; vmid: number; websocket?: Flag | undefined; "generate-password"?: Flag | undefined; dryrun?: Flag | undefined; }; reply: ConsoleOffer };
   "GET /nodes/{node}/qemu/{vmid}/vncwebsocket": { params: { node: string; vmid: number; port: number; vncticket: string; }; reply: never };
   "GET /nodes/{node}/query-url-metadata": { params: { node: string; url: string; "verify-certificates"?: Flag | undefined; }; reply: Record<string, unknown> };
   "GET /nodes/{node}/rrddata": { params: { node: string; timeframe: "hour" | "day" | "week" | "month" | "year" | "decade"; cf?: "AVERAGE" | "MAX" | undefined; }; reply: Figures[] };

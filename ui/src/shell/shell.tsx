@@ -1,12 +1,11 @@
 /** The page around everything: head, tree, the view that the address names, failures, tasks. */
 
 import { Button, Group, Menu, useMantineColorScheme } from "@mantine/core";
-import { type ReactNode, useEffect, useState, useSyncExternalStore } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useState, useSyncExternalStore } from "react";
 
 import { labelOf } from "../actions/registry";
 import { dismiss, failures, onFailures, type Outcome, run } from "../actions/run";
 import type { Session } from "../api/session";
-import { CreateGuest } from "../features/guests/create";
 import { TaskList } from "../features/tasks/panel";
 import { choose, type Language, LANGUAGES, t, useLanguage } from "../i18n";
 import { href, usePlace } from "../lib/router";
@@ -20,6 +19,8 @@ import { Places } from "./places";
 import { Toaster } from "./toaster";
 import { Tree } from "./tree";
 import { View } from "./view";
+
+const CreateGuest = lazy(() => import("../features/guests/create").then((module) => ({ default: module.CreateGuest })));
 
 export function Shell(props: { session: Session; onLogout: () => void }): ReactNode {
   const [palette, setPalette] = useState(false);
@@ -115,7 +116,7 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
       <Toaster />
       {palette && <Palette onClose={() => setPalette(false)} />}
       {help && <KeyboardHelp onClose={() => setHelp(false)} />}
-      {creating && <CreateGuest onClose={() => setCreating(false)} />}
+      <Suspense fallback={null}>{creating && <CreateGuest onClose={() => setCreating(false)} />}</Suspense>
     </div>
   );
 }

@@ -17,7 +17,7 @@ const VALUES = ["AVERAGE", "MAX"] as const;
 const EVERY_MS = 60_000; // the server writes a row a minute
 type Span = (typeof SPANS)[number];
 
-export function FiguresPanel(props: { row: Resource; kind: Kind }): ReactNode {
+export default function FiguresPanel(props: { row: Resource; kind: Kind }): ReactNode {
   const { row, kind } = props;
   const spans = kind === "storage" ? SPANS : (["live", ...SPANS] as const);
   const [span, setSpan] = useState<Span | "live">(kind === "storage" ? "day" : "live");

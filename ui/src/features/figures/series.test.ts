@@ -11,7 +11,7 @@ test("a gap stays a gap, and what nothing is known of has no chart", () => {
 });
 
 test("a chart in words", () => {
-  expect(summary(CHARTS.guest[0]!, rows)).toBe("CPU: now 25 %, from 25 % to 50 %");
+  expect(summary(CHARTS.guest[0]!, rows)).toBe("now 25 %, from 25 % to 50 %");
   expect(summary(CHARTS.guest[2]!, rows)).toBe("Received: now 2 KiB/s, from 1 KiB/s to 2 KiB/s");
   expect(summary(CHARTS.guest[0]!, [{ time: 1 }])).toBe("Nothing is known of this time.");
 });

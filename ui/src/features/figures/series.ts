@@ -71,7 +71,9 @@ export function summary(chart: Chart, rows: readonly Figures[]): string {
     const values = rows.map((row) => row[line.of]).filter((value) => value !== undefined);
     if (!values.length) return [];
     const read = (value: number | undefined): string => reading(chart.unit, value);
-    return [t("figures.summaryOne", { name: t(`figures.${line.label}`), now: read(values.at(-1)), least: read(Math.min(...values)), most: read(Math.max(...values)) })];
+    const spread = { now: read(values.at(-1)), least: read(Math.min(...values)), most: read(Math.max(...values)) };
+    if (chart.lines.length === 1) return [t("figures.summaryAlone", spread)];
+    return [t("figures.summaryOne", { name: t(`figures.${line.label}`), ...spread })];
   });
   return parts.length ? parts.join("; ") : t("figures.none");
 }

@@ -8,7 +8,7 @@ import { t } from "../../i18n";
 import { bytes, duration, percent } from "../../lib/format";
 import { type Resource, useResource } from "../../store/inventory";
 import { Fact, Gauge } from "../../ui/facts";
-import { FiguresPanel } from "../figures/panel";
+import FiguresPanel from "../figures/panel";
 import { GuestList } from "../guests/list";
 
 export default function NodePage(props: { node: string }): ReactNode {

@@ -9,17 +9,19 @@ import type { Finding } from "../../api/types";
 import { t } from "../../i18n";
 import { time } from "../../lib/format";
 import { href } from "../../lib/router";
+import { useThrottled } from "../../lib/throttle";
 import { placeOf } from "../../shell/tree";
 import { type Resource, titleOf, useResource } from "../../store/inventory";
 import { useTaskVersion } from "../../store/tasks";
 import { FixLine } from "../../ui/fix";
 
 const EVERY_MS = 15_000;
+const AT_MOST_MS = 2000;
 const FIRST = 5;
 const MARKS: Record<Finding["severity"], string> = { error: "✕", warning: "▲", info: "●" };
 
 export function Attention(): ReactNode {
-  const version = useTaskVersion(); // what was done may have changed it
+  const version = useThrottled(useTaskVersion(), AT_MOST_MS); // what was done may have changed it
   const [all, setAll] = useState(false);
   const queries = useQueryClient();
   const found = useQuery({

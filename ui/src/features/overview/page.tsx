@@ -1,6 +1,6 @@
 /** The first view: the whole in numbers, what somebody should look at, and all guests. */
 
-import type { ReactNode } from "react";
+import { type ReactNode, useDeferredValue, useMemo } from "react";
 
 import { t } from "../../i18n";
 import { bytes } from "../../lib/format";
@@ -11,28 +11,35 @@ import { Attention } from "./attention";
 import { totals } from "./totals";
 
 export function OverviewPage(): ReactNode {
-  const sum = totals(useAll());
   return (
     <section className="page">
       <header>
         <h2>{t("overview.title")}</h2>
-        <span className="hint">
-          {[
-            t("overview.guests", { n: sum.guests }), t("overview.running", { n: sum.running }),
-            t("overview.templates", { n: sum.templates }), t("overview.storages", { n: sum.storages }), t("overview.nodes", { n: sum.nodes }),
-          ].join(" · ")}
-        </span>
       </header>
       <div className="overview">
-        <section className="totals" aria-label={t("overview.totals")}>
-          <Sum part={sum.cpu} text={t("overview.cpus", { used: round(sum.cpu.used), all: sum.cpu.all })} />
-          <Sum part={sum.memory} text={t("overview.memory", { used: bytes(sum.memory.used), all: bytes(sum.memory.all) })} />
-          <Sum part={sum.disk} text={t("overview.disk", { used: bytes(sum.disk.used), all: bytes(sum.disk.all) })} />
-          <p className="hint-line">{t("overview.promised", { promised: bytes(sum.memory.promised) })}</p>
-        </section>
+        <Numbers />
         <Attention />
       </div>
       <GuestList />
+    </section>
+  );
+}
+
+function Numbers(): ReactNode {
+  const rows = useDeferredValue(useAll());
+  const sum = useMemo(() => totals(rows), [rows]);
+  return (
+    <section className="totals" aria-label={t("overview.totals")}>
+      <p>
+        {[
+          t("overview.guests", { n: sum.guests }), t("overview.running", { n: sum.running }),
+          t("overview.templates", { n: sum.templates }), t("overview.storages", { n: sum.storages }), t("overview.nodes", { n: sum.nodes }),
+        ].join(" · ")}
+      </p>
+      <Sum part={sum.cpu} text={t("overview.cpus", { used: round(sum.cpu.used), all: sum.cpu.all })} />
+      <Sum part={sum.memory} text={t("overview.memory", { used: bytes(sum.memory.used), all: bytes(sum.memory.all) })} />
+      <Sum part={sum.disk} text={t("overview.disk", { used: bytes(sum.disk.used), all: bytes(sum.disk.all) })} />
+      <p className="hint-line">{t("overview.promised", { promised: bytes(sum.memory.promised) })}</p>
     </section>
   );
 }

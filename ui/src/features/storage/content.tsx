@@ -6,9 +6,10 @@ import type { ReactNode } from "react";
 import { ask } from "../../api/client";
 import { t } from "../../i18n";
 import { bytes, time } from "../../lib/format";
+import { useThrottled } from "../../lib/throttle";
+import { useTaskVersion } from "../../store/tasks";
 import { AskButton } from "../../ui/confirm";
 import { Rows } from "../../ui/rows";
-import { useTaskVersion } from "../../store/tasks";
 
 export interface Place {
   node: string;
@@ -16,6 +17,7 @@ export interface Place {
 }
 
 const WAIT_SECONDS = 30;
+const AT_MOST_MS = 2000;
 
 export function useAgain(): () => void {
   const queries = useQueryClient();
@@ -30,7 +32,7 @@ export function removeVolume(place: Place, volume: string): Promise<unknown> {
 export function Content(props: { place: Place }): ReactNode {
   const { place } = props;
   const again = useAgain();
-  const version = useTaskVersion(); // a download or an import that has ended brought something
+  const version = useThrottled(useTaskVersion(), AT_MOST_MS); // a download or an import that has ended brought something
   const content = useQuery({
     queryKey: ["content", place, version], queryFn: () => ask("GET /nodes/{node}/storage/{storage}/content", place), refetchInterval: 10_000,
     placeholderData: (before) => before,

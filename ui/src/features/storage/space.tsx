@@ -12,7 +12,7 @@ import { href } from "../../lib/router";
 import type { Resource } from "../../store/inventory";
 import { Fact } from "../../ui/facts";
 import { FormDrawer } from "../../ui/form";
-import { FiguresPanel } from "../figures/panel";
+import FiguresPanel from "../figures/panel";
 import type { Place } from "./content";
 
 export function useStatus(place: Place): StorageStatus | undefined {

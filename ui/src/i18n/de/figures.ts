@@ -29,4 +29,5 @@ export const figures = {
   space: "Platz",
   perSecond: "{n}/s",
   summaryOne: "{name}: jetzt {now}, von {least} bis {most}",
+  summaryAlone: "jetzt {now}, von {least} bis {most}",
 } as const;

@@ -29,4 +29,5 @@ export const figures = {
   space: "Space",
   perSecond: "{n}/s",
   summaryOne: "{name}: now {now}, from {least} to {most}",
+  summaryAlone: "now {now}, from {least} to {most}",
 } as const;

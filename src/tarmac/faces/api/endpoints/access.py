@@ -76,6 +76,7 @@ class Grant:
 
 @post(
     "/access/ticket",
+    reply=shapes.Ticket,
     params=Login,
     allow=Allow.everybody,
     returns=OBJECT,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, TEXT, Allow, Call, Encoded, NoParams, get
+from tarmac.faces.api.shapes.cluster import ResourceRow
 from tarmac.model.settings import setting
 from tarmac.services.guests.identity import MAC_PREFIX
 
@@ -26,6 +27,7 @@ class NextId:
 
 @get(
     "/cluster/resources",
+    reply=list[ResourceRow],
     params=Resources,
     allow=Allow.login,
     returns=LIST,

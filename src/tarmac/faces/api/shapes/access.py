@@ -12,6 +12,16 @@ class RealmRow(TypedDict):
     default: NotRequired[int]
 
 
+class Ticket(TypedDict):
+    """A login; with `NeedTFA` the first of two steps."""
+
+    username: str
+    ticket: str
+    CSRFPreventionToken: str
+    cap: dict[str, Any]
+    NeedTFA: NotRequired[int]
+
+
 class Token(TypedDict):
     tokenid: str
     privsep: NotRequired[int]

@@ -68,7 +68,7 @@ class SnapshotRow(TypedDict):
     """A point in time; `current` is now."""
 
     name: str
-    description: str
+    description: NotRequired[str]
     parent: NotRequired[str]
     snaptime: NotRequired[int]
     vmstate: NotRequired[int]
@@ -100,3 +100,12 @@ class AgentInterfaces(TypedDict):
     """What the guest agent says of the guest's network cards."""
 
     result: list[AgentInterface]
+
+
+class ConsoleOffer(TypedDict):
+    """A console that waits to be opened over a WebSocket."""
+
+    port: int | str
+    ticket: str
+    user: str
+    password: NotRequired[str]
