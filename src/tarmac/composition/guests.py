@@ -28,6 +28,7 @@ from tarmac.services.registry import Services
 from tarmac.services.running.agents import Agents
 from tarmac.services.running.console_sessions import ConsoleSessions
 from tarmac.services.running.consoles import Consoles
+from tarmac.services.running.human_monitor import HumanMonitor
 from tarmac.services.running.io_errors import IoErrors
 from tarmac.services.running.launcher import Launcher
 from tarmac.services.running.runtime import Runtime
@@ -57,6 +58,7 @@ def add_running(ground: Ground, s: Services, stack: contextlib.AsyncExitStack) -
         supervisor=ground.supervisor,
     )
     stack.push_async_callback(s.runtime.let_go)
+    s.human_monitor = HumanMonitor(guests=s.guests, runtime=s.runtime, access=ground.access)
     s.live_states = LiveStates(
         guests=s.guests, storages=s.storages, launcher=s.launcher, probe=s.probe, records=s.instant_records
     )

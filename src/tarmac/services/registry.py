@@ -51,10 +51,12 @@ if TYPE_CHECKING:
     from tarmac.services.jobs.tasks import Tasks
     from tarmac.services.node.cluster import Cluster
     from tarmac.services.node.facts import NodeProbe
+    from tarmac.services.node.host_changes import HostChanges
     from tarmac.services.node.nodes import Nodes
     from tarmac.services.running.agents import Agents
     from tarmac.services.running.console_sessions import ConsoleSessions
     from tarmac.services.running.consoles import Consoles
+    from tarmac.services.running.human_monitor import HumanMonitor
     from tarmac.services.running.io_errors import IoErrors
     from tarmac.services.running.launcher import Launcher
     from tarmac.services.running.runtime import Runtime
@@ -104,6 +106,7 @@ class Services:
     launcher: Launcher = LATER
     io_errors: IoErrors = LATER
     runtime: Runtime = LATER
+    human_monitor: HumanMonitor = LATER
     usage: UsageSampler = LATER
     figures: Figures = LATER
     events: Events = LATER
@@ -116,6 +119,7 @@ class Services:
     cluster: Cluster = LATER
     nodes: Nodes = LATER
     probe: NodeProbe = LATER
+    host_changes: HostChanges = LATER
     uids: Uids = LATER
     storages: Storages = LATER
     storage_views: StorageViews = LATER

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, OBJECT, UPID, Allow, Call, NoParams, Started, get, post
+from tarmac.faces.api.declare import LIST, NULL, OBJECT, UPID, Allow, Call, NoParams, Started, get, post
 from tarmac.faces.api.endpoints.common import Node
 from tarmac.model.settings import setting
 
@@ -29,6 +29,11 @@ class StopAll(Node):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Power(Node):
+    command: str = setting(choices=("reboot", "shutdown"), help="What to do.")
+
+
 @get("/nodes", allow=Allow.login, returns=LIST, cli="node list", help="The nodes and their load.")
 async def nodes(call: Call, p: NoParams) -> Any:
     row = call.services.nodes.summary()
@@ -47,6 +52,18 @@ async def nodes(call: Call, p: NoParams) -> Any:
 )
 async def status(call: Call, p: Node) -> Any:
     return call.services.nodes.status()
+
+
+@post(
+    "/nodes/{node}/status",
+    params=Power,
+    allow=Allow("/nodes/{node}", "Sys.PowerMgmt"),
+    returns=NULL,
+    cli="node power {command}",
+    help="Restart the host or switch it off; its guests are shut down first.",
+)
+async def power(call: Call, p: Power) -> None:
+    await call.services.host_changes.power(p.command)
 
 
 @post(
