@@ -13,6 +13,7 @@ from tarmac.services.clones.disks import CloneDisks
 from tarmac.services.clones.live import CloneLive
 from tarmac.services.clones.templates import Templates
 from tarmac.services.guests.autostart import Autostart
+from tarmac.services.guests.bulk import BulkActions
 from tarmac.services.guests.config import VmConfigs
 from tarmac.services.guests.create import VmCreate
 from tarmac.services.guests.disk_plans import DiskPlans
@@ -139,4 +140,5 @@ def add_guests(ground: Ground, s: Services) -> None:
     )
     add_instant(ground, s, live)
     s.autostart = Autostart(node=ground.node, guests=guests, jobs=jobs, registry=registry)
+    s.bulk = BulkActions(guests=guests, jobs=jobs, access=access, registry=registry)
     s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources, pools=s.pools)

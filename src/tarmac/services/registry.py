@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tarmac.services.figures.metrics import Metrics
     from tarmac.services.figures.prometheus import Prometheus
     from tarmac.services.guests.autostart import Autostart
+    from tarmac.services.guests.bulk import BulkActions
     from tarmac.services.guests.config import VmConfigs
     from tarmac.services.guests.create import VmCreate
     from tarmac.services.guests.features import VmFeatures
@@ -115,6 +116,7 @@ class Services:
     prometheus: Prometheus = LATER
     notifications: Notifications = LATER
     autostart: Autostart = LATER
+    bulk: BulkActions = LATER
     agents: Agents = LATER
     cluster: Cluster = LATER
     nodes: Nodes = LATER
