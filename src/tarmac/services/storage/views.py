@@ -113,7 +113,7 @@ class StorageViews:
         except TimeoutError:
             raise does_not_answer(parsed.storage, LIST_SECONDS) from None
         return {
-            "path": str(driver.path(parsed)),
+            "path": driver.location(parsed),
             "size": info.size,
             "used": info.size if info.used is None else info.used,
             "format": info.format,
