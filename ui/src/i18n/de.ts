@@ -2,7 +2,7 @@
 
 import type { Messages } from ".";
 import { access } from "./de/access";
-import { action } from "./de/action";
+import { action, copy, many } from "./de/action";
 import { clone, create, guests, summary } from "./de/guests";
 import { common } from "./de/common";
 import { consoles } from "./de/consoles";
@@ -16,5 +16,5 @@ import { storage } from "./de/storage";
 import { tasks } from "./de/tasks";
 
 export const de: Messages = {
-  access, action, clone, cloudinit, common, config, consoles, create, guests, login, node, option, shell, snapshots, storage, summary, tasks,
+  access, action, clone, cloudinit, common, config, consoles, copy, create, guests, login, many, node, option, shell, snapshots, storage, summary, tasks,
 };

@@ -1,7 +1,7 @@
 /** English: one file an area of the page. It is what the other languages are measured by. */
 
 import { access } from "./en/access";
-import { action } from "./en/action";
+import { action, copy, many } from "./en/action";
 import { clone, create, guests, summary } from "./en/guests";
 import { common } from "./en/common";
 import { consoles } from "./en/consoles";
@@ -15,5 +15,5 @@ import { storage } from "./en/storage";
 import { tasks } from "./en/tasks";
 
 export const en = {
-  access, action, clone, cloudinit, common, config, consoles, create, guests, login, node, option, shell, snapshots, storage, summary, tasks,
+  access, action, clone, cloudinit, common, config, consoles, copy, create, guests, login, many, node, option, shell, snapshots, storage, summary, tasks,
 } as const;

@@ -1,27 +1,26 @@
 /** The page around everything: head, tree, the view that the address names, failures, tasks. */
 
 import { Button, Group, Menu, useMantineColorScheme } from "@mantine/core";
-import { type ReactNode, useEffect, useState, useSyncExternalStore } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useState, useSyncExternalStore } from "react";
 
-import { labelOf } from "../actions/registry";
-import { dismiss, failures, onFailures } from "../actions/run";
+import { Batches } from "../actions/batches";
 import type { Session } from "../api/session";
-import { AccessPage } from "../features/access/page";
-import { CreateGuest } from "../features/guests/create";
 import { GuestList } from "../features/guests/list";
 import { GuestPage } from "../features/guests/page";
 import { NodePage } from "../features/node/page";
-import { StoragePage } from "../features/storage/page";
 import { TaskList } from "../features/tasks/panel";
 import { choose, type Language, LANGUAGES, t, useLanguage } from "../i18n";
 import { href, usePlace } from "../lib/router";
 import { isReachable, onReachable, start } from "../store/feed";
-import { titleOf, useAll } from "../store/inventory";
-import { ProblemPanel } from "../ui/problem";
-import { KeyboardHelp } from "./keyboard";
+import { useAll } from "../store/inventory";
 import { Palette } from "./palette";
 import { Toaster } from "./toaster";
 import { Tree } from "./tree";
+
+const AccessPage = lazy(() => import("../features/access/page").then((page) => ({ default: page.AccessPage })));
+const CreateGuest = lazy(() => import("../features/guests/create").then((form) => ({ default: form.CreateGuest })));
+const StoragePage = lazy(() => import("../features/storage/page").then((page) => ({ default: page.StoragePage })));
+const KeyboardHelp = lazy(() => import("./keyboard").then((help) => ({ default: help.KeyboardHelp })));
 
 export function Shell(props: { session: Session; onLogout: () => void }): ReactNode {
   const [palette, setPalette] = useState(false);
@@ -30,7 +29,6 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
   const [narrowTree, setNarrowTree] = useState(false);
   const scheme = useMantineColorScheme();
   const reachable = useSyncExternalStore(onReachable, isReachable);
-  const failed = useSyncExternalStore(onFailures, failures);
   const node = useAll().find((row) => row.type === "node")?.node;
   const { parts } = usePlace();
   const language = useLanguage();
@@ -99,13 +97,10 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
       <div className={narrowTree ? "middle with-tree" : "middle"}>
         <Tree />
         <main className="view">
-          {failed.map((outcome) => (
-            <ProblemPanel
-              key={`${outcome.row.id} ${outcome.action.id}`} title={`${labelOf(outcome.action)} ${titleOf(outcome.row)}`}
-              problem={outcome.problem ?? { code: "", message: "" }} onClose={() => dismiss(outcome)}
-            />
-          ))}
-          <View parts={parts} />
+          <Batches />
+          <Suspense fallback={null}>
+            <View parts={parts} />
+          </Suspense>
         </main>
       </div>
       <footer className="tasks" aria-label={t("tasks.list")}>
@@ -113,8 +108,10 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
       </footer>
       <Toaster />
       {palette && <Palette onClose={() => setPalette(false)} />}
-      {help && <KeyboardHelp onClose={() => setHelp(false)} />}
-      {creating && <CreateGuest onClose={() => setCreating(false)} />}
+      <Suspense fallback={null}>
+        {help && <KeyboardHelp onClose={() => setHelp(false)} />}
+        {creating && <CreateGuest onClose={() => setCreating(false)} />}
+      </Suspense>
     </div>
   );
 }

@@ -9,6 +9,7 @@ import { call, type Method, type Problem } from "../../api/client";
 import { t } from "../../i18n";
 import { time } from "../../lib/format";
 import { soon } from "../../store/feed";
+import { useTasksOf } from "../../store/tasks";
 import { FormDrawer } from "../../ui/form";
 import { ProblemPanel } from "../../ui/problem";
 
@@ -39,8 +40,9 @@ export function Snapshots(props: { path: string; running: boolean }): ReactNode 
   const queries = useQueryClient();
   const [taking, setTaking] = useState(false);
   const [work, setWork] = useState<Work | null>(null);
+  const version = useTasksOf(path.split("/").pop() ?? "");
   const list = useQuery({
-    queryKey: ["snapshots", path], queryFn: () => call<Snapshot[]>("GET", `${path}/snapshot`), refetchInterval: 5000,
+    queryKey: ["snapshots", path, version], queryFn: () => call<Snapshot[]>("GET", `${path}/snapshot`), placeholderData: (old) => old,
   });
   const again = (): void => {
     void queries.invalidateQueries({ queryKey: ["snapshots", path] });
