@@ -127,3 +127,46 @@ def _without_refused(texts: dict[str, str]) -> dict[str, str]:
             return texts
         except InvalidInput as refused:
             texts = {key: text for key, text in texts.items() if key not in refused.parameters}
+
+
+_STRANGE = [
+    "",
+    "=",
+    "x=y",
+    "novalue",
+    " ",
+    "\0",
+    "a=b=c",
+    "\u2028",
+    "size=",
+    "file=none",
+    "-1",
+    "9" * 40,
+    "%2c",
+    ";",
+    "\n",
+]
+
+
+@st.composite
+def bent_records_of(draw: st.DrawFn, declared: type) -> str:
+    """Property strings of a declared class as a hasty hand writes them: a part left out, twice, in another place,
+    with another part's value, or something strange in between."""
+    parts = draw(records_of(declared)).split(",")
+    for _ in range(draw(st.integers(1, 3))):
+        place = draw(st.integers(0, max(0, len(parts) - 1)))
+        match draw(st.sampled_from(["drop", "double", "move", "swap", "strange", "value"])):
+            case "drop":
+                parts[place : place + 1] = []
+            case "double":
+                parts[place:place] = parts[place : place + 1]
+            case "move":
+                parts.append(parts.pop(place) if parts else "")
+            case "swap" if len(parts) > 1:
+                other = (place + 1) % len(parts)
+                parts[place] = parts[place].partition("=")[0] + "=" + parts[other].rpartition("=")[2]
+            case "value" if parts:
+                parts[place] = parts[place].partition("=")[0] + "=" + draw(st.text(max_size=12))
+            case _:
+                parts.insert(place, draw(st.sampled_from(_STRANGE)))
+    return ",".join(parts)

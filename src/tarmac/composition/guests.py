@@ -13,6 +13,7 @@ from tarmac.services.clones.disks import CloneDisks
 from tarmac.services.clones.live import CloneLive
 from tarmac.services.clones.templates import Templates
 from tarmac.services.guests.autostart import Autostart
+from tarmac.services.guests.bulk import BulkActions
 from tarmac.services.guests.config import VmConfigs
 from tarmac.services.guests.create import VmCreate
 from tarmac.services.guests.disk_plans import DiskPlans
@@ -28,6 +29,7 @@ from tarmac.services.registry import Services
 from tarmac.services.running.agents import Agents
 from tarmac.services.running.console_sessions import ConsoleSessions
 from tarmac.services.running.consoles import Consoles
+from tarmac.services.running.human_monitor import HumanMonitor
 from tarmac.services.running.io_errors import IoErrors
 from tarmac.services.running.launcher import Launcher
 from tarmac.services.running.runtime import Runtime
@@ -57,6 +59,7 @@ def add_running(ground: Ground, s: Services, stack: contextlib.AsyncExitStack) -
         supervisor=ground.supervisor,
     )
     stack.push_async_callback(s.runtime.let_go)
+    s.human_monitor = HumanMonitor(guests=s.guests, runtime=s.runtime, access=ground.access)
     s.live_states = LiveStates(
         guests=s.guests, storages=s.storages, launcher=s.launcher, probe=s.probe, records=s.instant_records
     )
@@ -137,4 +140,5 @@ def add_guests(ground: Ground, s: Services) -> None:
     )
     add_instant(ground, s, live)
     s.autostart = Autostart(node=ground.node, guests=guests, jobs=jobs, registry=registry)
+    s.bulk = BulkActions(guests=guests, jobs=jobs, access=access, registry=registry)
     s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources, pools=s.pools)

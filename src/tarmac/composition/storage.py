@@ -11,6 +11,7 @@ from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.cloudinit.schema import Schemas
 from tarmac.services.guests.guests import Guests
 from tarmac.services.node.facts import NodeProbe
+from tarmac.services.node.host_changes import HostChanges
 from tarmac.services.node.nodes import Nodes
 from tarmac.services.registry import Services
 from tarmac.services.running.uids import Uids
@@ -28,6 +29,7 @@ async def add_node(ground: Ground, s: Services) -> None:
     s.probe = NodeProbe(node=ground.node, instance=ground.mark, cache=ground.data / "cache" / "kvm.json")
     s.nodes = Nodes(node=ground.node, facts=await s.probe.start(), data_dir=ground.data)
     await s.nodes.refresh()
+    s.host_changes = HostChanges(own=ground.instance.default, jobs=ground.jobs, registry=ground.registry)
     s.guests = Guests(store=ground.store, node=ground.node, mirror=ground.data / "guests")
     await s.guests.load()
 

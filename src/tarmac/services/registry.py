@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tarmac.services.figures.metrics import Metrics
     from tarmac.services.figures.prometheus import Prometheus
     from tarmac.services.guests.autostart import Autostart
+    from tarmac.services.guests.bulk import BulkActions
     from tarmac.services.guests.config import VmConfigs
     from tarmac.services.guests.create import VmCreate
     from tarmac.services.guests.features import VmFeatures
@@ -51,10 +52,12 @@ if TYPE_CHECKING:
     from tarmac.services.jobs.tasks import Tasks
     from tarmac.services.node.cluster import Cluster
     from tarmac.services.node.facts import NodeProbe
+    from tarmac.services.node.host_changes import HostChanges
     from tarmac.services.node.nodes import Nodes
     from tarmac.services.running.agents import Agents
     from tarmac.services.running.console_sessions import ConsoleSessions
     from tarmac.services.running.consoles import Consoles
+    from tarmac.services.running.human_monitor import HumanMonitor
     from tarmac.services.running.io_errors import IoErrors
     from tarmac.services.running.launcher import Launcher
     from tarmac.services.running.runtime import Runtime
@@ -104,6 +107,7 @@ class Services:
     launcher: Launcher = LATER
     io_errors: IoErrors = LATER
     runtime: Runtime = LATER
+    human_monitor: HumanMonitor = LATER
     usage: UsageSampler = LATER
     figures: Figures = LATER
     events: Events = LATER
@@ -112,10 +116,12 @@ class Services:
     prometheus: Prometheus = LATER
     notifications: Notifications = LATER
     autostart: Autostart = LATER
+    bulk: BulkActions = LATER
     agents: Agents = LATER
     cluster: Cluster = LATER
     nodes: Nodes = LATER
     probe: NodeProbe = LATER
+    host_changes: HostChanges = LATER
     uids: Uids = LATER
     storages: Storages = LATER
     storage_views: StorageViews = LATER

@@ -231,7 +231,10 @@ def test_replies_are_of_proxmoxs_kind(key: str) -> None:
 # Who may call it where Proxmox's schema cannot say it: there the handler decides, as ours does. The system tests
 # and tests/unit/services/test_users.py hold these.
 IN_WORDS = {
-    "POST /nodes/{node}/startall", "POST /nodes/{node}/stopall", "GET /nodes/{node}/tasks/{upid}/status",
+    "POST /nodes/{node}/startall", "POST /nodes/{node}/stopall", "POST /nodes/{node}/suspendall",
+    "POST /nodes/{node}/migrateall", "POST /cluster/bulk-action/guest/migrate", "POST /cluster/bulk-action/guest/start",
+    "POST /cluster/bulk-action/guest/shutdown", "POST /cluster/bulk-action/guest/suspend",
+    "GET /nodes/{node}/tasks/{upid}/status",
     "GET /nodes/{node}/tasks/{upid}/log", "DELETE /nodes/{node}/tasks/{upid}", "POST /nodes/{node}/qemu",
     "POST /nodes/{node}/qemu/{vmid}/agent", "GET /nodes/{node}/storage/{storage}/content/{volume}",
     "DELETE /nodes/{node}/storage/{storage}/content/{volume}", "POST /nodes/{node}/storage/{storage}/download-url",

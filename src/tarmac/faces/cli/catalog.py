@@ -49,6 +49,9 @@ HAND_WRITTEN: dict[str, Entry] = {
     "login-link": Entry("up_report", "login_link", "A link that logs root@pam in once, for whoever is on the machine."),
     "events": Entry("events", "events", "What changes, as it changes; with --output json a message a line."),
     "vm create": Entry("vm_create", "create", "Create a guest from an image, with disk, network and login."),
+    "vm start": Entry("vm_many", "start", "Start a guest, several, those of a pool, or all."),
+    "vm shutdown": Entry("vm_many", "shutdown", "Shut down a guest, several, those of a pool, or all."),
+    "vm suspend": Entry("vm_many", "suspend", "Suspend a guest, several, those of a pool, or all."),
     "vm console": Entry("console", "console", "The guest's serial console in this terminal; leave with Ctrl-]."),
     "vm exec": Entry(
         "vm",

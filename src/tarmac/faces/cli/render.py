@@ -19,6 +19,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u20
 COLUMNS: dict[str, tuple[str, ...]] = {
     "vm list": ("vmid", "name", "status", "cpus", "maxmem", "uptime", "lock", "tags"),
     "vm pending": ("key", "value", "pending", "delete"),
+    "vm bulk": ("vmid", "outcome", "status"),
     "node list": ("node", "status", "cpu", "maxcpu", "mem", "maxmem", "uptime"),
     "storage list": ("storage", "type", "content", "active", "used", "avail", "total"),
     "storage content": ("volid", "content", "format", "size", "vmid", "ctime"),

@@ -28,7 +28,7 @@ def openapi(endpoints: Iterable[Endpoint], version: str) -> str:
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in table:
         paths.setdefault(endpoint.schema_path, {})[endpoint.method.lower()] = _operation(endpoint)
-    schemas: dict[str, Any] = {"Error": _ERROR_SCHEMA}
+    schemas: dict[str, Any] = {"Error": _ERROR_SCHEMA, "Plan": _PLAN_SCHEMA}
     for config in {e.config for e in table if e.config is not None}:
         schemas[config.__name__] = _object([s for s in settings_of(config) if not s.limits.internal])
     document = {
@@ -124,7 +124,10 @@ def _object(settings: list[Setting]) -> dict[str, Any]:
 def _success(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.returns is Returns.RAW:
         return {"description": "Not JSON; see the summary."}
-    schema: dict[str, Any] = {"type": "object", "properties": {"data": _DATA[endpoint.returns]}, "required": ["data"]}
+    data = _DATA[endpoint.returns]
+    if data and any(s.name == "dryrun" for s in visible(endpoint)):
+        data = {"anyOf": [data, {"$ref": "#/components/schemas/Plan"}]}
+    schema: dict[str, Any] = {"type": "object", "properties": {"data": data}, "required": ["data"]}
     if endpoint.returns is Returns.LIST:
         schema["properties"]["total"] = {"type": "integer"}
     if endpoint.returns is Returns.UPID:
@@ -161,5 +164,14 @@ _ERROR_SCHEMA = {
                 "fixes": {"type": "array", "items": {"type": "object"}},
             },
         },
+    },
+}
+_PLAN_SCHEMA = {
+    "type": "object",
+    "description": "With `dryrun`: what would be done.",
+    "required": ["steps"],
+    "properties": {
+        "steps": {"type": "array", "items": {"type": "object", "required": ["step", "title"]}},
+        "effects": {"type": "array"},
     },
 }

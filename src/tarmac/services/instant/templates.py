@@ -198,16 +198,17 @@ class LiveTemplates:
         return machine
 
     def _state_volume(self, guest: Guest) -> str:
-        """Where the state goes: to the storage of the first disk that is one of files."""
-        for disk in guest.config.disks.values():
-            if disk.is_cdrom or disk.empty:
-                continue
-            driver, _ = self._storages.of(disk.file)
-            if driver.capabilities.files and driver.capabilities.linked_clones:
+        """Where the state goes: to the storage of the first disk. All of them must be files: the set is told by their
+        size and time of change, and clones write into overlays on them."""
+        disks = [disk for disk in guest.config.disks.values() if disk.is_cloudinit or not disk.is_cdrom]
+        drivers = [self._storages.of(disk.file)[0] for disk in disks]
+        able = [driver.capabilities.files and driver.capabilities.linked_clones for driver in drivers]
+        for disk, driver in zip(disks, drivers, strict=True):
+            if all(able) and not disk.is_cdrom:
                 name = image_name(guest.vmid, STATE_VOLUME.format(guest.vmid))
                 return str(VolumeId(driver.id, str(name)))
         raise InvalidInput(
-            f"guest {guest.vmid} has no disk on a storage that can hold a live template",
+            f"guest {guest.vmid} has no disks, or some on storages that cannot hold a live template",
             code="live-storage",
             cause="base images and the saved state need a storage of files with linked clones",
             evidence=", ".join(disk.file for disk in guest.config.disks.values()) or "no disk",
@@ -280,7 +281,7 @@ class LiveTemplates:
             disk = guest.config.disk(key)
             if key.startswith("unused") or key == "vmstate" or (disk is not None and disk.is_cdrom):
                 continue
-            driver, volid = self._storages.of(volume)
+            driver, volid = self._storages.file_of(volume)
             found[key] = await self._calls.run(describe_disk, driver.path(volid))
         return found
 
@@ -289,7 +290,7 @@ class LiveTemplates:
         found = {}
         for key, disk in guest.config.disks.items():
             if disk.is_cloudinit:
-                driver, volid = self._storages.of(disk.file)
+                driver, volid = self._storages.file_of(disk.file)
                 found[key] = await contents(driver.path(volid), driver.parse(volid).format)
         return found
 
@@ -302,7 +303,7 @@ class LiveTemplates:
         pieces: dict[str, bytes],
         size: int,
     ) -> int:
-        driver, parsed = self._storages.of(volid)
+        driver, parsed = self._storages.file_of(volid)
         path = driver.path(parsed)
         loop = asyncio.get_running_loop()
 

@@ -70,7 +70,7 @@ class MachineStates:
             raise _saved_already(guest)
         memory = guest.config.memory_mib * MIB
         size = memory + _SPARE
-        driver = self._storages.get(self._storage(guest), Content.IMAGES)
+        driver = self._storages.files(self._storage(guest), Content.IMAGES)
         volid = str(VolumeId(driver.id, f"{guest.vmid}/vm-{guest.vmid}-state-{name}.raw"))
         return Saving(
             volid=volid,
@@ -91,7 +91,8 @@ class MachineStates:
             return guest.config.vmstatestorage
         for disk in disks_of(guest.file.current).values():
             id = VolumeId.parse(disk.file).storage
-            if "raw" in self._storages.get(id).capabilities.formats:
+            can = self._storages.get(id).capabilities
+            if can.files and "raw" in can.formats:
                 return id
         return LOCAL
 
@@ -115,7 +116,7 @@ class MachineStates:
 
     async def check(self, volid: str) -> MachineRecord:
         """The record of a saved state that this node can go on with. Raises HostFailure naming what differs."""
-        driver, volume = self._storages.of(volid)
+        driver, volume = self._storages.file_of(volid)
         record = await asyncio.to_thread(machine_state.read_record, driver.path(volume))
         facts = await self._probe.facts()
         have = {
@@ -161,7 +162,7 @@ class MachineStates:
         record = await self._record(guest)
         process = guest.process
         assert process is not None
-        driver, volume = self._storages.of(volid)
+        driver, volume = self._storages.file_of(volid)
         overlays = await self._disks.overlays(guest, layers, name)
         if ctx.resumed:
             await self._disks.forget_copies(copies, name)
@@ -202,7 +203,7 @@ class MachineStates:
                 return {"pid": guest.process.pid}
             await self._runtime.stop(guest, 10)
         record = await self.check(volid)
-        driver, volume = self._storages.of(volid)
+        driver, volume = self._storages.file_of(volid)
         started = await self._runtime.launch(guest, ctx.log, ran=record.argv)
         assert guest.process is not None
         try:

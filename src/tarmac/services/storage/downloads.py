@@ -119,7 +119,7 @@ class Downloads:
 
     async def _check_free(self, storage: str, volume: str) -> None:
         name = parse_volume_name(volume)
-        driver = self._storages.get(storage, name.content)
+        driver = self._storages.files(storage, name.content)
         try:
             await driver.info(VolumeId(storage, volume))
         except NotFound:
@@ -147,7 +147,7 @@ class Downloads:
         compression: str | None,
     ) -> dict[str, int]:
         name = parse_volume_name(volume)
-        driver = self._storages.get(storage, name.content)
+        driver = self._storages.files(storage, name.content)
         await self._check_free(storage, volume)
         staged = await driver.stage(name, ctx.upid)
         async with fetch(url, self._rules_for(storage, verify), own=self._own) as response:
@@ -189,9 +189,9 @@ class Downloads:
             unpacker.end()
 
     async def _undo_fetch(self, ctx: StepContext, storage: str, volume: str, **_: Any) -> None:
-        await self._storages.get(storage).discard(parse_volume_name(volume), ctx.upid)
+        await self._storages.files(storage).discard(parse_volume_name(volume), ctx.upid)
 
     async def _do_finish(self, ctx: StepContext, storage: str, volume: str) -> dict[str, str]:
         name = parse_volume_name(volume)
-        driver = self._storages.get(storage, name.content)
+        driver = self._storages.files(storage, name.content)
         return {"volid": str(await finish(driver, self._jail, name, ctx.upid, replace=False))}

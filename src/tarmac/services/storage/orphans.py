@@ -45,7 +45,8 @@ class Orphans:
         work = [repr((record.args, [step.args for step in record.steps])) for record in self._jobs.running()]
         named = await asyncio.to_thread(_named, driver, [*texts, *work])
         named |= _below(driver, volumes)
-        found = [volume for volume in volumes if _key(driver, volume.volid) not in named]
+        owned = [volume for volume in volumes if volume.vmid is not None]  # what a server offers is nobody's
+        found = [volume for volume in owned if _key(driver, volume.volid) not in named]
         found.sort(key=lambda volume: -(volume.used or 0))
         return [{**volume_row(volume), "reason": self._reason(volume)} for volume in found]
 

@@ -14,7 +14,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tarmac.drivers.storage.base import FileStorage, Storage
 from tarmac.drivers.storage.volume_names import Content
@@ -34,7 +34,7 @@ LOCAL = "local"
 CHANGED = "detected modified configuration - file changed by other user? Try again."
 _FIXED = frozenset({"storage", "type"})
 log = logging.getLogger(__name__)
-Build = Callable[[StorageDefinition, Mapping[str, str]], FileStorage]
+Build = Callable[[StorageDefinition, Mapping[str, str]], Storage]
 
 
 class Storages:
@@ -50,7 +50,7 @@ class Storages:
         self._texts: dict[str, dict[str, str]] = {LOCAL: dict(self._local)}
         self._revisions: dict[str, int] = {}
         self._definitions: dict[str, StorageDefinition] = {LOCAL: definition_of(self._local)}
-        self._drivers: dict[str, FileStorage] = {}
+        self._drivers: dict[str, Storage] = {}
         self._secrets: dict[str, dict[str, str]] = {}
         self._ready: set[str] = set()
         self.space = StorageSpace(self.definition_record)
@@ -84,7 +84,7 @@ class Storages:
                 with contextlib.suppress(TarmacError, OSError):
                     await self.space.count(driver)
 
-    async def _make_ready(self, driver: FileStorage) -> None:
+    async def _make_ready(self, driver: Storage) -> None:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 await driver.activate()
@@ -197,7 +197,7 @@ class Storages:
         if driver is not None:
             await self._let_go(driver)
 
-    async def _let_go(self, driver: FileStorage) -> None:
+    async def _let_go(self, driver: Storage) -> None:
         """Unmount what a forgotten storage had mounted; one that hangs or is in use stays mounted, and says so."""
         try:
             async with asyncio.timeout(PROBE_SECONDS):
@@ -249,7 +249,7 @@ class Storages:
 
     # -- drivers ------------------------------------------------------------------------------------------------
 
-    def _driver(self, id: str) -> FileStorage | None:
+    def _driver(self, id: str) -> Storage | None:
         """The driver, None when the storage is disabled or not on this node."""
         definition = self._definitions[id]
         if definition.disable or (definition.nodes and self.node not in definition.nodes):
@@ -258,7 +258,7 @@ class Storages:
             self._drivers[id] = patient(self._build(definition, self._secrets.get(id, {})))
         return self._drivers[id]
 
-    def get(self, id: str, content: Content | None = None) -> FileStorage:
+    def get(self, id: str, content: Content | None = None) -> Storage:
         """The driver of a storage that can be used here, for volumes of `content`.
 
         Raises NotFound (unknown), WrongState (disabled, not on this node), InvalidInput (content not allowed)."""
@@ -276,6 +276,24 @@ class Storages:
             )
         return driver
 
+    def files(self, id: str, content: Content | None = None) -> FileStorage:
+        """`get`, for what only storages of files can. Raises InvalidInput for another one, too."""
+        driver = self.get(id, content)
+        if not driver.capabilities.files:
+            raise InvalidInput(
+                f"storage '{id}' holds no files",
+                code="storage-no-files",
+                cause="its volumes are no files: it takes no uploads, saved states or live templates",
+                evidence=f"type: {self._definitions[id].type}",
+                fixes=[Fix(text="use a storage of files for this, for instance 'local'")],
+            )
+        return cast(FileStorage, driver)
+
+    def file_of(self, volid: VolumeId | str) -> tuple[FileStorage, VolumeId]:
+        """The storage of a volume that is a file. Raises InvalidInput for a volume that is none, NotFound."""
+        _, parsed = self.of(volid)
+        return self.files(parsed.storage), parsed
+
     def of(self, volid: VolumeId | str) -> tuple[Storage, VolumeId]:
         """The storage of a volume. Raises InvalidInput, NotFound."""
         try:
@@ -284,7 +302,7 @@ class Storages:
             raise InvalidInput(str(problem), code="volume-id") from None
         return self.get(parsed.storage), parsed
 
-    def usable(self) -> list[FileStorage]:
+    def usable(self) -> list[Storage]:
         """The drivers of this node's enabled storages."""
         return [driver for id in sorted(self._definitions) if (driver := self._driver(id)) is not None]
 

@@ -84,7 +84,7 @@ class Uploads:
         Raises InvalidInput (content type, extension, checksum), NotFound, NoSpace; whatever ends it early, a client
         that goes away too, leaves nothing behind."""
         name = upload_name(fields.content, fields.filename)
-        driver = self._storages.get(storage, name.content)
+        driver = self._storages.files(storage, name.content)
         await self._storages.space.check(driver, size or 0)
         token = f"upload-{secrets.token_hex(12)}"
         self._receiving.add(token)
@@ -117,7 +117,7 @@ class Uploads:
 
     async def drop(self, received: Received) -> None:
         """Give up a file that was received."""
-        await self._storages.get(received.storage).discard(received.name, received.token)
+        await self._storages.files(received.storage).discard(received.name, received.token)
 
     async def sweep(self) -> list[str]:
         """Remove what earlier daemons left half received. Called at the start, before anything works: the hidden files
@@ -137,8 +137,8 @@ class Uploads:
 
         async with asyncio.TaskGroup() as group:
             for driver in self._storages.usable():
-                if self._storages.probe[driver.id].active:
-                    group.create_task(clean(driver))
+                if driver.capabilities.files and self._storages.probe[driver.id].active:
+                    group.create_task(clean(self._storages.files(driver.id)))
         return removed
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
@@ -151,10 +151,10 @@ class Uploads:
 
     async def _do_finish(self, ctx: StepContext, storage: str, volume: str, token: str) -> dict[str, str]:
         name = parse_volume_name(volume)
-        driver = self._storages.get(storage, name.content)
+        driver = self._storages.files(storage, name.content)
         await examine(driver, self._jail, name, token)
         volid = await put_in_place(driver, self._jail, name, token, replace=True)
         return {"volid": str(volid)}
 
     async def _undo_finish(self, ctx: StepContext, storage: str, volume: str, token: str) -> None:
-        await self._storages.get(storage).discard(parse_volume_name(volume), token)
+        await self._storages.files(storage).discard(parse_volume_name(volume), token)

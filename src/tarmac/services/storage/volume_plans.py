@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.jail import Jail
-from tarmac.drivers.storage.volume_names import Content, free_disk_name, image_name
+from tarmac.drivers.storage.volume_names import Content, VolumeName, free_disk_stem
 from tarmac.model.disk import Volume
 from tarmac.model.errors import Fix, InvalidInput
 from tarmac.model.ids import VolumeId
@@ -17,8 +16,6 @@ from tarmac.model.job import PlannedStep
 from tarmac.model.storage import Preallocation
 from tarmac.model.units import human_size
 from tarmac.services.storage.storages import Storages
-
-CLONE_FORMAT = "qcow2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +59,7 @@ class VolumePlans:
         self, vmid: int, storage: str, size: int, *, format: str | None = None, taken: Collection[str] = ()
     ) -> NewVolume:
         """An empty volume of `size` bytes under the first free name."""
-        driver = self._storages.get(storage, Content.IMAGES)
+        driver = self._target_storage(storage)
         chosen = self.format_of(driver, format)
         await self._check_room(driver, size if self._fills_at_once(storage) else 0)
         volid = await self._free_volid(driver, vmid, chosen, taken)
@@ -77,7 +74,7 @@ class VolumePlans:
     ) -> NewVolume:
         """A volume with the contents of a raw file of this host that the platform itself ships or trusts (a firmware's
         variables), `size` bytes long."""
-        driver = self._storages.get(storage, Content.IMAGES)
+        driver = self._target_storage(storage)
         volid = await self._free_volid(driver, vmid, format, taken)
         args = {"volid": volid, "format": format, "template": str(template)}
         title = f"fill {volid} from {template.name}"
@@ -88,7 +85,7 @@ class VolumePlans:
     async def _plan_import(
         self, vmid: int, key: str, storage: str, source: str, format: str | None, taken: Collection[str]
     ) -> NewVolume:
-        driver = self._storages.get(storage, Content.IMAGES)
+        driver = self._target_storage(storage)
         origin, volid = self._storages.of(source)
         name = origin.parse(volid)
         if name.content not in (Content.IMAGES, Content.IMPORT):
@@ -96,7 +93,8 @@ class VolumePlans:
         info = await origin.info(volid)
         size = info.size
         if name.content is Content.IMPORT:
-            size = (await self._jail.inspect(origin.path(volid), name.format)).virtual_size
+            files, _ = self._storages.file_of(volid)
+            size = (await self._jail.inspect(files.path(volid), name.format)).virtual_size
         chosen = self.format_of(driver, format)
         await self._check_room(driver, size if info.used is None else min(size, info.used))
         target = await self._free_volid(driver, vmid, chosen, taken)
@@ -120,12 +118,8 @@ class VolumePlans:
             )
         info = await driver.info(volid)
         await self._check_room(driver, 0)
-        alone = name.format in driver.capabilities.plain_clones
-        format = name.format if alone else CLONE_FORMAT
-        target = await self._free_volid(driver, vmid, format, taken)
-        if not alone:
-            named = dataclasses.replace(driver.parse(VolumeId.parse(target)), base=(name.vmid, name.file))
-            target = str(VolumeId(driver.id, str(named)))
+        named = driver.clone_name(name, vmid, await self._free_stem(driver, vmid, taken))
+        target, format = str(VolumeId(driver.id, str(named))), named.format
         title = f"clone {base} as {target} (linked)"
         step = PlannedStep(step="volume-clone", title=title, args={"base": base, "volid": target})
         return NewVolume(volid=target, size=info.size, format=format, step=step)
@@ -164,7 +158,7 @@ class VolumePlans:
         """(volume id, size in bytes, format) of what a copy of `source` will be."""
         origin, volid = self._storages.of(source)
         info = await origin.info(volid)
-        driver = self._storages.get(storage or origin.id, Content.IMAGES)
+        driver = self._target_storage(storage or origin.id)
         if format is None and origin.parse(volid).format in driver.capabilities.formats:
             format = origin.parse(volid).format
         chosen = self.format_of(driver, format)
@@ -196,11 +190,37 @@ class VolumePlans:
             raise InvalidInput.of("format", f"storage '{driver.id}' has no image format '{chosen}'")
         return chosen
 
+    def _target_storage(self, id: str) -> Storage:
+        """A storage for new volumes. Raises what `Storages.get` raises, and InvalidInput where there are none to be
+        made."""
+        driver = self._storages.get(id, Content.IMAGES)
+        check_allocates(driver)
+        return driver
+
     async def _free_volid(self, driver: Storage, vmid: int, format: str, taken: Collection[str]) -> str:
+        name: VolumeName = driver.image_name(vmid, await self._free_stem(driver, vmid, taken), format)
+        return str(VolumeId(driver.id, str(name)))
+
+    async def _free_stem(self, driver: Storage, vmid: int, taken: Collection[str]) -> str:
         there = [volume.volid for volume in await driver.list(Content.IMAGES, vmid)]
         planned = [VolumeId.parse(text) for text in taken]
         names = [driver.parse(volid).file for volid in (*there, *planned) if volid.storage == driver.id]
-        return str(VolumeId(driver.id, str(image_name(vmid, free_disk_name(vmid, names, format)))))
+        return free_disk_stem(vmid, names)
+
+
+def check_allocates(driver: Storage) -> None:
+    """Raises InvalidInput where the volumes are given and none can be made."""
+    if not driver.capabilities.allocates:
+        raise InvalidInput(
+            f"can't allocate space on storage '{driver.id}'",
+            code="storage-fixed",
+            cause="its volumes are what its server offers; none is made or removed here",
+            evidence=f"storage: {driver.id}",
+            fixes=[
+                Fix(text="use a volume that is there", action=f"GET .../storage/{driver.id}/content"),
+                Fix(text="use another storage"),
+            ],
+        )
 
 
 def shrinks(volid: str, now: int, asked: int) -> InvalidInput:

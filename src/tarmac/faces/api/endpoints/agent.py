@@ -84,7 +84,7 @@ class FileWrite(Guest):
 class Password(Guest):
     username: str = setting(max_length=256, help="The user in the guest.")
     password: str = setting(
-        max_length=1024, pattern=r"(?s).{5,}", secret=True, help="The new password, at least 5 characters."
+        max_length=1024, pattern=r"[\s\S]{5,}", secret=True, help="The new password, at least 5 characters."
     )
     crypted: bool = setting(False, help="`password` is a hash already.")
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from tarmac.faces.api.auth import credentials_of
 from tarmac.faces.api.console_bridge import bridge_terminal, bridge_vnc
-from tarmac.faces.api.declare import OBJECT, RAW, Allow, Call, get, post
+from tarmac.faces.api.declare import OBJECT, RAW, TEXT, Allow, Call, get, post
 from tarmac.faces.api.endpoints.common import Guest
 from tarmac.faces.api.origin import check_origin
 from tarmac.faces.api.replies import HEADERS
@@ -48,6 +48,23 @@ class Term(Guest):
 class Socket(Guest):
     port: int = setting(ge=5900, le=5999, help="The port that `vncproxy` or `termproxy` answered.")
     vncticket: str = setting(max_length=512, secret=True, help="The ticket that it answered.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command(Guest):
+    command: str = setting(max_length=4096, help="The command, as QEMU's human monitor takes it.")
+
+
+@post(
+    f"{BASE}/monitor",
+    params=Command,
+    allow=Allow("/vms/{vmid}", "Sys.Audit", "Sys.Modify", any=True),
+    returns=TEXT,
+    cli="vm monitor {vmid} {command}",
+    help="A command to QEMU's human monitor; without Sys.Modify only `info` and `help`.",
+)
+async def monitor(call: Call, p: Command) -> Any:
+    return await call.services.human_monitor.command(call.identity, p.vmid, p.command)
 
 
 @post(

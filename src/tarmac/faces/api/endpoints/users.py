@@ -43,7 +43,7 @@ class Fields(One):
 @dataclass(frozen=True, kw_only=True)
 class Create(Fields):
     password: str | None = setting(
-        None, max_length=64, pattern=r"(?s).{8,}", secret=True, help="The first password, from 8 characters."
+        None, max_length=64, pattern=r"[\s\S]{8,}", secret=True, help="The first password, from 8 characters."
     )
 
 
