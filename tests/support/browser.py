@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from support.daemon import TestDaemon
 
 AXE = Path(__file__).resolve().parents[2] / "ui/node_modules/axe-core/axe.min.js"
+WAIT_MS = 20_000
 CHROMIUM = "/usr/bin/chromium"
 # Chromium would look for its maker's hosts at every start otherwise; as root it has no sandbox of its own.
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+_REFUSAL = re.compile(r"the server responded with a status of [45]\d\d")
 USER, PASSWORD = "admin@pve", "a secret of the tests"
 
 
 @dataclass
 class Visit:
-    """A page that is open. `complaints` are the errors in the browser's console."""
+    """A page that is open. `complaints` are the errors in the browser's console; with `refusals` the server's are none
+    (the browser tells of every answer above 399 by itself)."""
 
     page: Page
     address: str
     complaints: list[str] = field(default_factory=list)
+    refusals: bool = False
 
     def log_in(self) -> None:
         self.page.goto(self.address)
@@ -56,7 +61,8 @@ class Visit:
 def visit(
     daemon: TestDaemon, *, width: int = 1280, height: int = 800, scheme: str = "light", locale: str = "en-US"
 ) -> Iterator[Visit]:
-    """A new browser with nothing remembered. The daemon gets the user `admin@pve`."""
+    """A new browser with nothing remembered. The daemon gets the user `admin@pve`. Fails at its end if something was
+    said in the browser's console."""
     if not any(user["userid"] == USER for user in daemon.get("/access/users")):
         daemon.post("/access/users", userid=USER, password=PASSWORD)
         daemon.call("PUT", "/access/acl", path="/", users=USER, roles="Administrator")
@@ -68,12 +74,16 @@ def visit(
                 viewport={"width": width, "height": height},
                 color_scheme=scheme,
                 locale=locale,
+                permissions=["clipboard-read", "clipboard-write"],
             )
             page = context.new_page()
             page.set_default_timeout(30_000)
+            expect.set_options(timeout=WAIT_MS)  # the machine may have much to do
             found = Visit(page, f"https://127.0.0.1:{daemon.port}/")
             page.on("console", lambda said: found.complaints.append(said.text) if said.type == "error" else None)
             page.on("pageerror", lambda fault: found.complaints.append(str(fault)))
             yield found
+            said = [one for one in found.complaints if not (found.refusals and _REFUSAL.search(one))]
+            assert said == [], "nothing is to be said in the browser's console"
         finally:
             browser.close()

@@ -18,7 +18,6 @@ def page(daemon: TestDaemon) -> Iterator[Visit]:
     with visit(daemon) as found:
         found.log_in()
         yield found
-        assert found.complaints == []
 
 
 def _config(daemon: TestDaemon, vmid: int) -> dict[str, Any]:
@@ -123,6 +122,7 @@ def test_disks_and_media_and_cards(page: Visit, daemon: TestDaemon, tiny: str) -
 
 def test_a_wrong_value_is_refused_before_it_is_sent_off(page: Visit, daemon: TestDaemon, tiny: str) -> None:
     daemon.create(203, tiny, name="wrong")
+    page.refusals = True
     page.go("#/qemu/203/options")
     form = _open(page, "Name")
     form.get_by_label("Name").fill("not a name!")
@@ -130,11 +130,11 @@ def test_a_wrong_value_is_refused_before_it_is_sent_off(page: Visit, daemon: Tes
     expect(form.get_by_role("button", name="Save")).to_be_disabled()
     page.page.keyboard.press("Escape")
     expect(form).to_have_count(0)
-    page.complaints.clear()  # the browser itself tells of the refusal
 
 
 def test_cloud_init_is_edited(page: Visit, daemon: TestDaemon, tiny: str) -> None:
     daemon.create(204, tiny, name="cloudy", ide2="local:cloudinit", net0="virtio")
+    page.refusals = True
     screen = page.page
     page.go("#/qemu/204/cloudinit")
     form = _open(page, "User")
@@ -171,7 +171,6 @@ def test_cloud_init_is_edited(page: Visit, daemon: TestDaemon, tiny: str) -> Non
     screen.get_by_role("button", name="Back to the generated one").click()
     eventually(lambda: daemon.get(f"{daemon.qemu}/204/cloudinit/documents") == {})
     assert not page.faults()
-    page.complaints.clear()  # the refused document
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -185,4 +184,3 @@ def test_forms_on_a_phone(daemon: TestDaemon, tiny: str, scheme: str) -> None:
         expect(form.get_by_label("cache")).to_be_visible()
         assert found.page.evaluate("document.documentElement.scrollWidth") <= 360
         assert not found.faults()
-        assert found.complaints == []

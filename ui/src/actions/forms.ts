@@ -4,8 +4,9 @@ import { createContext, useContext } from "react";
 
 import type { Resource } from "../store/inventory";
 
-export type FormName = "clone" | "snapshot";
-export type OpenForm = (name: FormName, row: Resource) => void;
+/** `copy` is no action's: it shows actions as text. */
+export type FormName = "clone" | "snapshot" | "tag" | "copy";
+export type OpenForm = (name: FormName, rows: readonly Resource[]) => void;
 
 export const FormContext = createContext<OpenForm>(() => {});
 

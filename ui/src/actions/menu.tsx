@@ -7,7 +7,7 @@ import { t } from "../i18n";
 import { type Resource, titleOf } from "../store/inventory";
 import { useForms } from "./forms";
 import { useActionKeys } from "./keys";
-import { type Action, asCurl, fitting, labelOf, lossOf } from "./registry";
+import { type Action, fitting, labelOf, lossOf } from "./registry";
 import { run } from "./run";
 
 const SHOWN = 3;
@@ -27,7 +27,7 @@ export function ActionBar(props: { rows: readonly Resource[]; keys?: boolean }):
     setBusy(null);
   };
   const choose = (action: Action): void => {
-    if (action.form && rows[0]) openForm(action.form, rows[0]);
+    if (action.form) openForm(action.form, rows);
     else if (action.danger) setAsked(action);
     else void begin(action);
   };
@@ -56,25 +56,14 @@ export function ActionBar(props: { rows: readonly Resource[]; keys?: boolean }):
                 {labelOf(action)}
               </Menu.Item>
             ))}
-            <Menu.Label>{t("action.copyAs")}</Menu.Label>
-            {actions.slice(0, SHOWN).flatMap((action) =>
-              rows.length === 1 && rows[0]
-                ? [
-                    <CopyItem key={`${action.id} cli`} name={t("action.copyCommand", { action: labelOf(action) })} text={action.cli(rows[0])} />,
-                    <CopyItem key={`${action.id} curl`} name={t("action.copyCurl", { action: labelOf(action) })} text={asCurl(action, rows[0])} />,
-                  ]
-                : [],
-            )}
+            <Menu.Divider />
+            <Menu.Item onClick={() => openForm("copy", rows)}>{t("action.copyAs")}</Menu.Item>
           </Menu.Dropdown>
         </Menu>
       )}
       {asked && <Question action={asked} rows={rows} onYes={() => void begin(asked)} onNo={() => setAsked(null)} />}
     </Group>
   );
-}
-
-function CopyItem(props: { name: string; text: string }): ReactNode {
-  return <Menu.Item onClick={() => void navigator.clipboard.writeText(props.text)}>{props.name}</Menu.Item>;
 }
 
 function Question(props: { action: Action; rows: readonly Resource[]; onYes: () => void; onNo: () => void }): ReactNode {

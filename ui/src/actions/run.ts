@@ -1,51 +1,109 @@
-/** Doing an action on one or many: the calls, a few at a time, and what came of each. */
+/** Doing an action on one or many: the calls, a few at a time, what became of each, and again what failed. */
 
-import { ApiError, call, type Problem } from "../api/client";
+import { ApiError, call, type Params, type Problem } from "../api/client";
+import { t } from "../i18n";
 import { soon } from "../store/feed";
 import { type Resource, titleOf } from "../store/inventory";
-import type { Action } from "./registry";
-import { ended } from "./settle";
+import { tasks } from "../store/tasks";
+import { toast } from "../store/toasts";
+import { type Action, actionById, labelOf } from "./registry";
 
-export interface Outcome {
+export type Given = Params | ((row: Resource) => Params);
+export type ItemState = "waiting" | "running" | "done" | "failed";
+
+export interface Item {
   row: Resource;
-  action: Action;
+  state: ItemState;
   /** The task, when the server began one. */
   upid?: string;
   problem?: Problem;
 }
 
+/** One order on one or many things. */
+export interface Batch {
+  key: number;
+  action: Action;
+  given: Given;
+  items: readonly Item[];
+}
+
 const AT_ONCE = 6;
-let outcomes: Outcome[] = [];
+const KEPT = 20;
+let batches: readonly Batch[] = [];
+let last = 0;
 const listeners = new Set<() => void>();
 
-export async function run(action: Action, rows: readonly Resource[]): Promise<Outcome[]> {
+/** Do it; the promise holds until each call was answered (tasks go on, and are followed). Never rejects. */
+export async function run(action: Action, rows: readonly Resource[], given: Given = {}): Promise<Batch> {
+  last += 1;
+  const key = last;
+  const items = rows.map((row): Item => ({ row, state: "waiting" }));
+  put([{ key, action, given, items }, ...batches].slice(0, KEPT));
+  await work(key, rows);
+  const batch = batchOf(key) ?? { key, action, given, items };
+  tell(batch);
+  return batch;
+}
+
+/** Do again what failed. */
+export async function retry(batch: Batch): Promise<void> {
+  const rows = batch.items.filter((item) => item.state === "failed").map((item) => item.row);
+  for (const row of rows) change(batch.key, row.id, { state: "waiting" });
+  await work(batch.key, rows);
+}
+
+async function work(key: number, rows: readonly Resource[]): Promise<void> {
   const left = [...rows];
-  const done: Outcome[] = [];
   const worker = async (): Promise<void> => {
-    for (let row = left.shift(); row; row = left.shift()) done.push(await one(action, row));
+    for (let row = left.shift(); row; row = left.shift()) await one(key, row);
   };
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, rows.length) }, worker));
   soon();
-  report(done.filter((outcome) => outcome.problem));
-  for (const outcome of done) if (outcome.upid) void settle(outcome, outcome.upid);
-  return done;
 }
 
-/** A task that fails later is a failure as well; one that ends well makes earlier failures of the same old. */
-async function settle(outcome: Outcome, upid: string): Promise<void> {
-  const problem = await ended(upid);
-  outcomes = outcomes.filter((kept) => kept.action.id !== outcome.action.id || kept.row.id !== outcome.row.id);
-  if (problem) report([{ ...outcome, problem }]);
-  else listeners.forEach((listener) => listener());
-}
-
-async function one(action: Action, row: Resource): Promise<Outcome> {
+async function one(key: number, row: Resource): Promise<void> {
+  const batch = batchOf(key);
+  if (!batch) return;
+  const { action, given } = batch;
+  const params = { ...action.params, ...(typeof given === "function" ? given(row) : given) };
   try {
-    const upid = await call<string | null>(action.method, action.path(row), action.params);
-    return upid ? { row, action, upid } : { row, action };
+    const upid = await call<string | null>(action.method, action.path(row), params);
+    change(key, row.id, typeof upid === "string" && upid.startsWith("UPID:") ? { state: "running", upid } : { state: "done" });
+    follow();
   } catch (raised) {
-    return { row, action, problem: problemFrom(raised, titleOf(row)) };
+    change(key, row.id, { state: "failed", problem: problemFrom(raised, titleOf(row)) });
   }
+}
+
+/** What the tasks of the batches have come to, as the stream tells it. */
+function follow(): void {
+  for (const batch of batches) {
+    for (const item of batch.items) {
+      if (item.state !== "running" || !item.upid) continue;
+      const task = tasks.get(item.upid);
+      if (task?.endtime === undefined) continue;
+      const good = task.status === "OK" || task.status.startsWith("WARNINGS");
+      change(batch.key, item.row.id, good ? { state: "done" } : { state: "failed", problem: { code: "task", message: task.status } });
+      if (!good) void explain(batch.key, item.row, item.upid);
+    }
+  }
+}
+tasks.onChange(follow);
+
+/** Why a task failed, in five parts. */
+async function explain(key: number, row: Resource, upid: string): Promise<void> {
+  const status = await call<{ error?: Problem }>("GET", `/nodes/${row.node}/tasks/${encodeURIComponent(upid)}/status`).catch(() => null);
+  if (status?.error) change(key, row.id, { state: "failed", problem: status.error });
+}
+
+/** The word that it was begun, and the way back where the registry knows one. */
+function tell(batch: Batch): void {
+  const begun = batch.items.filter((item) => item.state !== "failed").map((item) => item.row);
+  const [first] = begun;
+  if (!first) return;
+  const what = begun.length === 1 ? titleOf(first) : t("guests.count", { n: begun.length });
+  const inverse = batch.action.inverse ? actionById(batch.action.inverse) : undefined;
+  toast(t("action.begun", { action: labelOf(batch.action), what }), inverse ? async () => void (await run(inverse, begun)) : undefined);
 }
 
 export function problemFrom(raised: unknown, what: string): Problem {
@@ -53,23 +111,31 @@ export function problemFrom(raised: unknown, what: string): Problem {
   return { code: "page", message: `${what}: ${String(raised)}` };
 }
 
-/** Failures that wait to be read. */
-export function failures(): Outcome[] {
-  return outcomes;
+/** The orders that somebody may want to look at: those on many, and those that failed. */
+export function shownBatches(): readonly Batch[] {
+  return shown;
+}
+let shown: readonly Batch[] = [];
+
+export function dismiss(batch: Batch): void {
+  put(batches.filter((kept) => kept.key !== batch.key));
 }
 
-export function dismiss(outcome: Outcome): void {
-  outcomes = outcomes.filter((kept) => kept !== outcome);
-  listeners.forEach((listener) => listener());
-}
-
-export function onFailures(listener: () => void): () => void {
+export function onBatches(listener: () => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
 }
 
-function report(failed: Outcome[]): void {
-  if (!failed.length) return;
-  outcomes = [...failed, ...outcomes].slice(0, 50);
+function batchOf(key: number): Batch | undefined {
+  return batches.find((batch) => batch.key === key);
+}
+
+function change(key: number, id: string, next: Omit<Item, "row">): void {
+  put(batches.map((batch) => (batch.key === key ? { ...batch, items: batch.items.map((item) => (item.row.id === id ? { row: item.row, ...next } : item)) } : batch)));
+}
+
+function put(next: readonly Batch[]): void {
+  batches = next;
+  shown = next.filter((batch) => batch.items.length > 1 || batch.items.some((item) => item.state === "failed"));
   listeners.forEach((listener) => listener());
 }

@@ -2,7 +2,7 @@
 
 import type { Messages } from ".";
 import { access } from "./de/access";
-import { action } from "./de/action";
+import { action, copy, many } from "./de/action";
 import { common } from "./de/common";
 import { cloudinit, config } from "./de/config";
 import { consoles } from "./de/consoles";
@@ -23,6 +23,6 @@ import { tasks } from "./de/tasks";
 import { templates } from "./de/templates";
 
 export const de: Messages = {
-  access, action, clone, cloudinit, common, config, consoles, create, figures, fix, guests, login, node,
+  access, action, clone, cloudinit, common, config, consoles, copy, create, figures, fix, guests, login, many, node,
   notifications, option, overview, pools, settings, shell, snapshots, storage, summary, tasks, templates,
 };

@@ -1,7 +1,7 @@
 /** English: one file an area of the page. It is what the other languages are measured by. */
 
 import { access } from "./en/access";
-import { action } from "./en/action";
+import { action, copy, many } from "./en/action";
 import { common } from "./en/common";
 import { cloudinit, config } from "./en/config";
 import { consoles } from "./en/consoles";
@@ -22,6 +22,6 @@ import { tasks } from "./en/tasks";
 import { templates } from "./en/templates";
 
 export const en = {
-  access, action, clone, cloudinit, common, config, consoles, create, figures, fix, guests, login, node,
+  access, action, clone, cloudinit, common, config, consoles, copy, create, figures, fix, guests, login, many, node,
   notifications, option, overview, pools, settings, shell, snapshots, storage, summary, tasks, templates,
 } as const;

@@ -3,24 +3,21 @@
 import { Button, Group, Menu, useMantineColorScheme } from "@mantine/core";
 import { lazy, type ReactNode, Suspense, useEffect, useState, useSyncExternalStore } from "react";
 
-import { labelOf } from "../actions/registry";
-import { dismiss, failures, onFailures, type Outcome, run } from "../actions/run";
+import { Batches } from "../actions/batches";
 import type { Session } from "../api/session";
 import { TaskList } from "../features/tasks/panel";
 import { choose, type Language, LANGUAGES, t, useLanguage } from "../i18n";
 import { href, usePlace } from "../lib/router";
 import { isReachable, onReachable, start } from "../store/feed";
-import { titleOf, useAll } from "../store/inventory";
-import type { Retry } from "../ui/fix";
-import { ProblemPanel } from "../ui/problem";
-import { KeyboardHelp } from "./keyboard";
+import { useAll } from "../store/inventory";
 import { Palette } from "./palette";
 import { Places } from "./places";
 import { Toaster } from "./toaster";
 import { Tree } from "./tree";
 import { View } from "./view";
 
-const CreateGuest = lazy(() => import("../features/guests/create").then((module) => ({ default: module.CreateGuest })));
+const CreateGuest = lazy(() => import("../features/guests/create").then((form) => ({ default: form.CreateGuest })));
+const KeyboardHelp = lazy(() => import("./keyboard").then((help) => ({ default: help.KeyboardHelp })));
 
 export function Shell(props: { session: Session; onLogout: () => void }): ReactNode {
   const [palette, setPalette] = useState(false);
@@ -29,7 +26,6 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
   const [narrowTree, setNarrowTree] = useState(false);
   const scheme = useMantineColorScheme();
   const reachable = useSyncExternalStore(onReachable, isReachable);
-  const failed = useSyncExternalStore(onFailures, failures);
   const node = useAll().find((row) => row.type === "node")?.node;
   const { parts } = usePlace();
   const language = useLanguage();
@@ -101,12 +97,7 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
           <Places />
         </nav>
         <main className="view">
-          {failed.map((outcome) => (
-            <ProblemPanel
-              key={`${outcome.row.id} ${outcome.action.id}`} title={`${labelOf(outcome.action)} ${titleOf(outcome.row)}`}
-              problem={outcome.problem ?? { code: "", message: "" }} at={outcome.row} retry={retryOf(outcome)} onClose={() => dismiss(outcome)}
-            />
-          ))}
+          <Batches />
           <View parts={parts} />
         </main>
       </div>
@@ -115,14 +106,10 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
       </footer>
       <Toaster />
       {palette && <Palette onClose={() => setPalette(false)} />}
-      {help && <KeyboardHelp onClose={() => setHelp(false)} />}
-      <Suspense fallback={null}>{creating && <CreateGuest onClose={() => setCreating(false)} />}</Suspense>
+      <Suspense fallback={null}>
+        {help && <KeyboardHelp onClose={() => setHelp(false)} />}
+        {creating && <CreateGuest onClose={() => setCreating(false)} />}
+      </Suspense>
     </div>
   );
-}
-
-/** What failed can be tried again once a fix is done. */
-function retryOf(outcome: Outcome): Retry {
-  const { action, row } = outcome;
-  return { label: labelOf(action), path: action.path(row), act: () => void run(action, [row]) };
 }

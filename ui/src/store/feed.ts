@@ -140,13 +140,13 @@ function gone(message: Message): string[] {
 }
 
 function metrics(message: Message): void {
-  const columns = (message.columns ?? []).slice(1); // the first is the id
-  const rows = (message.rows ?? []) as [string, ...(number | null)[]][];
-  inventory.patch(
-    rows
-      .filter(([id]) => inventory.get(id))
-      .map(([id, ...figures]) => [id, Object.fromEntries(columns.map((name, i) => [name, figures[i] ?? undefined]))] as const),
-  );
+  const found = figures(message.columns ?? [], (message.rows ?? []) as [string, ...(number | null)[]][]);
+  inventory.patch(found.filter(([id]) => inventory.get(id)));
+}
+
+/** Rows of figures by id. The first column is the id itself. */
+export function figures(columns: readonly string[], rows: readonly [string, ...(number | null)[]][]): [string, Partial<Resource>][] {
+  return rows.map((row) => [row[0], Object.fromEntries(columns.slice(1).map((name, i) => [name, row[i + 1] ?? undefined]))]);
 }
 
 async function poll(): Promise<void> {

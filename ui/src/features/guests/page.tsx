@@ -10,12 +10,12 @@ import { apiPath, inventory, titleOf, useLoaded, useResource } from "../../store
 import { State } from "../../ui/state";
 import { TaskList } from "../tasks/panel";
 import { useConsoles } from "./consoles";
-import { Snapshots } from "./snapshots";
 import { Summary } from "./summary";
 
 const Hardware = lazy(() => import("./config/screen").then((screen) => ({ default: screen.Hardware })));
 const Options = lazy(() => import("./config/screen").then((screen) => ({ default: screen.Options })));
 const CloudInit = lazy(() => import("./config/screen").then((screen) => ({ default: screen.CloudInit })));
+const Snapshots = lazy(() => import("./snapshots").then((tab) => ({ default: tab.Snapshots })));
 
 const VIEWS = ["summary", "console", "hardware", "options", "cloudinit", "snapshots", "tasks"] as const;
 
@@ -57,8 +57,8 @@ export function GuestPage(props: { id: string }): ReactNode {
           {view === "hardware" && <Hardware row={row} />}
           {view === "options" && <Options row={row} />}
           {view === "cloudinit" && <CloudInit row={row} />}
+          {view === "snapshots" && <Snapshots path={apiPath(row)} running={running} />}
         </Suspense>
-        {view === "snapshots" && <Snapshots path={apiPath(row)} running={running} />}
         {view === "tasks" && <TaskList node={row.node ?? ""} vmid={row.vmid ?? 0} />}
       </div>
     </section>

@@ -10,6 +10,7 @@ import type { SnapshotRow as Snapshot } from "../../api/types";
 import { t } from "../../i18n";
 import { time } from "../../lib/format";
 import { soon } from "../../store/feed";
+import { useTasksOf } from "../../store/tasks";
 import { FormDrawer } from "../../ui/form";
 import { ProblemPanel } from "../../ui/problem";
 
@@ -27,8 +28,9 @@ export function Snapshots(props: { path: string; running: boolean }): ReactNode 
   const queries = useQueryClient();
   const [taking, setTaking] = useState(false);
   const [work, setWork] = useState<Work | null>(null);
+  const version = useTasksOf(path.split("/").pop() ?? "");
   const list = useQuery({
-    queryKey: ["snapshots", path], queryFn: () => call<Snapshot[]>("GET", `${path}/snapshot`), refetchInterval: 5000,
+    queryKey: ["snapshots", path, version], queryFn: () => call<Snapshot[]>("GET", `${path}/snapshot`), placeholderData: (old) => old,
   });
   const again = (): void => {
     void queries.invalidateQueries({ queryKey: ["snapshots", path] });

@@ -48,7 +48,7 @@ function List(props: { rows: readonly Resource[] }): ReactNode {
           { title: t("templates.memory"), show: ({ row, status }) => (status?.live ? t("templates.held", { held: bytes(status["memory-held"]) }) : bytes(row.maxmem)) },
           {
             title: "", show: ({ row }) => (
-              <Button size="compact-xs" variant="subtle" onClick={() => openForm("clone", row)}>
+              <Button size="compact-xs" variant="subtle" onClick={() => openForm("clone", [row])}>
                 {t("templates.clone")}
               </Button>
             ),

@@ -1,14 +1,23 @@
 export const action = {
   actions: "Aktionen",
   more: "Weitere Aktionen",
-  copyAs: "Kopieren als",
-  copyCommand: "{action}: Befehl",
-  copyCurl: "{action}: curl",
+  copyAs: "Kopieren als…",
   sure: "{action}?",
   andMore: { one: "und {n} weiterer", other: "und {n} weitere" },
   typeNumber: "Zum Fortfahren {wanted} eingeben",
   typeCount: "Zum Fortfahren die Anzahl ({wanted}) eingeben",
   withKey: "{action} ({key})",
+  begun: "{action} {what}: begonnen",
+  onMany: { one: "{action}: {n} Gast", other: "{action}: {n} Gäste" },
+  progress: "{done} von {all} fertig, {failed} fehlgeschlagen",
+  onlyFailed: "Nur Fehlgeschlagenes",
+  retryFailed: { one: "Den Fehlgeschlagenen noch einmal", other: "Die {n} Fehlgeschlagenen noch einmal" },
+  item_waiting: "wartet",
+  item_running: "läuft",
+  item_done: "fertig",
+  item_failed: "fehlgeschlagen",
+  snapshot: "Snapshot",
+  tag: "Tags",
   start: "Starten",
   resume: "Fortsetzen",
   shutdown: "Herunterfahren",
@@ -26,4 +35,25 @@ export const action = {
   live_template_loss: "Der Gast hält hier an und wird samt Arbeitsspeicher zur Vorlage; Klone machen von hier an weiter.",
   delete: "Löschen",
   delete_loss: "Konfiguration und Platten werden endgültig entfernt.",
+};
+
+export const copy = {
+  title: "Kopieren als",
+  action: "Aktion",
+  tool: "Werkzeug",
+  tool_cli: "Befehlszeile",
+  tool_curl: "curl",
+  tool_terraform: "Terraform",
+  tool_ansible: "Ansible",
+  text: "Text",
+  none: "{tool} hat keine Form für „{action}“.",
+  copy: "Kopieren",
+  copied: "Kopiert",
+};
+
+export const many = {
+  snapshot: "Snapshot von {what}",
+  tag: "Tags von {what}",
+  addTags: "Hinzufügen",
+  dropTags: "Wegnehmen",
 };

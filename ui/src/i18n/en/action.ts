@@ -2,14 +2,23 @@
 export const action = {
   actions: "Actions",
   more: "More actions",
-  copyAs: "Copy as",
-  copyCommand: "{action}: command",
-  copyCurl: "{action}: curl",
+  copyAs: "Copy as…",
   sure: "{action}?",
   andMore: { one: "and {n} more", other: "and {n} more" },
   typeNumber: "Type {wanted} to go on",
   typeCount: "Type how many ({wanted}) to go on",
   withKey: "{action} ({key})",
+  begun: "{action} {what}: begun",
+  onMany: { one: "{action}: {n} guest", other: "{action}: {n} guests" },
+  progress: "{done} of {all} done, {failed} failed",
+  onlyFailed: "Only what failed",
+  retryFailed: { one: "Again the one that failed", other: "Again the {n} that failed" },
+  item_waiting: "waiting",
+  item_running: "running",
+  item_done: "done",
+  item_failed: "failed",
+  snapshot: "Snapshot",
+  tag: "Tags",
   start: "Start",
   resume: "Resume",
   shutdown: "Shut down",
@@ -27,4 +36,25 @@ export const action = {
   live_template_loss: "It stops here and becomes a template, memory and all; clones go on from this moment.",
   delete: "Delete",
   delete_loss: "Its configuration and its disks are removed for good.",
+} as const;
+
+export const copy = {
+  title: "Copy as",
+  action: "Action",
+  tool: "Tool",
+  tool_cli: "Command line",
+  tool_curl: "curl",
+  tool_terraform: "Terraform",
+  tool_ansible: "Ansible",
+  text: "Text",
+  none: "{tool} has no form for “{action}”.",
+  copy: "Copy",
+  copied: "Copied",
+} as const;
+
+export const many = {
+  snapshot: "Snapshot of {what}",
+  tag: "Tags of {what}",
+  addTags: "Add",
+  dropTags: "Take away",
 } as const;
