@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from tarmac.services.snapshots.rollback import VmRollback
     from tarmac.services.snapshots.schedules import SnapshotSchedules
     from tarmac.services.snapshots.snapshots import VmSnapshots
+    from tarmac.services.storage.alarms import StorageAlarms
     from tarmac.services.storage.disk_moves import DiskMoves
     from tarmac.services.storage.downloads import Downloads
     from tarmac.services.storage.exports import Exports
@@ -120,6 +121,7 @@ class Services:
     storages: Storages = LATER
     storage_views: StorageViews = LATER
     orphans: Orphans = LATER
+    storage_alarms: StorageAlarms = LATER
     volumes: Volumes = LATER
     uploads: Uploads = LATER
     downloads: Downloads = LATER

@@ -46,7 +46,7 @@ class SnapshotPlans:
 
     async def taking(self, texts: Mapping[str, str], name: str) -> Taking:
         """How each disk is kept. Raises HostFailure `snapshot feature is not available` naming the disk that cannot
-        be, Conflict when the name belongs to a layer that others still stand on."""
+        be, Conflict when the name belongs to a layer that others still stand on, NoSpace below a storage's reserve."""
         layers: list[Found] = []
         copies: list[Found] = []
         for key, disk in disks_of(texts).items():
@@ -54,6 +54,7 @@ class SnapshotPlans:
             kind = self._kind(key, disk, driver, volume)
             if any(point.name == name for point in await driver.snapshots(volume)):
                 raise _name_taken(name, disk.file)
+            await self._storages.space.check(driver)  # what is written from now on takes space anew
             (layers if kind is SnapshotKind.OVERLAY else copies).append({"key": key, "volid": disk.file})
         return Taking(layers=tuple(layers), copies=tuple(copies))
 
@@ -169,6 +170,8 @@ def merge_steps(vmid: int, merges: Sequence[Merging], speed: int, *, force: bool
             step="snapshot-merge",
             title=f"remove '{m.name}' from {m.volid}" + (f" ({human_size(m.moves)} to merge)" if m.moves else ""),
             args={"vmid": vmid, "volid": m.volid, "name": m.name, "speed": speed, "force": force},
+            takes={VolumeId.parse(m.volid).storage: m.moves} if m.moves else {},
+            regardless=True,
         )
         for m in merges
     ]
