@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from tarmac.services.running.runtime import Runtime
     from tarmac.services.running.uids import Uids
     from tarmac.services.running.usage import UsageSampler
+    from tarmac.services.snapshots.lost_points import LostPoints
     from tarmac.services.snapshots.rollback import VmRollback
     from tarmac.services.snapshots.schedules import SnapshotSchedules
     from tarmac.services.snapshots.snapshots import VmSnapshots
@@ -122,6 +123,7 @@ class Services:
     storage_views: StorageViews = LATER
     orphans: Orphans = LATER
     storage_alarms: StorageAlarms = LATER
+    lost_points: LostPoints = LATER
     volumes: Volumes = LATER
     uploads: Uploads = LATER
     downloads: Downloads = LATER

@@ -11,7 +11,7 @@ from tarmac.drivers.storage.base import SnapshotKind, Storage, VolumeInfo
 from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.volume_names import Content, free_disk_name, image_name
 from tarmac.model.disk import Volume
-from tarmac.model.errors import Fix, InvalidInput
+from tarmac.model.errors import Fix, InvalidInput, TarmacError
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import PlannedStep
 from tarmac.model.units import human_size
@@ -188,7 +188,10 @@ class VolumePlans:
         if driver.capabilities.snapshots.get(parsed.format) is SnapshotKind.OVERLAY:
             below = [point.used or 0 for point in await driver.snapshots(volid)]
         if parsed.base is not None:
-            base = await driver.info(VolumeId(driver.id, f"{parsed.base[0]}/{parsed.base[1]}"))
+            try:
+                base = await driver.info(VolumeId(driver.id, f"{parsed.base[0]}/{parsed.base[1]}"))
+            except TarmacError:
+                return info.size
             below.append(base.size if base.used is None else base.used)
         return min(info.size, info.used + sum(below))
 
