@@ -78,14 +78,7 @@ class SnapshotPlans:
                 code="no-snapshots",
                 cause=f"storage '{driver.id}' cannot keep points in time of {format} images (it can of: {able})",
                 evidence=f"{key}: {disk.file}",
-                fixes=[
-                    Fix(
-                        text="move the disk to a storage or a format that can",
-                        action="POST .../move_disk",
-                        parameters={"disk": key, "format": "qcow2"},
-                    ),
-                    Fix(text="take it out of the guest for the time being"),
-                ],
+                fixes=_ways_out(key, driver),
             )
         return kind
 
@@ -174,6 +167,18 @@ def merge_steps(vmid: int, merges: Sequence[Merging], speed: int, *, force: bool
             regardless=True,
         )
         for m in merges
+    ]
+
+
+def _ways_out(key: str, driver: Storage) -> list[Fix]:
+    """What helps where a disk's format cannot be kept on its storage."""
+    if "qcow2" in driver.capabilities.snapshots:
+        what = "the firmware's variables" if key == "efidisk0" else "the disk"
+        parameters = {"disk": key, "storage": driver.id, "format": "qcow2", "delete": "1"}
+        return [Fix(text=f"turn {what} into qcow2", action="POST .../move_disk", parameters=parameters)]
+    return [
+        Fix(text="move the disk to a storage that can", action="POST .../move_disk", parameters={"disk": key}),
+        Fix(text="take it out of the guest for the time being"),
     ]
 
 
