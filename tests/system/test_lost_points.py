@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from support.daemon import ApiError, TestDaemon, test_daemon
-from support.faults import CPU_STOPPED, check_image
+from support.faults import CPU_STOPPED, check_image, eventually
 
 DISK = "vm-100-disk-0.qcow2"
 
@@ -124,6 +124,30 @@ def test_memories_and_layers_without_a_disk(house: TestDaemon, images: Path) -> 
     remove(house, "300/vm-300-disk-0.qcow2@old")
     assert orphans(house) == {} and not list(lost.iterdir())
     lost.rmdir()
+
+
+def test_a_removal_that_is_cancelled_can_be_repeated(house: TestDaemon, images: Path) -> None:
+    house.task("POST", f"{house.qemu}/100/snapshot", snapname="one")
+    write(images / DISK, 2, "64k 512k")
+    house.task("POST", f"{house.qemu}/100/status/start")
+    upid = house.delete(f"{house.qemu}/100/snapshot/one", bwlimit=1)
+    where = f"/nodes/{house.node}/tasks/{upid}"
+    eventually(lambda: "progress" in house.get(f"{where}/status"), "it is being merged")
+    house.delete(where)
+    assert house.wait_task(upid)["exitstatus"] == "interrupted by signal"
+    (row, _) = house.get(f"{house.qemu}/100/snapshot")
+    assert row["snapstate"] == "delete"
+    with pytest.raises(ApiError, match="is being removed") as refused:
+        house.post(f"{house.qemu}/100/snapshot/one/rollback")
+    fix = refused.value.body["error"]["fixes"][0]
+    assert fix["action"] == "DELETE .../snapshot/one"
+    assert orphans(house) == {}, "it is still one of the guest's"
+    house.task("DELETE", f"{house.qemu}/100/snapshot/one")
+    assert [path.name for path in images.iterdir()] == [DISK]
+    house.task("POST", f"{house.qemu}/100/status/stop")
+    holds(images / DISK, 1, "0 64k")
+    holds(images / DISK, 2, "64k 512k")
+    check_image(images / DISK)
 
 
 def test_layers_that_the_running_qemu_does_not_have_open(house: TestDaemon, images: Path) -> None:

@@ -34,7 +34,7 @@ async def add_snapshots(ground: Ground, s: Services) -> None:
         guests=guests, jobs=jobs, plans=plans, states=states, access=ground.access, registry=registry
     )
     s.snapshot_schedules = SnapshotSchedules(
-        store=ground.store, guests=guests, snapshots=s.vm_snapshots, access=ground.access
+        store=ground.store, guests=guests, snapshots=s.vm_snapshots, access=ground.access, pools=s.pools
     )
     await s.snapshot_schedules.load()
     s.lost_points = LostPoints(storages=s.storages, guests=guests, jobs=jobs, registry=registry)
