@@ -123,7 +123,7 @@ class House:
         watchers: tuple[tuple[Callable[[], Awaitable[object]], float, str], ...] = (
             (services.nodes.refresh, SAMPLE_SECONDS, "node figures"),
             (services.usage.sample, USAGE_SECONDS, "guest figures"),
-            (services.storages.refresh, STORAGE_SECONDS, "storage probes"),
+            (services.storage_alarms.probe, STORAGE_SECONDS, "storage probes"),
             (services.snapshot_schedules.run, SCHEDULE_SECONDS, "snapshot schedules"),
             (services.history.record, HISTORY_SECONDS, "figures over time"),
             (services.metrics.push, METRICS_SECONDS, "figures to metric servers"),

@@ -19,6 +19,7 @@ from tarmac.services.storage.downloads import Downloads
 from tarmac.services.storage.exports import Exports
 from tarmac.services.storage.images import Images
 from tarmac.services.storage.orphans import Orphans
+from tarmac.services.storage.space import SpaceAdmission
 from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.uploads import Uploads
 from tarmac.services.storage.views import StorageViews
@@ -42,6 +43,7 @@ async def add_storage(ground: Ground, s: Services) -> None:
     build = functools.partial(build_storage, jail=jail)
     s.storages = Storages(node=ground.node, store=store, build=build, data=ground.data / "storage")
     await s.storages.start()
+    jobs.admissions.append(SpaceAdmission(s.storages.space, s.storages.get))
     s.storage_views = StorageViews(s.storages)
     s.orphans = Orphans(storages=s.storages, guests=s.guests, jobs=jobs)
     s.volumes = Volumes(storages=s.storages, jail=jail, jobs=jobs, registry=registry, references=s.guests.references)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tarmac.composition.ground import Ground
 from tarmac.model.metric_server import MetricServer
 from tarmac.services.definitions import Definitions
+from tarmac.services.events.alarms import Alarms
 from tarmac.services.events.events import Events
 from tarmac.services.events.notifications import Notifications
 from tarmac.services.figures.figures import Figures
@@ -12,6 +13,7 @@ from tarmac.services.figures.history import History
 from tarmac.services.figures.metrics import Metrics, check_server
 from tarmac.services.figures.prometheus import Prometheus
 from tarmac.services.registry import Services
+from tarmac.services.storage.alarms import StorageAlarms
 from tarmac.version import VERSION
 
 
@@ -58,6 +60,13 @@ async def add_told(ground: Ground, s: Services) -> None:
     )
     await s.notifications.load()
     ground.jobs.on_end.append(s.notifications.task_ended)
+    alarms = Alarms(store=ground.store, notify=s.notifications.notify)
+    await alarms.load()
+    s.storage_alarms = StorageAlarms(storages=s.storages, guests=s.guests, alarms=alarms)
+    s.io_errors.waits.append(s.storage_alarms.guest_waits)
+    for driver in s.storages.usable():
+        used = await s.history.storage_use(driver.id)
+        s.storages.space.remember(driver.id, used)
     events.connect(guests=s.guests, jobs=ground.jobs, logs=ground.logs, directory=ground.users)
     s.runtime.changed.append(events.touch_guest)
     s.cluster.touched.append(events.touch)

@@ -24,8 +24,9 @@ _NAME = re.compile(r"(?P<id>.+)-(?P<when>\d{8}-\d{4})")
 class Rules:
     """What may change in a schedule."""
 
-    guests: tuple[str, ...] = setting((), format="pve-vmid", help="The guests' numbers; none: all that `tag` selects.")
+    guests: tuple[str, ...] = setting((), format="pve-vmid", help="The guests' numbers.")
     tag: str | None = setting(None, max_length=64, help="All guests that have this tag.")
+    pool: str | None = setting(None, format="pve-poolid", help="All guests that are in this pool at the time.")
     all: bool = setting(False, help="All guests that are no templates.")
     keep_hourly: int = setting(0, name="keep-hourly", ge=0, le=1000, help="For how many hours one is kept.")
     keep_daily: int = setting(0, name="keep-daily", ge=0, le=1000, help="For how many days one is kept.")
@@ -90,9 +91,10 @@ def surplus(rules: Rules, names: Iterable[str]) -> list[str]:
     return [name for _, name in reversed(dated) if name not in kept]
 
 
-def selects(rules: Rules, vmid: int, config: Mapping[str, Any]) -> bool:
-    """Whether a schedule is for a guest with these texts."""
+def selects(rules: Rules, vmid: int, config: Mapping[str, Any], pool: str | None = None) -> bool:
+    """Whether a schedule is for a guest with these texts, which is in `pool`."""
     if config.get("template") == "1":
         return False
     tags = set(re.split(r"[;, ]+", str(config.get("tags", ""))))
-    return rules.all or str(vmid) in rules.guests or (rules.tag is not None and rules.tag in tags)
+    in_pool = rules.pool is not None and rules.pool == pool
+    return rules.all or in_pool or str(vmid) in rules.guests or (rules.tag is not None and rules.tag in tags)

@@ -63,9 +63,11 @@ if TYPE_CHECKING:
     from tarmac.services.running.runtime import Runtime
     from tarmac.services.running.uids import Uids
     from tarmac.services.running.usage import UsageSampler
+    from tarmac.services.snapshots.lost_points import LostPoints
     from tarmac.services.snapshots.rollback import VmRollback
     from tarmac.services.snapshots.schedules import SnapshotSchedules
     from tarmac.services.snapshots.snapshots import VmSnapshots
+    from tarmac.services.storage.alarms import StorageAlarms
     from tarmac.services.storage.disk_moves import DiskMoves
     from tarmac.services.storage.downloads import Downloads
     from tarmac.services.storage.exports import Exports
@@ -126,6 +128,8 @@ class Services:
     storages: Storages = LATER
     storage_views: StorageViews = LATER
     orphans: Orphans = LATER
+    storage_alarms: StorageAlarms = LATER
+    lost_points: LostPoints = LATER
     volumes: Volumes = LATER
     uploads: Uploads = LATER
     downloads: Downloads = LATER

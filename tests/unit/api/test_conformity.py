@@ -45,11 +45,12 @@ ADDITIONS: dict[str, set[str]] = {
         for place in places
     },
     # Ours: hosts of the own network from which downloads are allowed; space that new volumes leave free.
-    "POST /storage": {"download-hosts", "reserve"},
+    "POST /storage": {"download-hosts", "forecast-days", "reserve"},
     # Ours: merging in a running guest is limited.
     "DELETE /nodes/{node}/qemu/{vmid}/snapshot/{snapname}": {"bwlimit"},
     "PUT /storage/{storage}": {
         "download-hosts",
+        "forecast-days",
         "reserve",
         # Known at creation only; refused as not built in both.
         "authsupported",

@@ -313,5 +313,8 @@ class FileStorage(Storage, Protocol):
     async def discard(self, name: VolumeName, token: str) -> None:
         """Remove a staged file, if it is there."""
 
+    async def lost_points(self) -> Sequence[tuple[VolumeId, SnapshotInfo]]:
+        """Points in time whose volume is gone, with that volume's id. `delete_snapshot` removes them."""
+
     async def sweep(self, keep: Collection[str] = ()) -> Sequence[str]:
         """Remove temporary files that no unfinished work owns (`keep`: tokens of such work). Returns their names."""

@@ -159,6 +159,7 @@ class VmSnapshots:
                 PlannedStep(
                     step="state-take",
                     title="save the guest's memory and, at that moment, its disks",
+                    takes=saving.takes,
                     args={**moment, "volid": saving.volid},
                 )
             )

@@ -106,6 +106,7 @@ class DiskMoves:
                     step="disk-mirror",
                     title=f"mirror {key} of running guest {guest.vmid}",
                     args={**mirror, "speed": args["speed"]},
+                    takes=made.filling,
                 ),
                 PlannedStep(step="disk-switch", title=f"switch {key} over to {made.volid}", args=mirror | going_on),
             ]

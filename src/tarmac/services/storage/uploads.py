@@ -85,23 +85,31 @@ class Uploads:
         that goes away too, leaves nothing behind."""
         name = upload_name(fields.content, fields.filename)
         driver = self._storages.files(storage, name.content)
-        await self._storages.space.check(driver, size or 0)
         token = f"upload-{secrets.token_hex(12)}"
         self._receiving.add(token)
         try:
-            staged = await driver.stage(name, token)
-            try:
-                async with await Sink.open(staged, fields.algorithm) as sink:
-                    async for chunk in chunks:
-                        await sink.write(chunk)
-                    await sink.end()
-                sink.check(fields.checksum, name.file)
-            except BaseException:
-                await driver.discard(name, token)
-                raise
+            async with self._storages.space.held(driver, f"upload of {name.file}", size or 0):
+                received = await self._gather(driver, name, token, fields, chunks)
         finally:
             self._receiving.discard(token)
-        return Received(storage=storage, name=name, token=token, size=sink.size)
+        return Received(storage=storage, name=name, token=token, size=received)
+
+    @staticmethod
+    async def _gather(
+        driver: FileStorage, name: VolumeName, token: str, fields: UploadFields, chunks: AsyncIterable[bytes]
+    ) -> int:
+        """All bytes into the hidden file; returns how many. Whatever ends it early takes the file away again."""
+        staged = await driver.stage(name, token)
+        try:
+            async with await Sink.open(staged, fields.algorithm) as sink:
+                async for chunk in chunks:
+                    await sink.write(chunk)
+                await sink.end()
+            sink.check(fields.checksum, name.file)
+        except BaseException:
+            await driver.discard(name, token)
+            raise
+        return sink.size
 
     async def finish(self, user: str, received: Received) -> str:
         """Start the task that puts the file in its place; returns the UPID. An existing file is overwritten."""
