@@ -241,6 +241,10 @@ def test_what_cannot_be_frozen_is_refused_by_name(site: TestDaemon) -> None:
     assert "cpu" in caught.value.body["message"]
     with pytest.raises(ApiError) as caught:
         site.post(f"{site.qemu}/910/clone", instant=1)
+    assert "cpu" in caught.value.body["message"]
+    site.task("POST", f"{site.qemu}/910/status/stop")
+    with pytest.raises(ApiError) as caught:
+        site.post(f"{site.qemu}/910/clone", instant=1)
     assert caught.value.body["error"]["code"] == "not-live"
 
 

@@ -1,0 +1,106 @@
+"""What is frozen: a running guest, looked at before its moment, and what of it is kept beside its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tarmac.drivers.qemu.agent import Agent
+from tarmac.drivers.qemu.live.machine import Machine, check_freezable
+from tarmac.drivers.qemu.live.medium import contents
+from tarmac.drivers.qemu.process import GuestProcess
+from tarmac.drivers.storage.volume_names import image_name
+from tarmac.model.errors import Fix, HostFailure, InvalidInput, WrongState
+from tarmac.model.ids import VolumeId
+from tarmac.model.lifecycle import State
+from tarmac.services.guests.guests import Guest
+from tarmac.services.running.agents import Agents
+from tarmac.services.running.launcher import Launcher
+from tarmac.services.storage.storages import Storages
+
+STATE_VOLUME = "vm-{}-state-live.raw"
+Say = Callable[[str], None]
+
+
+class LiveSources:
+    """Looks at running guests; changes nothing."""
+
+    def __init__(self, *, launcher: Launcher, agents: Agents, storages: Storages) -> None:
+        self._launcher = launcher
+        self._agents = agents
+        self._storages = storages
+
+    def check(self, guest: Guest) -> GuestProcess:
+        """What refuses a guest at once. Raises WrongState for one that does not run, InvalidInput naming what in it
+        cannot be frozen."""
+        process = guest.process
+        if process is None or guest.state not in (State.RUNNING, State.PAUSED):
+            raise WrongState(
+                f"VM {guest.vmid} is not running",
+                code="not-running",
+                cause="what is frozen is a machine that runs",
+                evidence=f"state: {guest.state}",
+                fixes=[
+                    Fix(text="start it, let it come up, and ask again", action="POST .../status/start"),
+                    Fix(text="make an ordinary template, or ordinary clones: those boot"),
+                ],
+            )
+        check_freezable(guest.config, process.record.argv)
+        return process
+
+    def agent(self, guest: Guest) -> Agent | None:
+        return self._agents.of(guest.vmid) if guest.config.agent.enabled else None
+
+    async def machine(self, guest: Guest, process: GuestProcess) -> Machine:
+        """The machine as it runs. Raises HostFailure when QEMU has other devices than the configuration says, or is
+        another version than the one that would start the clones."""
+        machine = await self._launcher.machine(guest.vmid, guest.config)
+        if machine.qemu_version != process.record.qemu_version:
+            raise HostFailure(
+                f"guest {guest.vmid} runs on another QEMU than its clones would",
+                code="live-qemu-replaced",
+                cause="QEMU was replaced since the guest was started, and device state is exact to its version",
+                evidence=f"{process.record.qemu_version} runs, {machine.qemu_version} is installed",
+                fixes=[Fix(text="start the guest anew, then freeze it")],
+            )
+        rows = await process.monitor().execute("qom-list", {"path": "/machine/peripheral"})
+        runs = {row["name"] for row in rows if str(row["type"]).startswith("child<")}
+        told = {name for name in machine.device_ids() if name}
+        if runs != told:
+            raise HostFailure(
+                f"guest {guest.vmid} has other devices than its configuration says",
+                code="live-devices",
+                cause="what was plugged or unplugged behind the platform's back would be missing in its clones",
+                evidence=f"only QEMU: {sorted(runs - told)}; only the configuration: {sorted(told - runs)}",
+                fixes=[Fix(text="start the guest anew, then freeze it")],
+            )
+        return machine
+
+    async def media(self, guest: Guest) -> dict[str, bytes]:
+        """The cloud-init media as the guest has read them: clones must find the same bytes until they are changed."""
+        found = {}
+        for key, disk in guest.config.disks.items():
+            if disk.is_cloudinit:
+                driver, volid = self._storages.of(disk.file)
+                found[key] = await contents(driver.path(volid), driver.parse(volid).format)
+        return found
+
+    def state_volume(self, guest: Guest, owner: int) -> str:
+        """Where the state goes, as a volume of guest `owner`: to the storage of the first disk that is one of files."""
+        for disk in guest.config.disks.values():
+            if disk.is_cdrom or disk.empty:
+                continue
+            driver, _ = self._storages.of(disk.file)
+            if driver.capabilities.files and driver.capabilities.linked_clones:
+                return str(VolumeId(driver.id, str(image_name(owner, STATE_VOLUME.format(owner)))))
+        raise InvalidInput(
+            f"guest {guest.vmid} has no disk on a storage that can hold a live template",
+            code="live-storage",
+            cause="base images and the saved state need a storage of files with linked clones",
+            evidence=", ".join(disk.file for disk in guest.config.disks.values()) or "no disk",
+        )
+
+
+def source_record(guest: Guest, when: float) -> dict[str, Any]:
+    """Of what a state was made, as it stands in its manifest."""
+    return {"vmid": guest.vmid, "name": guest.name, "created": when}

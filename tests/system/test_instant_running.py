@@ -1,0 +1,93 @@
+"""Instant clones of a guest that goes on: its process, its disks, what the clones stand on, and the end of that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.daemon import ApiError, TestDaemon, eventually, test_daemon
+from support.faults import assert_whole, wait_idle
+
+SOURCE = 100
+
+
+@pytest.fixture(scope="module")
+def site(tiny_image: Path) -> Iterator[TestDaemon]:
+    """A daemon with one running guest, its memory in a file, which has left a mark in memory and one on disk."""
+    with test_daemon() as daemon:
+        image = daemon.add_image(tiny_image)
+        daemon.create(SOURCE, image, instant=1, net0="virtio", name="source", ide2="local:cloudinit")
+        daemon.task("POST", f"{daemon.qemu}/{SOURCE}/status/start")
+        daemon.wait_agent(SOURCE)
+        daemon.run(SOURCE, "/bin/sh", "-c", "echo in-memory >/run/mark; echo on-disk >/data/mark; sync")
+        yield daemon
+
+
+@pytest.fixture(autouse=True)
+def whole(site: TestDaemon) -> Iterator[None]:
+    """Every test leaves the source alone on its own disk again, and nothing else."""
+    before = site.get(f"{site.qemu}/{SOURCE}/config")["scsi0"]
+    yield
+    if site.process is None or site.process.poll() is not None:
+        site.start()
+    wait_idle(site, 200)
+    for row in sorted(site.get(site.qemu), key=lambda row: -int(row["vmid"])):
+        if row["vmid"] != SOURCE and not row.get("template"):
+            remove(site, row["vmid"])
+    eventually(lambda: [row["vmid"] for row in site.get(site.qemu)] == [SOURCE], 60)
+    wait_idle(site, 60)
+    assert site.get(f"{site.qemu}/{SOURCE}/config")["scsi0"] == before
+    assert say(site, SOURCE, "cat /run/mark /data/mark") == "in-memory\non-disk\n"
+    assert_whole(site)
+
+
+def say(daemon: TestDaemon, vmid: int, command: str) -> str:
+    return daemon.run(vmid, "/bin/sh", "-c", command)
+
+
+def clone(daemon: TestDaemon, source: int = SOURCE, **params: Any) -> dict[str, Any]:
+    return daemon.task("POST", f"{daemon.qemu}/{source}/clone", instant=1, **params)
+
+
+def remove(daemon: TestDaemon, vmid: int) -> None:
+    if daemon.status(vmid)["status"] == "running":
+        daemon.task("POST", f"{daemon.qemu}/{vmid}/status/stop")
+    daemon.task("DELETE", f"{daemon.qemu}/{vmid}")
+
+
+def frozen(daemon: TestDaemon) -> list[int]:
+    """The frozen states there are."""
+    return [row["vmid"] for row in daemon.get(daemon.qemu) if row.get("template")]
+
+
+def test_the_source_goes_on_beside_its_clones(site: TestDaemon) -> None:
+    pid = site.status(SOURCE)["pid"]
+    plan = site.post(f"{site.qemu}/{SOURCE}/clone", instant=1, newid=201, dryrun=1)
+    assert any("less than 0.5 s" in line for line in plan["effects"]), plan
+    done = clone(site, newid=201, count=2, name="c{n}")
+    assert done["result"]["vmids"] == [201, 202]
+    source = done["result"]["source"]
+    assert source["vmid"] == SOURCE and 0 < source["times"]["stands"] < 5
+    assert site.status(SOURCE)["pid"] == pid and site.status(SOURCE)["qmpstatus"] == "running"
+    assert say(site, 201, "cat /run/mark /data/mark; hostname") == "in-memory\non-disk\nc1\n"
+    say(site, SOURCE, "echo of-the-source >/data/later; sync")
+    say(site, 201, "echo of-201 >/data/later; sync")
+    assert say(site, 202, "ls /data/later 2>&1; hostname; true").endswith("c2\n")
+    assert say(site, SOURCE, "cat /data/later; hostname").startswith("of-the-source\n")
+    [state] = frozen(site)
+    assert source["frozen"] == state
+    status = site.status(state)
+    assert (status["memory-held"], status["instant-clones"]) == (128 << 20, 2)
+    eventually(lambda: site.status(202).get("memory-shared", 0) > 20 << 20)
+    with pytest.raises(ApiError) as caught:
+        site.delete(f"{site.qemu}/{state}")
+    assert "201" in json.dumps(caught.value.body)
+    remove(site, 201)
+    assert frozen(site) == [state]
+    remove(site, 202)
+    eventually(lambda: not frozen(site), 60)
+    assert say(site, SOURCE, "cat /data/later; rm /data/later") == "of-the-source\n"
