@@ -11,6 +11,7 @@ import pytest
 
 from support.daemon import ApiError, TestDaemon, eventually, test_daemon
 from support.faults import assert_whole, wait_idle
+from tarmac.lib import places
 
 SOURCE = 100
 
@@ -91,3 +92,80 @@ def test_the_source_goes_on_beside_its_clones(site: TestDaemon) -> None:
     remove(site, 202)
     eventually(lambda: not frozen(site), 60)
     assert say(site, SOURCE, "cat /data/later; rm /data/later") == "of-the-source\n"
+
+
+def test_a_clone_that_cannot_start_is_undone_alone(site: TestDaemon) -> None:
+    sock = places.api_socket(site.data)
+    assert sock is not None
+    obstacle = sock.parent / "302"
+    obstacle.touch()
+    try:
+        upid = site.post(f"{site.qemu}/{SOURCE}/clone", instant=1, newid=301, count=3)
+        done = site.wait_task(upid)
+    finally:
+        obstacle.unlink()
+    assert done["exitstatus"] == "WARNINGS: 1", done
+    assert done["result"]["vmids"] == [301, 303]
+    outcomes = {row["vmid"]: row["outcome"] for row in done["result"]["clones"]}
+    assert outcomes[301] == outcomes[303] == "OK" and "302" in outcomes[302]
+    assert "WARN: clone 302" in site.task_log(upid)
+    assert say(site, 303, "cat /run/mark") == "in-memory\n"
+    with pytest.raises(ApiError) as caught:
+        site.status(302)
+    assert caught.value.status in (404, 500)
+
+
+@pytest.fixture
+def plain(site: TestDaemon) -> Iterator[int]:
+    """Another guest, whose memory is in no file."""
+    site.create(110, "local:import/tiny.qcow2", net0="virtio", name="plain")
+    site.task("POST", f"{site.qemu}/110/status/start")
+    site.wait_agent(110)
+    say(site, 110, "echo plain >/run/mark; echo plain >/data/mark; sync")
+    yield 110
+
+
+def test_any_guest_and_a_clone_of_a_clone(site: TestDaemon, plain: int) -> None:
+    """What stands on what goes in the right order, and what each has written stays its own."""
+    pid = site.status(plain)["pid"]
+    plan = site.post(f"{site.qemu}/{plain}/clone", instant=1, dryrun=1)
+    assert any("RAM are copied" in line and "stands for about" in line for line in plan["effects"]), plan
+    clone(site, plain, newid=211, name="first")
+    say(site, 211, "echo first >/run/first; echo first >/data/first; sync")
+    clone(site, 211, newid=212, name="second")
+    assert say(site, 212, "cat /run/mark /data/mark /run/first /data/first; hostname") == (
+        "plain\nplain\nfirst\nfirst\nsecond\n"
+    )
+    assert site.status(plain)["pid"] == pid
+    assert say(site, 211, "cat /run/first; hostname") == "first\nfirst\n"
+    assert len(frozen(site)) == 2
+    remove(site, 211)  # the one in the middle: its disk is the base that the second stands on
+    assert say(site, 212, "cat /data/first") == "first\n"
+    remove(site, 212)
+    eventually(lambda: not frozen(site), 60)
+    assert say(site, plain, "cat /data/mark") == "plain\n"
+
+
+def test_a_source_that_is_removed_or_started_anew(site: TestDaemon, plain: int) -> None:
+    clone(site, plain, newid=221, name="heir")
+    site.task("POST", f"{site.qemu}/{plain}/status/stop")
+    site.task("POST", f"{site.qemu}/{plain}/status/start")
+    site.wait_agent(plain)
+    say(site, plain, "echo anew >/data/anew; sync")
+    clone(site, plain, newid=222, name="second")
+    assert len(frozen(site)) == 2
+    remove(site, 222)
+    eventually(lambda: len(frozen(site)) == 1, 60)
+    remove(site, 221)
+    wait_idle(site, 60)
+    # This QEMU has the older base open for reading only: that one waits for its end.
+    assert say(site, plain, "cat /data/anew /data/mark") == "anew\nplain\n"
+    site.task("POST", f"{site.qemu}/{plain}/status/stop")
+    eventually(lambda: not frozen(site), 60)
+    site.task("POST", f"{site.qemu}/{plain}/status/start")
+    site.wait_agent(plain)
+    assert say(site, plain, "cat /data/anew /data/mark") == "anew\nplain\n"
+    clone(site, plain, newid=223, name="orphan")
+    remove(site, plain)
+    assert say(site, 223, "cat /data/anew; hostname") == "anew\norphan\n"
+    assert len(frozen(site)) == 1

@@ -14,6 +14,7 @@ from tarmac.services.instant.frozen_ends import FrozenEnds
 from tarmac.services.instant.identities import Identities
 from tarmac.services.instant.identity import InstantIdentity
 from tarmac.services.instant.launch import CloneLauncher
+from tarmac.services.instant.members import CloneMembers
 from tarmac.services.instant.sources import LiveSources
 from tarmac.services.instant.templates import LiveTemplates
 from tarmac.services.instant.twins import LiveTwins
@@ -79,9 +80,20 @@ def add_instant(ground: Ground, s: Services, live: VmLive) -> None:
         disks=CloneDisks(storages=s.storages, plans=s.volumes.plans, cloudinit=s.cloudinit),
         cloudinit=s.cloudinit,
         states=s.live_states,
-        launcher=CloneLauncher(launcher=s.launcher, probe=s.probe),
-        identity=identity,
         records=s.instant_records,
+        members=CloneMembers(
+            guests=guests,
+            runtime=s.runtime,
+            uids=s.uids,
+            storages=s.storages,
+            volumes=s.volumes,
+            cloudinit=s.cloudinit,
+            states=s.live_states,
+            launcher=CloneLauncher(launcher=s.launcher, probe=s.probe),
+            identity=identity,
+            records=s.instant_records,
+            registry=registry,
+        ),
         admission=CloneAdmission(guests=guests, records=s.instant_records, states=s.live_states),
         freezing=freezing,
         registry=registry,

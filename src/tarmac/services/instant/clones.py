@@ -1,25 +1,22 @@
 """Instant clones: guests that go on from a live template's memory, each with an identity of its own.
 
 `qminstant`: overlays on the template's base disks, configurations, QEMU with the template's memory mapped privately and
-its device state, then through the agent what makes each guest one of its kind. A failure before the identities undoes
-all; from then on the clones exist, and what is left to do is kept with each (`services.instant.records`).
+its device state, then through the agent what makes each guest one of its kind (`services.instant.members`). A failure
+before the identities undoes all, one clone's own failure that clone; from then on the clones exist, and what is left to
+do is kept with each (`services.instant.records`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tarmac.drivers.qemu.live.machine import Machine
-from tarmac.drivers.qemu.process import GuestProcess
 from tarmac.model.conf_file import GuestFile, print_conf
-from tarmac.model.errors import TarmacError
 from tarmac.model.job import JobRecord, Plan, PlannedStep
 from tarmac.model.lifecycle import State
-from tarmac.model.vm import VmConfig
 from tarmac.model.vm_clone import clone_name, draft_clone, is_cloudinit
 from tarmac.services.access.access import Identity
 from tarmac.services.clones.clones import RESERVED, Clones
@@ -30,8 +27,8 @@ from tarmac.services.guests.identity import birth_marks, renewed
 from tarmac.services.instant.admission import DEFAULT_RESERVE, CloneAdmission
 from tarmac.services.instant.freezing import LiveFreezing
 from tarmac.services.instant.identity import InstantIdentity
-from tarmac.services.instant.launch import CloneLauncher, Times
-from tarmac.services.instant.records import InstantRecord, InstantRecords
+from tarmac.services.instant.members import CloneMembers
+from tarmac.services.instant.records import InstantRecords
 from tarmac.services.instant.states import LiveStates
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import shared
@@ -57,9 +54,8 @@ class InstantClones:
         disks: CloneDisks,
         cloudinit: CloudInit,
         states: LiveStates,
-        launcher: CloneLauncher,
-        identity: InstantIdentity,
         records: InstantRecords,
+        members: CloneMembers,
         admission: CloneAdmission,
         freezing: LiveFreezing,
         registry: Registry,
@@ -73,16 +69,12 @@ class InstantClones:
         self._disks = disks
         self._cloudinit = cloudinit
         self._states = states
-        self._launcher = launcher
-        self._identity = identity
         self._records = records
+        self._members = members
         self._admission = admission
         self._freezing = freezing
         self._qemu_version = qemu_version
-        self._arrived: dict[str, float] = {}  # when a task was asked for, for the times in its result
         registry.step("instant-reserve", self._do_reserve, self._undo_reserve)
-        registry.step("instant-launch", self._do_launch, self._undo_launch)
-        registry.step("instant-identity", self._do_identity, commits=True)
         registry.kind("qminstant", self._plan)
         jobs.on_end.append(self._ended)
 
@@ -128,7 +120,7 @@ class InstantClones:
             queue = f"guest/{template}"
             queues = [queue if frozen else shared(queue), *(f"guest/{vmid}" for vmid in (*frozen, *vmids))]
             upid = await self._jobs.submit("qminstant", id=str(template), user=identity.name, args=args, queues=queues)
-            self._arrived[upid] = arrived
+            self._members.arrived[upid] = arrived
             return upid
         except BaseException:
             self._guests.unclaim(*vmids, *frozen)
@@ -190,7 +182,7 @@ class InstantClones:
             effects=(
                 "each clone begins with all that was in its template's memory: keys, passwords, open sessions",
                 *source.effects,
-                *self._identity.words(source.machine),
+                *InstantIdentity.words(source.machine),
             ),
             result={"vmids": list(args["vmids"])},
         )
@@ -214,87 +206,11 @@ class InstantClones:
             await self._records.forget(vmid)
             await self._uids.release(vmid)
 
-    async def _do_launch(
-        self,
-        ctx: StepContext,
-        vmids: Sequence[int],
-        template: int,
-        reserve: int,
-        texts: Mapping[str, Mapping[str, str]],
-    ) -> dict[str, Any]:
-        """All of them, some at a time: configuration, QEMU, and on to the agent's first answer. One that fails ends
-        all."""
-        arrived = self._arrived.get(ctx.upid, time.monotonic())
-        prepared = time.monotonic() - arrived
-        live = await self._states.get(self._guests.get(template), ctx.log)
-        record = InstantRecord(template=template, set=live.set, memory=live.memory, reserve=reserve)
-        doors = asyncio.Semaphore(AT_ONCE)
-        times: dict[str, Times] = {}
-
-        async def one(vmid: int) -> None:
-            guest = self._guests.get(vmid)
-            spent = times[str(vmid)] = {"overlay": prepared / len(vmids)}
-            config = VmConfig.parse(texts[str(vmid)], lenient=True)
-
-            async def start(guest: Guest, say: Callable[[str], None]) -> GuestProcess:
-                return await self._launcher.launch(guest, config, live, say, spent)
-
-            async with doors:
-                work: list[Awaitable[Any]] = [self._keep(ctx, guest, texts[str(vmid)], record)]
-                if guest.process is None:
-                    work.append(self._runtime.launch(guest, ctx.log, start))
-                await _all(work)  # the journal knows both; neither waits for the other's disk
-                spent["agent"] = await self._identity.first_answer(guest)
-                spent["answered"] = time.monotonic() - arrived
-
-        await _all(one(vmid) for vmid in vmids)
-        rounded = _rounded(times)
-        ctx.publish("times", rounded)
-        return {"times": rounded}
-
-    async def _keep(self, ctx: StepContext, guest: Guest, texts: Mapping[str, str], record: InstantRecord) -> None:
-        """Configuration and record of a clone, durably."""
-        if guest.file.current == RESERVED:
-            await self._guests.write(guest, GuestFile(current=dict(texts)), user=ctx.user, keep_history=False)
-        await self._records.put(guest.vmid, record)
-
-    async def _undo_launch(
-        self,
-        ctx: StepContext,
-        vmids: Sequence[int],
-        template: int,
-        reserve: int,
-        texts: Mapping[str, Mapping[str, str]],
-    ) -> None:
-        for vmid in vmids:
-            guest = self._guests.find(vmid)
-            if guest is not None:
-                await self._runtime.stop(guest, 10)
-
-    async def _do_identity(self, ctx: StepContext, vmids: Sequence[int], template: int) -> None:
-        """What one clone lacks hurts no other: it is said, kept, and can be done later."""
-        live = await self._states.known(self._guests.get(template))
-        launched = next((r for r in ctx.results.values() if isinstance(r, dict) and "times" in r), {})
-        times: dict[str, Times] = {key: dict(value) for key, value in launched.get("times", {}).items()}
-
-        async def one(vmid: int) -> None:
-            began = time.monotonic()
-            await self._identity.give(self._guests.get(vmid), live, ctx)
-            spent = times.setdefault(str(vmid), {})
-            spent["identity"] = time.monotonic() - began
-            if ctx.upid in self._arrived:
-                spent["done"] = time.monotonic() - self._arrived[ctx.upid]
-
-        await _all(one(vmid) for vmid in vmids)
-        ctx.publish("times", _rounded(times))
-        for vmid, spent in sorted(times.items()):
-            ctx.log(f"guest {vmid}: " + ", ".join(f"{name} {seconds:.3f} s" for name, seconds in spent.items()))
-
     def _ended(self, record: JobRecord) -> None:
         if record.kind == "qminstant":
             frozen = [record.args["template"]] if "source" in record.args else []
             self._guests.unclaim(*record.args["vmids"], *frozen)
-            self._arrived.pop(record.upid, None)
+            self._members.arrived.pop(record.upid, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,24 +230,3 @@ def _texts(machine: Machine, template: Guest) -> dict[str, str]:
     """What is cloned: the machine's own configuration, with its disks as they are called by now."""
     volumes = {key: template.file.current[key] for key in template.config.volumes if key != "vmstate"}
     return {**machine.texts, **volumes}
-
-
-def _rounded(times: Mapping[str, Times]) -> dict[str, Times]:
-    return {vmid: {name: round(seconds, 4) for name, seconds in spent.items()} for vmid, spent in times.items()}
-
-
-async def _awaited(work: Awaitable[Any]) -> None:
-    await work
-
-
-async def _all(work: Iterable[Awaitable[Any]]) -> None:
-    """Do all at once; the first failure cancels the others and is raised as itself."""
-    problems: list[TarmacError] = []
-    try:
-        async with asyncio.TaskGroup() as group:
-            for one in work:
-                group.create_task(_awaited(one))
-    except* TarmacError as failed:
-        problems += [problem for problem in failed.exceptions if isinstance(problem, TarmacError)]
-    if problems:
-        raise problems[0]

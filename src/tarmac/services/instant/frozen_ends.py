@@ -23,7 +23,7 @@ from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.storage.volumes import Volumes
 
 log = logging.getLogger(__name__)
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 3.0
 
 
 class FrozenEnds:
@@ -64,7 +64,7 @@ class FrozenEnds:
             if self._needed_by(vmid, record) or not self._joinable(record):
                 continue
             now = self._situation(record)
-            if self._tried.get(vmid) == now:
+            if vmid in self._tried and self._tried[vmid] == now:
                 continue  # it failed, and nothing has changed since
             self._tried[vmid] = now
             await self._begin(vmid, record)
