@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from support.daemon import ApiError, TestDaemon, eventually, test_daemon
-from support.faults import assert_whole, wait_idle
+from support.faults import ask_and_die, assert_whole, wait_idle
 from tarmac.lib import places
 
 SOURCE = 100
@@ -169,3 +171,76 @@ def test_a_source_that_is_removed_or_started_anew(site: TestDaemon, plain: int) 
     remove(site, plain)
     assert say(site, 223, "cat /data/anew; hostname") == "anew\norphan\n"
     assert len(frozen(site)) == 1
+
+
+MOMENTS = [
+    "frozen-reserve:after-effect",
+    "frozen-layer:after-effect",
+    "frozen-take:before-effect",
+    "frozen-take:held",
+    "frozen-take:switched",
+    "frozen-take:after-effect",
+    "frozen-name:after-effect",
+    "instant-launch:before-effect",
+    "instant-launch:after-effect",
+]
+
+
+def test_a_crash_anywhere_lets_the_source_go_on(site: TestDaemon) -> None:
+    """Undone as long as no clone has its identity, finished after that; what the source wrote meanwhile is kept."""
+    pid = site.status(SOURCE)["pid"]
+    for number, moment in enumerate(MOMENTS):
+        site.restart(crash_at=moment)
+        ask_and_die(site, lambda: site.post(f"{site.qemu}/{SOURCE}/clone", instant=1, newid=401))
+        site.start()
+        wait_idle(site, 120)
+        assert [row["vmid"] for row in site.get(site.qemu)] == [SOURCE], moment
+        status = site.status(SOURCE)
+        assert (status["pid"], status["qmpstatus"]) == (pid, "running"), moment
+        assert site.post(f"{site.qemu}/{SOURCE}/agent/fsfreeze-status")["result"] == "thawed", moment
+        assert say(site, SOURCE, f"echo {number} >/data/number; sync; cat /data/mark") == "on-disk\n", moment
+        assert_whole(site)
+    site.restart(crash_at="instant-identity:before-effect")
+    ask_and_die(site, lambda: site.post(f"{site.qemu}/{SOURCE}/clone", instant=1, newid=402, name="late"))
+    site.start()
+    wait_idle(site, 120)
+    assert say(site, 402, "cat /run/mark; hostname") == "in-memory\nlate\n"
+    assert site.status(402)["instant"]["identity"] == "done"
+    assert say(site, SOURCE, "cat /data/number; rm /data/number") == f"{len(MOMENTS) - 1}\n"
+
+
+def test_a_crash_while_a_frozen_state_ends_is_finished(site: TestDaemon) -> None:
+    for moment in ("frozen-join:before-effect", "frozen-join:after-effect", "frozen-rename:after-effect",
+                   "frozen-forget:before-effect"):  # fmt: skip
+        site.restart()
+        clone(site, newid=411)
+        say(site, SOURCE, f"echo {moment} >/data/moment; sync")
+        site.restart(crash_at=moment)
+        remove(site, 411)
+        assert site.wait_dead() == -signal.SIGKILL, moment
+        site.start()
+        eventually(lambda: not frozen(site), 60)
+        wait_idle(site, 60)
+        assert say(site, SOURCE, "cat /data/moment") == f"{moment}\n"
+
+
+def test_a_crash_while_a_guest_without_a_memory_file_is_copied(site: TestDaemon, plain: int) -> None:
+    pid = site.status(plain)["pid"]
+    for moment in ("frozen-take:held", "frozen-take:switched", "instant-launch:before-effect"):
+        site.restart(crash_at=moment)
+        ask_and_die(site, lambda: site.post(f"{site.qemu}/{plain}/clone", instant=1, newid=421))
+        site.start()
+        wait_idle(site, 120)
+        status = site.status(plain)
+        assert (status["pid"], status["qmpstatus"]) == (pid, "running"), moment
+        assert say(site, plain, "cat /data/mark; sync") == "plain\n", moment
+        assert not [words for words in _command_lines() if "guest=twin110" in words], moment
+        assert not frozen(site)
+
+
+def _command_lines() -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_text("utf-8", "replace"))
+    return [words for words in found if "qemu-system" in words]
