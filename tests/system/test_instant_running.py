@@ -120,7 +120,7 @@ def test_a_clone_that_cannot_start_is_undone_alone(site: TestDaemon) -> None:
 @pytest.fixture
 def plain(site: TestDaemon) -> Iterator[int]:
     """Another guest, whose memory is in no file."""
-    site.create(110, "local:import/tiny.qcow2", net0="virtio", name="plain")
+    site.create(110, "local:import/tiny.qcow2", net0="virtio", name="plain", cpu="max")
     site.task("POST", f"{site.qemu}/110/status/start")
     site.wait_agent(110)
     say(site, 110, "echo plain >/run/mark; echo plain >/data/mark; sync")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tarmac.drivers.qemu.agent import Agent
+from tarmac.drivers.qemu.live import cpu
 from tarmac.drivers.qemu.live.machine import Machine, check_freezable
 from tarmac.drivers.qemu.live.medium import contents
 from tarmac.drivers.qemu.process import GuestProcess
@@ -53,7 +54,7 @@ class LiveSources:
 
     async def machine(self, guest: Guest, process: GuestProcess) -> Machine:
         """The machine as it runs. Raises HostFailure when QEMU has other devices than the configuration says, or is
-        another version than the one that would start the clones."""
+        another version than the one that would start the clones; InvalidInput for a processor that nobody can name."""
         machine = await self._launcher.machine(guest.vmid, guest.config)
         if machine.qemu_version != process.record.qemu_version:
             raise HostFailure(
@@ -74,7 +75,7 @@ class LiveSources:
                 evidence=f"only QEMU: {sorted(runs - told)}; only the configuration: {sorted(told - runs)}",
                 fixes=[Fix(text="start the guest anew, then freeze it")],
             )
-        return machine
+        return await cpu.fixed(machine, process.monitor())
 
     async def media(self, guest: Guest) -> dict[str, bytes]:
         """The cloud-init media as the guest has read them: clones must find the same bytes until they are changed."""

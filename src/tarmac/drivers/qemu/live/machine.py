@@ -259,6 +259,4 @@ def _obstacles(config: VmConfig) -> list[tuple[str, str]]:
         found.append(("tpmstate0", "all clones would share the TPM's keys, and swtpm's state is outside QEMU"))
     if config.ivshmem is not None:
         found.append(("ivshmem", "clones would share that memory with the source"))
-    if config.cpu.cputype in ("host", "max"):
-        found.append(("cpu", "`host` and `max` mean another processor on another host or QEMU; name a model"))
     return found
