@@ -33,6 +33,7 @@ from tarmac.services.events.encoded_rows import warm
 from tarmac.services.events.events import CHECK_SECONDS as EVENTS_CHECK_SECONDS
 from tarmac.services.figures.history import SECONDS as HISTORY_SECONDS
 from tarmac.services.figures.metrics import SECONDS as METRICS_SECONDS
+from tarmac.services.instant.frozen_ends import LOOK_SECONDS as FROZEN_SECONDS
 from tarmac.services.node.instance import Instance, open_instance
 from tarmac.services.node.nodes import SAMPLE_SECONDS
 from tarmac.services.registry import Services
@@ -130,6 +131,7 @@ class House:
             (services.events.check, EVENTS_CHECK_SECONDS, "logins of event streams"),
             (services.storages.count, STORAGE_SECONDS, "storage promises"),
             (services.io_errors.look, LOOK_SECONDS, "waiting guests"),
+            (services.frozen_ends.look, FROZEN_SECONDS, "frozen states"),
         )
         for work, seconds, name in watchers:
             self._supervisor.repeat(work, every=seconds, name=name)

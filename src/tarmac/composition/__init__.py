@@ -32,6 +32,7 @@ async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
     await add_storage(ground, services)
     add_running(ground, services, stack)
     await services.instant_records.load()
+    await services.frozen_records.load()
     add_guests(ground, services)
     await add_snapshots(ground, services)
     await add_told(ground, services)

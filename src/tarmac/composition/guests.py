@@ -22,6 +22,7 @@ from tarmac.services.guests.live_changes import VmLive
 from tarmac.services.guests.resize import VmDisks
 from tarmac.services.guests.status import VmStatus
 from tarmac.services.instant.admission import CloneAdmission
+from tarmac.services.instant.frozen_records import FrozenRecords
 from tarmac.services.instant.records import InstantRecords
 from tarmac.services.instant.states import LiveStates
 from tarmac.services.node.cluster import Cluster
@@ -42,6 +43,7 @@ def add_running(ground: Ground, s: Services, stack: contextlib.AsyncExitStack) -
     """The running side."""
     s.agents = Agents(s.guests)
     s.instant_records = InstantRecords(ground.store)
+    s.frozen_records = FrozenRecords(ground.store)
     s.consoles = Consoles(guests=s.guests)
     s.launcher = Launcher(
         runtime_root=ground.instance.runtime,

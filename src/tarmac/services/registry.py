@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from tarmac.services.guests.resize import VmDisks
     from tarmac.services.guests.status import VmStatus
     from tarmac.services.instant.clones import InstantClones
+    from tarmac.services.instant.frozen_ends import FrozenEnds
+    from tarmac.services.instant.frozen_records import FrozenRecords
     from tarmac.services.instant.identities import Identities
     from tarmac.services.instant.records import InstantRecords
     from tarmac.services.instant.states import LiveStates
@@ -140,6 +142,8 @@ class Services:
     live_templates: LiveTemplates = LATER
     live_states: LiveStates = LATER
     instant_clones: InstantClones = LATER
+    frozen_records: FrozenRecords = LATER
+    frozen_ends: FrozenEnds = LATER
     instant_records: InstantRecords = LATER
     identities: Identities = LATER
     consoles: Consoles = LATER

@@ -104,8 +104,11 @@ class VolumePlans:
         step = PlannedStep(step="volume-import", title=title, args=args, takes=takes)
         return NewVolume(volid=target, size=size, format=chosen, step=step)
 
-    async def plan_clone(self, vmid: int, base: str, *, taken: Collection[str] = ()) -> NewVolume:
-        """A linked clone of a base image. Raises InvalidInput in Proxmox's words where that cannot be, NotFound."""
+    async def plan_clone(
+        self, vmid: int, base: str, *, taken: Collection[str] = (), coming: int | None = None
+    ) -> NewVolume:
+        """A linked clone of a base image; `coming`: the image is still to be made, and will have so many bytes. Raises
+        InvalidInput in Proxmox's words where that cannot be, NotFound."""
         driver, volid = self._storages.of(base)
         name = driver.parse(volid)
         if not name.is_base or name.vmid is None or not driver.capabilities.linked_clones:
@@ -116,13 +119,13 @@ class VolumePlans:
                 evidence=base,
                 fixes=[Fix(text="make a full clone", parameters={"full": "1"})],
             )
-        info = await driver.info(volid)
+        size = (await driver.info(volid)).size if coming is None else coming
         await self._check_room(driver, {})
         named = driver.clone_name(name, vmid, await self._free_stem(driver, vmid, taken))
         target, format = str(VolumeId(driver.id, str(named))), named.format
         title = f"clone {base} as {target} (linked)"
         step = PlannedStep(step="volume-clone", title=title, args={"base": base, "volid": target})
-        return NewVolume(volid=target, size=info.size, format=format, step=step)
+        return NewVolume(volid=target, size=size, format=format, step=step)
 
     async def plan_copy(
         self,
