@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 STORAGE_SECONDS = 10.0
 THREADS = 32
 OFFLINE = "TARMAC_OFFLINE"  # set: the daemon fetches nothing of its own accord
+EXPIRE_SECONDS = 300.0
 CERTIFICATE_SECONDS = 24 * 3600.0
 
 
@@ -130,6 +131,7 @@ class House:
             (services.events.check, EVENTS_CHECK_SECONDS, "logins of event streams"),
             (services.storages.count, STORAGE_SECONDS, "storage promises"),
             (services.io_errors.look, LOOK_SECONDS, "waiting guests"),
+            (services.resumable.expire, EXPIRE_SECONDS, "uploads that were given up"),
         )
         for work, seconds, name in watchers:
             self._supervisor.repeat(work, every=seconds, name=name)

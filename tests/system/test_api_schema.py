@@ -42,7 +42,7 @@ KNOWN = {
     "groupid": ["some"],
     "roleid": ["some", "PVEAuditor"],
     "realm": ["pve", "pam"],
-    "tokenid": ["t"],
+    "tokenid": ["tok"],
     "snapname": ["s", "current"],
 }
 """Values of places in a path: names that exist or may come to be, so that what lies behind them is reached."""
@@ -124,7 +124,7 @@ def furnish(daemon: TestDaemon) -> None:
         ("/access/groups", {"groupid": "some"}),
         ("/access/roles", {"roleid": "some", "privs": "VM.Audit"}),
         ("/pools", {"poolid": "some"}),
-        ("/access/users/joe@pve/token/t", {}),
+        ("/access/users/joe@pve/token/tok", {}),
     ]
     for path, params in wanted:
         try:

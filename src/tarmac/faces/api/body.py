@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from aiohttp import hdrs
 from aiohttp.web_request import BaseRequest
@@ -13,6 +14,8 @@ from tarmac.model.errors import InvalidInput, NotBuilt
 MAX_HEADERS = 64
 MAX_HEADER_BYTES = 8192
 BODY_SECONDS = 60.0
+STALL_SECONDS = 120.0
+CHUNK = 256 * 1024
 
 
 def check_headers(request: BaseRequest) -> None:
@@ -35,7 +38,7 @@ async def read_body(request: BaseRequest) -> bytes:
     length = request.content_length or 0
     if length == 0:
         return b""
-    if request.method in ("GET", "DELETE"):
+    if request.method in ("GET", "HEAD", "DELETE"):
         raise NotBuilt(f"Unexpected content for method '{request.method}'", code="unexpected-body")
     if length > MAX_BODY:
         raise NotBuilt(
@@ -59,3 +62,18 @@ async def invite_body(request: BaseRequest) -> None:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         # What was written is no part of the reply's own size.
         request.writer.output_size = 0
+
+
+async def body_chunks(request: BaseRequest) -> AsyncIterator[bytes]:
+    """A long body piece by piece; its length does not matter. Raises InvalidInput (`body-late`) when the client is
+    silent for too long, ConnectionError when it goes away."""
+    await invite_body(request)
+    while True:
+        try:
+            async with asyncio.timeout(STALL_SECONDS):
+                chunk = await request.content.read(CHUNK)
+        except TimeoutError:
+            raise InvalidInput(f"nothing came for {STALL_SECONDS:g} s", code="body-late") from None
+        if not chunk:
+            return
+        yield chunk

@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
-from tarmac.faces.api.declare import Encoded, Paged
+from tarmac.faces.api.declare import Encoded, Headed, Paged
 from tarmac.faces.api.errors import body_of, reason_of, status_of
 from tarmac.model.errors import TarmacError, Unauthenticated
 from tarmac.model.job import Plan
@@ -86,6 +86,15 @@ async def reply(body: bytes, *, status: int = 200, reason: str = "", gzip: bool 
         response.body = packed
     else:
         response.body = body
+    return response
+
+
+async def headed(result: Headed) -> web.StreamResponse:
+    """A result with a status and headers of its own."""
+    if result.status == 204 or result.data is None:
+        return web.Response(status=result.status, headers={**HEADERS, **result.headers})
+    response = await reply(envelope(result.data), status=result.status)
+    response.headers.update(result.headers)
     return response
 
 

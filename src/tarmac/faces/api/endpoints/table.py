@@ -31,6 +31,7 @@ from tarmac.faces.api.endpoints import (
     storage,
     tasks,
     tfa,
+    uploads,
     users,
     version,
 )
@@ -60,6 +61,7 @@ MODULES = (
     consoles,
     storage,
     content,
+    uploads,
     exports,
     images,
     rrd,
