@@ -13,6 +13,8 @@ from tarmac.model.errors import InvalidInput, NotBuilt
 
 MAX_HEADERS = 64
 MAX_HEADER_BYTES = 8192
+MAX_PUBLIC_BODY = 64 * 1024
+"""Of somebody who need not log in for the call: a thousand of them must not cost half a gigabyte."""
 BODY_SECONDS = 60.0
 STALL_SECONDS = 120.0
 CHUNK = 256 * 1024
@@ -30,9 +32,9 @@ def check_headers(request: BaseRequest) -> None:
         )
 
 
-async def read_body(request: BaseRequest) -> bytes:
-    """The whole body. Raises NotBuilt (501, as Proxmox does) for chunks, for more than 512 KiB, and for a body of a
-    GET or DELETE; InvalidInput when it does not arrive in time."""
+async def read_body(request: BaseRequest, most: int = MAX_BODY) -> bytes:
+    """The whole body. Raises NotBuilt (501, as Proxmox does) for chunks, for more than `most` bytes, and for a body of
+    a GET or DELETE; InvalidInput when it does not arrive in time."""
     if hdrs.TRANSFER_ENCODING in request.headers:
         raise NotBuilt("chunked transfer encoding not supported", code="chunked-body")
     length = request.content_length or 0
@@ -40,9 +42,9 @@ async def read_body(request: BaseRequest) -> bytes:
         return b""
     if request.method in ("GET", "HEAD", "DELETE"):
         raise NotBuilt(f"Unexpected content for method '{request.method}'", code="unexpected-body")
-    if length > MAX_BODY:
+    if length > most:
         raise NotBuilt(
-            f"request body too large (at most {MAX_BODY} bytes)",
+            f"request body too large (at most {most} bytes)",
             code="body-too-large",
             evidence=f"Content-Length: {length}",
         )

@@ -27,10 +27,8 @@ from tarmac.model.units import MIB
 from tarmac.services.storage.intake import Sink
 from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.upload_records import UploadRecord, UploadRecords
-from tarmac.services.storage.uploads import Received, UploadFields, Uploads
+from tarmac.services.storage.uploads import MOST_AT_ONCE, MOST_OF_ONE, Received, UploadFields, Uploads
 
-MOST_OF_ONE = 16
-MOST = 64
 NOTE_EVERY = 64 * MIB
 """After so many bytes what has come in is synced and noted: so much at most is sent again after a power cut."""
 INTERRUPTED = "another request goes on with this upload"
@@ -176,12 +174,12 @@ class ResumableUploads:
 
     def _check_number(self, user: str) -> None:
         open_ones = Counter(record.user for record in self._records if not record.task)
-        if open_ones[user] < MOST_OF_ONE and open_ones.total() < MOST:
+        if open_ones[user] < MOST_OF_ONE and open_ones.total() < MOST_AT_ONCE:
             return
         raise Busy(
             "too many uploads are open",
             code="too-many-uploads",
-            cause=f"one user may have {MOST_OF_ONE} open uploads, all together {MOST}",
+            cause=f"one user may have {MOST_OF_ONE} open uploads, all together {MOST_AT_ONCE}",
             evidence=f"{user} has {open_ones[user]}, all together {open_ones.total()}",
             fixes=[Fix(text="finish or remove some", action="tarmac storage uploads STORAGE")],
         )

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from tarmac.drivers.storage.base import FileStorage
 from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.volume_names import VolumeName, parse_volume_name, upload_name
-from tarmac.model.errors import HostFailure, InvalidInput
+from tarmac.model.errors import Busy, Fix, HostFailure, InvalidInput
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.units import MIB, human_size
 from tarmac.services.jobs.jobs import Jobs
@@ -28,6 +28,8 @@ from tarmac.services.storage.storages import Storages
 
 Started = str | Plan
 SWEEP_SECONDS = 10.0
+MOST_OF_ONE = 16
+MOST_AT_ONCE = 64
 _PIECE = 4 * MIB
 
 
@@ -74,7 +76,7 @@ class Uploads:
         self._storages = storages
         self._jail = jail
         self._jobs = jobs
-        self._receiving: set[str] = set()
+        self._receiving: dict[str, str] = {}  # token -> user
         self.kept: list[Callable[[], Iterable[str]]] = []
         """Say the tokens of hidden files that a sweep leaves: those of uploads that can be gone on with."""
         registry.step("upload-verify", self._do_verify, self._undo_verify)
@@ -82,17 +84,24 @@ class Uploads:
         registry.kind("imgcopy", self._plan, recover="resume")
 
     async def receive(
-        self, storage: str, fields: UploadFields, chunks: AsyncIterable[bytes], *, size: int | None = None
+        self,
+        storage: str,
+        fields: UploadFields,
+        chunks: AsyncIterable[bytes],
+        *,
+        size: int | None = None,
+        user: str = "",
     ) -> Received:
         """Take the file in. `size`: how many bytes the client announced, if it did, to refuse early.
 
-        Raises InvalidInput (content type, extension, checksum), NotFound, NoSpace; whatever ends it early, a client
-        that goes away too, leaves nothing behind."""
+        Raises InvalidInput (content type, extension, checksum), NotFound, NoSpace, Busy (too many at a time); whatever
+        ends it early, a client that goes away too, leaves nothing behind."""
         name = upload_name(fields.content, fields.filename)
+        self._check_number(user)
         driver = self._storages.get(storage, name.content)
         await self._storages.space.check(driver, size or 0)
         token = f"upload-{secrets.token_hex(12)}"
-        self._receiving.add(token)
+        self._receiving[token] = user
         try:
             staged = await driver.stage(name, token)
             try:
@@ -105,8 +114,19 @@ class Uploads:
                 await driver.discard(name, token)
                 raise
         finally:
-            self._receiving.discard(token)
+            self._receiving.pop(token, None)
         return Received(storage=storage, name=name, token=token, size=sink.size)
+
+    def _check_number(self, user: str) -> None:
+        of_user = list(self._receiving.values()).count(user)
+        if len(self._receiving) >= MOST_AT_ONCE or of_user >= MOST_OF_ONE:
+            raise Busy(
+                "too many uploads at a time",
+                code="too-many-uploads",
+                cause=f"one user may have {MOST_OF_ONE} under way, all together {MOST_AT_ONCE}",
+                evidence=f"{user} has {of_user}, all together {len(self._receiving)}",
+                fixes=[Fix(text="wait until one of them has ended")],
+            )
 
     async def started(self, token: str) -> str | None:
         """The unfinished task that puts the file of `token` in its place, if there is one."""

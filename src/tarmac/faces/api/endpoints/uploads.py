@@ -158,7 +158,7 @@ def _state(record: UploadRecord, offset: int) -> dict[str, str]:
     return {**headers, "Tarmac-Task": record.task} if record.task else headers
 
 
-async def _refused(problem: TarmacError) -> web.Response:
+async def _refused(problem: TarmacError) -> web.StreamResponse:
     status = next(status for kind, status in STATUSES if isinstance(problem, kind))
     response = await error_reply(problem, status=status)
     response.headers.update(TUS)
