@@ -19,8 +19,10 @@ from tarmac.services.storage.downloads import Downloads
 from tarmac.services.storage.exports import Exports
 from tarmac.services.storage.images import Images
 from tarmac.services.storage.orphans import Orphans
+from tarmac.services.storage.resumable import ResumableUploads
 from tarmac.services.storage.space import SpaceAdmission
 from tarmac.services.storage.storages import Storages
+from tarmac.services.storage.upload_records import UploadRecords
 from tarmac.services.storage.uploads import Uploads
 from tarmac.services.storage.views import StorageViews
 from tarmac.services.storage.volumes import Volumes
@@ -48,6 +50,8 @@ async def add_storage(ground: Ground, s: Services) -> None:
     s.orphans = Orphans(storages=s.storages, guests=s.guests, jobs=jobs)
     s.volumes = Volumes(storages=s.storages, jail=jail, jobs=jobs, registry=registry, references=s.guests.references)
     s.uploads = Uploads(storages=s.storages, jail=jail, jobs=jobs, registry=registry)
+    s.resumable = ResumableUploads(storages=s.storages, uploads=s.uploads, records=UploadRecords(store))
+    await s.resumable.load()
     s.downloads = Downloads(storages=s.storages, jail=jail, jobs=jobs, registry=registry)
     cache = ground.data / "cache" / "images"
     s.images = Images(storages=s.storages, jail=jail, jobs=jobs, registry=registry, cache=cache)

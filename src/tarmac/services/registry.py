@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from tarmac.services.storage.exports import Exports
     from tarmac.services.storage.images import Images
     from tarmac.services.storage.orphans import Orphans
+    from tarmac.services.storage.resumable import ResumableUploads
     from tarmac.services.storage.storages import Storages
     from tarmac.services.storage.uploads import Uploads
     from tarmac.services.storage.views import StorageViews
@@ -134,6 +135,7 @@ class Services:
     lost_points: LostPoints = LATER
     volumes: Volumes = LATER
     uploads: Uploads = LATER
+    resumable: ResumableUploads = LATER
     downloads: Downloads = LATER
     exports: Exports = LATER
     images: Images = LATER

@@ -178,7 +178,9 @@ async def upload(call: Call, p: Upload) -> str:
     }
     form = await read_upload(call.http, {name: text for name, text in given.items() if text is not None})
     fields = UploadFields.of(form.fields, form.filename)
-    received = await call.services.uploads.receive(p.storage, fields, form.chunks(), size=call.http.content_length)
+    received = await call.services.uploads.receive(
+        p.storage, fields, form.chunks(), size=call.http.content_length, user=call.user
+    )
     upid: str = await call.services.uploads.finish(call.identity.name, received)
     return upid
 

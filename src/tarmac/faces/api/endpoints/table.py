@@ -34,6 +34,7 @@ from tarmac.faces.api.endpoints import (
     storage,
     tasks,
     tfa,
+    uploads,
     users,
     version,
 )
@@ -66,6 +67,7 @@ MODULES = (
     consoles,
     storage,
     content,
+    uploads,
     exports,
     images,
     rrd,
