@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 
+from tarmac.composition.changes import add_changes
 from tarmac.composition.ground import Ground, lay_ground
 from tarmac.composition.guests import add_guests, add_running
 from tarmac.composition.people import add_people
@@ -34,5 +35,6 @@ async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
     await services.instant_records.load()
     add_guests(ground, services)
     await add_snapshots(ground, services)
+    add_changes(ground, services)
     await add_told(ground, services)
     return services

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tarmac.services.access.tokens import Tokens
     from tarmac.services.access.users import Users
     from tarmac.services.access.why import AccessWhy
+    from tarmac.services.changes.definitions import DefinitionHistory
+    from tarmac.services.changes.guest_history import GuestHistory
     from tarmac.services.clones.clones import Clones
     from tarmac.services.clones.templates import Templates
     from tarmac.services.cloudinit.cloudinit import CloudInit
@@ -114,6 +116,8 @@ class Services:
     notifications: Notifications = LATER
     autostart: Autostart = LATER
     bulk: BulkActions = LATER
+    guest_history: GuestHistory = LATER
+    definition_history: DefinitionHistory = LATER
     agents: Agents = LATER
     cluster: Cluster = LATER
     nodes: Nodes = LATER

@@ -223,7 +223,7 @@ class VmConfigs:
     # -- steps --------------------------------------------------------------------------------------------------
 
     async def _do_put(self, ctx: StepContext, vmid: int, file: Mapping[str, Any]) -> None:
-        await self._guests.write(self._guests.get(vmid), file_of(file), user=ctx.user)
+        await self._guests.write(self._guests.get(vmid), file_of(file), user=ctx.user, task=ctx.upid)
 
     async def _do_live(self, ctx: StepContext, vmid: int, old: Mapping[str, str], new: Mapping[str, str]) -> None:
         guest = self._guests.get(vmid)

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 FIRST_ID, LAST_ID = 100, 999_999_999
 LEND_SECONDS = 60.0
-HISTORY_KEPT = 50
+HISTORY_KEPT = 100
 MOST_DELETES = 100  # with the rest of the transaction below the store's limit of operations
 PREFIX, HISTORY = "guests/", "history/guests/"
 
@@ -207,9 +207,11 @@ class Guests:
             await self._write_mirror(self._guests[vmid])
             log.info("guest created", extra={"vmid": vmid, "user": user})
 
-    async def write(self, guest: Guest, file: GuestFile, *, user: str, keep_history: bool = True) -> None:
-        """Replace a guest's configuration; the predecessor is kept with who and when. Raises Conflict when somebody
-        else wrote it meanwhile; then nothing changed."""
+    async def write(
+        self, guest: Guest, file: GuestFile, *, user: str, task: str = "", keep_history: bool = True
+    ) -> None:
+        """Replace a guest's configuration; the predecessor is kept with who changed it, when and by which task. Raises
+        Conflict when somebody else wrote it meanwhile; then nothing changed."""
         text = print_conf(file)
         if text == guest.text:
             return
@@ -217,6 +219,8 @@ class Guests:
         puts = {key: _record(text, guest.uid, guest.origin)}
         if keep_history:
             old = {"text": guest.text, "until": time.time(), "changed_by": user}
+            if task:
+                old["task"] = task
             puts[f"{HISTORY}{guest.vmid}/{guest.revision:012d}"] = json.dumps(old).encode()
         kept = [e.key for e in await self._store.range(f"{HISTORY}{guest.vmid}/")]
         surplus = kept[: max(0, len(kept) - HISTORY_KEPT + 1)][:MOST_DELETES]
@@ -225,16 +229,17 @@ class Guests:
         self._tell(guest.vmid)
         await self._write_mirror(guest)
 
-    async def apply_pending(self, guest: Guest, *, user: str) -> None:
+    async def apply_pending(self, guest: Guest, *, user: str, task: str = "") -> None:
         """Bring into force what waited for a cold boot."""
         file = guest.file
         change = apply_pending(file.current, file.pending, file.pending_delete)
         new = dataclasses.replace(file, current=change.current, pending={}, pending_delete={})
-        await self.write(guest, new, user=user)
+        await self.write(guest, new, user=user, task=task)
 
-    async def history(self, vmid: int) -> list[dict[str, Any]]:
-        """Earlier configurations, oldest first: `text`, `until` (seconds), `changed_by`."""
-        return [json.loads(e.value) for e in await self._store.range(f"{HISTORY}{vmid}/")]
+    async def history(self, vmid: int) -> list[tuple[int, dict[str, Any]]]:
+        """Earlier configurations, oldest first, by their revisions: `text`, `until` (seconds), `changed_by`, `task`."""
+        prefix = f"{HISTORY}{vmid}/"
+        return [(int(e.key.removeprefix(prefix)), json.loads(e.value)) for e in await self._store.range(prefix)]
 
     async def remove(self, vmid: int) -> None:
         """Forget a guest and its history; that it is gone already is fine."""
