@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tarmac.model.datacenter import Datacenter, NodeConfig
     from tarmac.services.access.access import Access
     from tarmac.services.access.acls import Acls
     from tarmac.services.access.audit import Audit
@@ -45,16 +46,19 @@ if TYPE_CHECKING:
     from tarmac.services.guests.lifecycle import Vms
     from tarmac.services.guests.resize import VmDisks
     from tarmac.services.guests.status import VmStatus
+    from tarmac.services.guests.tags import TagRules
     from tarmac.services.instant.clones import InstantClones
     from tarmac.services.instant.identities import Identities
     from tarmac.services.instant.records import InstantRecords
     from tarmac.services.instant.states import LiveStates
     from tarmac.services.instant.templates import LiveTemplates
     from tarmac.services.jobs.jobs import Jobs
+    from tarmac.services.jobs.retention import Retention
     from tarmac.services.jobs.tasks import Tasks
     from tarmac.services.node.cluster import Cluster
     from tarmac.services.node.facts import NodeProbe
     from tarmac.services.node.nodes import Nodes
+    from tarmac.services.node.options import Options
     from tarmac.services.running.agents import Agents
     from tarmac.services.running.console_sessions import ConsoleSessions
     from tarmac.services.running.consoles import Consoles
@@ -121,6 +125,10 @@ class Services:
     agents: Agents = LATER
     cluster: Cluster = LATER
     nodes: Nodes = LATER
+    datacenter: Options[Datacenter] = LATER
+    node_config: Options[NodeConfig] = LATER
+    tags: TagRules = LATER
+    retention: Retention = LATER
     probe: NodeProbe = LATER
     uids: Uids = LATER
     storages: Storages = LATER

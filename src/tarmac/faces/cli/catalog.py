@@ -12,6 +12,7 @@ NOUNS: dict[str, str] = {
     "vm": "virtual machines",
     "image": "images to make guests from",
     "storage": "storages and their volumes",
+    "datacenter": "settings of the whole cluster",
     "node": "this host and its peers",
     "task": "long work: follow it, end it",
     "user": "users",

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, OBJECT, TEXT, Allow, Call, Encoded, NoParams, get
+from tarmac.faces.api.declare import LIST, TEXT, Allow, Call, Encoded, NoParams, get
 from tarmac.model.settings import setting
-from tarmac.services.guests.identity import MAC_PREFIX
 
 RECENT_TASKS = 25
 
@@ -61,11 +60,6 @@ async def tasks(call: Call, p: NoParams) -> Any:
     own = None if call.services.access.allowed(call.identity, "/", ["Sys.Audit"]) else call.user
     _, rows = await call.services.tasks.listing(source="all", limit=RECENT_TASKS, user=own)
     return rows
-
-
-@get("/cluster/options", allow=Allow("/", "Sys.Audit"), returns=OBJECT, help="Settings of the whole cluster.")
-async def options(call: Call, p: NoParams) -> Any:
-    return {"mac_prefix": MAC_PREFIX}
 
 
 @get(
