@@ -16,7 +16,8 @@ SAMPLES = {
     "groupid": "some", "roleid": "some", "realm": "pve", "volume": "nosuch:999/vm-999-disk-0.qcow2", "poolid": "some",
     "url": "https://images.example/x.iso", "filename": "x.iso", "size": "1G", "service": "cron", "path": "/vms/999",
     "roles": "PVEAuditor", "pos": "0", "osdid": "0", "idlist": "scsi0", "key": "ret", "vncticket": "x", "port": "5900",
-    "command": "ping", "file": "/etc/hosts", "content": "iso", "type": "dir", "pid": "1", "schedule": "daily", "username": "root@pam",
+    "command": "ping", "file": "/etc/hosts", "content": "iso", "type": "dir", "pid": "1", "username": "root@pam",
+    "schedule": "daily",
 }  # fmt: skip
 
 

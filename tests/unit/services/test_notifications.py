@@ -295,7 +295,8 @@ def test_a_matcher_looks_at_the_clock_of_what_happened(rules: dict[str, Any], fi
 async def test_wrong_definitions_are_refused_by_name(house: Notifications) -> None:
     await house.create_target("webhook", "web", {"method": "get", "url": "https://example.com/"})
     for key, text in {
-        "match-severity": "bad", "match-field": "exact:type", "match-calendar": "noon", "target": "none", "mode": "some",
+        "match-severity": "bad", "match-field": "exact:type", "match-calendar": "noon", "target": "none",
+        "mode": "some",
     }.items():  # fmt: skip
         with pytest.raises(InvalidInput) as refused:
             await house.matchers.create("mail", {key: text})
