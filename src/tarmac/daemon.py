@@ -44,6 +44,7 @@ from tarmac.services.snapshots.schedules import SECONDS as SCHEDULE_SECONDS
 
 log = logging.getLogger(__name__)
 STORAGE_SECONDS = 10.0
+RETENTION_SECONDS = 3600.0
 THREADS = 32
 OPEN_FILES = 65536
 OFFLINE = "TARMAC_OFFLINE"  # set: the daemon fetches nothing of its own accord
@@ -134,6 +135,7 @@ class House:
             (services.metrics.push, METRICS_SECONDS, "figures to metric servers"),
             (services.events.check, EVENTS_CHECK_SECONDS, "logins of event streams"),
             (services.storages.count, STORAGE_SECONDS, "storage promises"),
+            (services.retention.run, RETENTION_SECONDS, "old tasks"),
             (services.io_errors.look, LOOK_SECONDS, "waiting guests"),
             (services.frozen_ends.look, FROZEN_SECONDS, "frozen states"),
             (services.resumable.expire, EXPIRE_SECONDS, "uploads that were given up"),

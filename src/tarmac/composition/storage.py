@@ -7,6 +7,7 @@ import functools
 from tarmac.composition.ground import Ground
 from tarmac.drivers.storage.build import build_storage
 from tarmac.drivers.storage.jail import Jail
+from tarmac.model.datacenter import MAC_PREFIX, id_range
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.cloudinit.schema import Schemas
 from tarmac.services.guests.guests import Guests
@@ -34,6 +35,8 @@ async def add_node(ground: Ground, s: Services) -> None:
     await s.nodes.refresh()
     s.host_changes = HostChanges(own=ground.instance.default, jobs=ground.jobs, registry=ground.registry)
     s.guests = Guests(store=ground.store, node=ground.node, mirror=ground.data / "guests")
+    s.guests.id_range = lambda: id_range(s.datacenter.value)
+    s.guests.mac_prefix = lambda: s.datacenter.value.mac_prefix or MAC_PREFIX
     await s.guests.load()
 
 

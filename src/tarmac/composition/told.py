@@ -56,7 +56,11 @@ async def add_told(ground: Ground, s: Services) -> None:
     )
     s.prometheus = Prometheus(metrics=s.metrics, guests=s.guests, version=VERSION)
     s.notifications = Notifications(
-        store=ground.store, directory=ground.users, supervisor=ground.supervisor, node=ground.node
+        store=ground.store,
+        directory=ground.users,
+        supervisor=ground.supervisor,
+        node=ground.node,
+        sender=lambda: s.datacenter.value.email_from,
     )
     await s.notifications.load()
     ground.jobs.on_end.append(s.notifications.task_ended)

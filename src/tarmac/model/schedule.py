@@ -1,7 +1,8 @@
 """Snapshots by the clock: when one is due, and which of those that a schedule made are kept. Pure.
 
-A schedule with `hourly` kept makes one each hour, else with `daily` one each day, else with `weekly` one each week; the
-times are local, a week begins on Monday. However long nobody looked, what was missed is made up for by one.
+A schedule makes one at each time of its `schedule`, a calendar event. Without that, one with `hourly` kept makes one
+each hour, else with `daily` one each day, else with `weekly` one each week. Times are local, a week begins on Monday.
+However long nobody looked, what was missed is made up for by one.
 Which are kept is decided as Proxmox's `prune-backups` does: going from the newest to the oldest, the last one of each
 hour (day, week) counts, until enough hours (days, weeks) are covered; those kept for one reason cover no other's.
 """
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tarmac.model.calendar import CalendarEvent
 from tarmac.model.settings import setting
 
 MARK = "%Y%m%d-%H%M"
@@ -28,6 +30,9 @@ class Rules:
     tag: str | None = setting(None, max_length=64, help="All guests that have this tag.")
     pool: str | None = setting(None, format="pve-poolid", help="All guests that are in this pool at the time.")
     all: bool = setting(False, help="All guests that are no templates.")
+    schedule: str | None = setting(
+        None, max_length=128, format="pve-calendar-event", help="When: `mon..fri 22:30`, `*/30`; else by what is kept."
+    )
     keep_hourly: int = setting(0, name="keep-hourly", ge=0, le=1000, help="For how many hours one is kept.")
     keep_daily: int = setting(0, name="keep-daily", ge=0, le=1000, help="For how many days one is kept.")
     keep_weekly: int = setting(0, name="keep-weekly", ge=0, le=1000, help="For how many weeks one is kept.")
@@ -44,7 +49,10 @@ class ScheduleDefinition(Rules):
 
 
 def slot(rules: Rules, now: datetime.datetime) -> datetime.datetime | None:
-    """The beginning of the hour, day or week in which `now` is; None for a schedule that keeps nothing."""
+    """The last time of the schedule's calendar event, or the beginning of the hour, day or week in which `now` is; None
+    for one that keeps nothing, and for an event that never came."""
+    if rules.schedule is not None:
+        return CalendarEvent.parse(rules.schedule).previous(now)
     hour = now.replace(minute=0, second=0, microsecond=0)
     if rules.keep_hourly:
         return hour

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tarmac.model.datacenter import Datacenter, NodeConfig
     from tarmac.services.access.access import Access
     from tarmac.services.access.acls import Acls
     from tarmac.services.access.audit import Audit
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tarmac.services.access.tokens import Tokens
     from tarmac.services.access.users import Users
     from tarmac.services.access.why import AccessWhy
+    from tarmac.services.changes.definitions import DefinitionHistory
+    from tarmac.services.changes.guest_history import GuestHistory
     from tarmac.services.clones.clones import Clones
     from tarmac.services.clones.templates import Templates
     from tarmac.services.cloudinit.cloudinit import CloudInit
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from tarmac.services.guests.lifecycle import Vms
     from tarmac.services.guests.resize import VmDisks
     from tarmac.services.guests.status import VmStatus
+    from tarmac.services.guests.tags import TagRules
     from tarmac.services.instant.clones import InstantClones
     from tarmac.services.instant.frozen_ends import FrozenEnds
     from tarmac.services.instant.frozen_records import FrozenRecords
@@ -51,11 +55,13 @@ if TYPE_CHECKING:
     from tarmac.services.instant.states import LiveStates
     from tarmac.services.instant.templates import LiveTemplates
     from tarmac.services.jobs.jobs import Jobs
+    from tarmac.services.jobs.retention import Retention
     from tarmac.services.jobs.tasks import Tasks
     from tarmac.services.node.cluster import Cluster
     from tarmac.services.node.facts import NodeProbe
     from tarmac.services.node.host_changes import HostChanges
     from tarmac.services.node.nodes import Nodes
+    from tarmac.services.node.options import Options
     from tarmac.services.running.agents import Agents
     from tarmac.services.running.console_sessions import ConsoleSessions
     from tarmac.services.running.consoles import Consoles
@@ -122,9 +128,15 @@ class Services:
     notifications: Notifications = LATER
     autostart: Autostart = LATER
     bulk: BulkActions = LATER
+    guest_history: GuestHistory = LATER
+    definition_history: DefinitionHistory = LATER
     agents: Agents = LATER
     cluster: Cluster = LATER
     nodes: Nodes = LATER
+    datacenter: Options[Datacenter] = LATER
+    node_config: Options[NodeConfig] = LATER
+    tags: TagRules = LATER
+    retention: Retention = LATER
     probe: NodeProbe = LATER
     host_changes: HostChanges = LATER
     uids: Uids = LATER

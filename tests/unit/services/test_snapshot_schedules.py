@@ -123,6 +123,22 @@ async def test_who_is_in_the_pool_at_the_time(site: Site) -> None:
     assert [len(site.names(vmid)) for vmid in (100, 101, 102)] == [1, 2, 1]
 
 
+async def test_made_at_the_times_of_a_calendar_event(site: Site) -> None:
+    # It begins on a Saturday at 15:37.
+    await site.schedules.create(ROOT, {"id": "work", "tag": "web", "schedule": "mon..fri 22:30", "keep-daily": "2"})
+    await site.schedules.run()
+    await site.pass_(days=2)
+    assert site.names(100) == []
+    await site.pass_(hours=7)  # Monday, 22:37
+    assert site.names(100) == ["work-20261130-2230"]
+    for _ in range(3):
+        await site.pass_(days=1)
+    assert site.names(100) == ["work-20261202-2230", "work-20261203-2230"]
+    with pytest.raises(InvalidInput) as caught:
+        await site.schedules.update(ROOT, "work", {"schedule": "mon..fri 25:30"})
+    assert "schedule" in caught.value.parameters
+
+
 async def test_missed_ones_are_made_up_for_once_by_the_next_daemon(site: Site) -> None:
     await site.schedules.create(ROOT, {"id": "daily", "guests": "100", "keep-daily": "7"})
     await site.pass_(days=3)

@@ -135,6 +135,23 @@ class Journal:
 
         return await self._thread.read(read)
 
+    async def surplus(self, *, keep: int, before: float, limit: int) -> list[str]:
+        """The oldest ended jobs beyond the newest `keep`, or that ended before that time, at most `limit` of them."""
+        sql = """SELECT upid FROM jobs WHERE ended IS NOT NULL AND (ended < ? OR seq <= coalesce(
+            (SELECT seq FROM jobs WHERE ended IS NOT NULL ORDER BY seq DESC LIMIT 1 OFFSET ?), -1))
+            ORDER BY seq LIMIT ?"""
+        return await self._thread.read(lambda db: [row[0] for row in db.execute(sql, (before, keep, limit))])
+
+    async def forget(self, upids: Sequence[str]) -> None:
+        """Remove ended jobs and their steps; those that have not ended, and unknown ones, are left alone."""
+
+        def remove(db: sqlite3.Connection) -> None:
+            for upid in upids:
+                if db.execute("DELETE FROM jobs WHERE upid = ? AND ended IS NOT NULL", (upid,)).rowcount:
+                    db.execute("DELETE FROM steps WHERE upid = ?", (upid,))
+
+        await self._thread.write(remove)
+
 
 _STEPS = "SELECT position, step, version, title, args, state, result FROM steps WHERE upid = ? ORDER BY position"
 _TAKES = "SELECT position, storage, bytes FROM takes WHERE upid = ?"

@@ -230,7 +230,7 @@ class Clones:
         """The steps between reserving the number and a complete clone; the last one writes its configuration."""
         draft = draft_clone(_texts(source, wish.snapshot), name=name, description=description)
         made = await self._disks.prepare(vmid, draft, wish)
-        texts = renewed(made.texts)
+        texts = renewed(made.texts, self._guests.mac_prefix())
         texts |= {"meta": birth_marks(texts, self._qemu_version)["meta"]}
         steps = list(made.steps)
         if made.mirrors:
