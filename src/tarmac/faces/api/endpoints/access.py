@@ -1,4 +1,4 @@
-"""Logging in, and what one may do: tickets, realms, permissions, passwords, grants."""
+"""Logging in, and what one may do: tickets, permissions, passwords, grants."""
 
 from __future__ import annotations
 
@@ -29,11 +29,6 @@ class Login:
         secret=True,
         help="The ticket of the first step; the password is then `totp:CODE` or `recovery:KEY`.",
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Realm:
-    realm: str = setting(max_length=32, format="pve-realm", help="The realm.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,22 +86,6 @@ async def login(call: Call, p: Login) -> Any:
 @get("/access/ticket", allow=Allow.everybody, returns=NULL, help="Nothing; for forms that submit there.")
 async def no_ticket(call: Call, p: NoParams) -> None:
     return None
-
-
-@get("/access/domains", allow=Allow.everybody, returns=LIST, help="The realms users can be of.")
-async def realms(call: Call, p: NoParams) -> Any:
-    return call.services.users.realms()
-
-
-@get(
-    "/access/domains/{realm}",
-    params=Realm,
-    allow=Allow("/access/realm", "Realm.Allocate", "Sys.Audit", any=True),
-    returns=OBJECT,
-    help="One realm.",
-)
-async def realm(call: Call, p: Realm) -> Any:
-    return call.services.users.realm(p.realm)
 
 
 @get(

@@ -24,6 +24,7 @@ from tarmac.faces.api.endpoints import (
     qemu,
     qemu_clone,
     qemu_status,
+    realms,
     roles,
     rrd,
     snapshot_schedules,
@@ -38,6 +39,7 @@ from tarmac.faces.api.endpoints import (
 MODULES = (
     version,
     access,
+    realms,
     login_link,
     users,
     tfa,
