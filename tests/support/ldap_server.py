@@ -108,7 +108,7 @@ class LdapServer:
 
     def remove(self, *names: str) -> None:
         """Entries by their names below the base: `uid=ann,ou=people`."""
-        self._tool("ldapdelete", "\n".join(f"{name},{BASE}" for name in names))
+        self._tool("ldapdelete", "".join(f"{name},{BASE}\n" for name in names))
 
     def modify(self, ldif: str) -> None:
         self._tool("ldapmodify", ldif)

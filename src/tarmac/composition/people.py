@@ -12,6 +12,8 @@ from tarmac.model.realms import RealmOptions
 from tarmac.services.access.acls import Acls
 from tarmac.services.access.groups import Groups
 from tarmac.services.access.login import Login
+from tarmac.services.access.login_limits import LoginLimits
+from tarmac.services.access.openid import OpenIdLogins
 from tarmac.services.access.pools import Pools
 from tarmac.services.access.realm_sync import RealmSync
 from tarmac.services.access.realms import Realms
@@ -35,6 +37,7 @@ async def add_people(ground: Ground, s: Services) -> None:
     s.second_factors = SecondFactors(users, access)
     s.realms = Realms(users, _try_connection)
     s.realm_sync = RealmSync(directory=users, realms=s.realms, jobs=ground.jobs, registry=ground.registry)
+    limits = LoginLimits()
     s.login = Login(
         directory=users,
         access=access,
@@ -44,7 +47,9 @@ async def add_people(ground: Ground, s: Services) -> None:
         pam=Pam(),
         realms=s.realms,
         data_dir=ground.data,
+        limits=limits,
     )
+    s.openid = OpenIdLogins(directory=users, realms=s.realms, login=s.login, limits=limits)
 
 
 async def _try_connection(kind: str, options: RealmOptions) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tarmac.services.access.audit import Audit
     from tarmac.services.access.groups import Groups
     from tarmac.services.access.login import Login
+    from tarmac.services.access.openid import OpenIdLogins
     from tarmac.services.access.pools import Pools
     from tarmac.services.access.realm_sync import RealmSync
     from tarmac.services.access.realms import Realms
@@ -143,6 +144,7 @@ class Services:
     groups: Groups = LATER
     realms: Realms = LATER
     realm_sync: RealmSync = LATER
+    openid: OpenIdLogins = LATER
     roles: Roles = LATER
     pools: Pools = LATER
     acls: Acls = LATER

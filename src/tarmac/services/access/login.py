@@ -117,6 +117,14 @@ class Login:
             return {"username": userid, "ticket": ticket, "CSRFPreventionToken": csrf, "cap": cap, "NeedTFA": 1}
         if not password.startswith("PVE:"):
             self._limits.succeeded(userid, source)
+        return await self.admit(userid, source)
+
+    async def admit(self, userid: str, source: str) -> dict[str, Any]:
+        """What a login gets whose user was checked, by whatever means. Raises Unauthenticated for a user who is
+        disabled, has expired or is gone."""
+        if not self._tickets.is_active(Identity(userid)):
+            log.warning("authentication failure", extra={"user": userid[:64], "source": source, "reason": "not active"})
+            raise _failed()
         log.info("login", extra={"user": userid, "source": source})
         return {
             "username": userid,

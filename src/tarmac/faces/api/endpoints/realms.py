@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, OBJECT, UPID, Allow, Call, NoParams, Started, delete, get, post, put
+from tarmac.faces.api.declare import LIST, OBJECT, TEXT, UPID, Allow, Call, NoParams, Started, delete, get, post, put
 from tarmac.model import realms as model
 from tarmac.model.settings import setting
 
@@ -117,3 +117,39 @@ async def sync(call: Call, p: Sync) -> Started:
     return await call.services.realm_sync.sync(
         call.identity.name, p.realm, given, said=call.sent, dry=p.dry_run, dryrun=call.dryrun
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begin(One):
+    redirect_url: str = setting(name="redirect-url", max_length=255, help="Where the provider sends the browser back.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Return:
+    code: str = setting(max_length=4096, secret=True, help="The provider's code, from the address it sent back to.")
+    redirect_url: str = setting(name="redirect-url", max_length=255, help="The same as at the beginning.")
+    state: str = setting(max_length=1024, secret=True, help="The state, from the same address.")
+
+
+@post(
+    "/access/openid/auth-url",
+    params=Begin,
+    allow=Allow.everybody,
+    returns=TEXT,
+    csrf=False,
+    help="Begin a login by OpenID Connect: where the browser goes.",
+)
+async def openid_auth_url(call: Call, p: Begin) -> str:
+    return await call.services.openid.auth_url(p.realm, p.redirect_url)
+
+
+@post(
+    "/access/openid/login",
+    params=Return,
+    allow=Allow.everybody,
+    returns=OBJECT,
+    csrf=False,
+    help="End a login by OpenID Connect: a ticket, as for a password.",
+)
+async def openid_login(call: Call, p: Return) -> Any:
+    return await call.services.openid.login(p.state, p.code, p.redirect_url, source=call.peer)
