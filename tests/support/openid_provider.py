@@ -129,6 +129,7 @@ def _serve(port: int, directory: Path, redirects: Sequence[str]) -> None:
     from django.contrib.auth.views import LoginView
     from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
     from django.core.wsgi import get_wsgi_application
+    from django.http import HttpResponse
     from django.urls import include, path
     from oauth2_provider.models import get_application_model
     from oauth2_provider.oauth2_validators import OAuth2Validator
@@ -148,6 +149,7 @@ def _serve(port: int, directory: Path, redirects: Sequence[str]) -> None:
     module.urlpatterns = [  # type: ignore[attr-defined]
         path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")),
         path("accounts/login/", LoginView.as_view()),
+        path("favicon.ico", lambda request: HttpResponse(status=204)),
     ]
     User.objects.create_user(USER, "ann@example.org", PASSWORD, first_name="Ann", last_name="Lee")
     get_application_model().objects.create(

@@ -81,12 +81,10 @@ def test_the_page_goes_there_and_back(daemon: TestDaemon, provider: OpenIdProvid
         assert found.complaints == []
 
 
-def test_the_page_takes_no_login_that_it_did_not_begin(
-    daemon: TestDaemon, provider: OpenIdProvider, here: str
-) -> None:
+def test_the_page_takes_no_login_that_it_did_not_begin(daemon: TestDaemon, provider: OpenIdProvider, here: str) -> None:
     """Somebody else's code would log this browser in as somebody else."""
-    url = Somebody(daemon, {}).call("POST", "/access/openid/auth-url", {"realm": "sso", "redirect-url": here})[2]["data"]
-    back = provider.log_in(url)
+    begin = {"realm": "sso", "redirect-url": here}
+    back = provider.log_in(Somebody(daemon, {}).call("POST", "/access/openid/auth-url", begin)[2]["data"])
     with visit(daemon) as found:
         found.page.goto(f"{found.address}?code={back['code']}&state={back['state']}")
         expect(found.page.get_by_role("alert")).to_contain_text("was not begun here")

@@ -23,7 +23,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, Key, KeySet
 from joserfc.jws import JWSRegistry
 
-from tarmac.model.errors import Fix, HostFailure, TarmacError, Unauthenticated, Unavailable
+from tarmac.model.errors import Fix, HostFailure, LoginFailed, TarmacError, Unavailable
 from tarmac.model.realms import RealmOptions
 
 SECONDS = 10.0
@@ -84,7 +84,7 @@ class Provider:
     ) -> dict[str, Any]:
         """What the provider says of the user who came back with `code`.
 
-        Raises Unauthenticated when the provider refuses the code or a token is not good, Unavailable, HostFailure."""
+        Raises LoginFailed when the provider refuses the code or a token is not good, Unavailable, HostFailure."""
         metadata = await self.metadata()
         tokens = await self._redeem(metadata, options, code, redirect, verifier)
         if not isinstance(tokens.get("id_token"), str):
@@ -145,7 +145,7 @@ class Provider:
         return await self._ask("POST", metadata.token, headers=headers, form=form, refusing=True)
 
     async def _verified(self, metadata: Metadata, options: RealmOptions, text: str, nonce: str) -> dict[str, Any]:
-        """The claims of an ID token that is good. Raises Unauthenticated."""
+        """The claims of an ID token that is good. Raises LoginFailed."""
         try:
             token = await self._decoded(metadata, text)
             told = jwt.JWTClaimsRegistry(
@@ -262,8 +262,8 @@ def _words(problem: BaseException) -> str:
     return str(problem)[:300] or type(problem).__name__
 
 
-def _refused(code: str, cause: str, evidence: str) -> Unauthenticated:
-    return Unauthenticated(
+def _refused(code: str, cause: str, evidence: str) -> LoginFailed:
+    return LoginFailed(
         "authentication failure", code=code, cause=cause, evidence=evidence, fixes=[Fix(text="log in again")]
     )
 

@@ -25,7 +25,16 @@ from tarmac.drivers.auth.base import HostUsers
 from tarmac.drivers.auth.ldap import Directory as Server
 from tarmac.lib.files import failure_of, read_bounded, remove_durably, write_atomic
 from tarmac.lib.passwords import Hasher
-from tarmac.model.errors import Fix, HostFailure, InvalidInput, NotBuilt, TarmacError, Unauthenticated, Unavailable
+from tarmac.model.errors import (
+    Fix,
+    HostFailure,
+    InvalidInput,
+    LoginFailed,
+    NotBuilt,
+    TarmacError,
+    Unauthenticated,
+    Unavailable,
+)
 from tarmac.model.realms import AD, LDAP, PAM, PVE, RealmOptions
 from tarmac.model.users import ROOT, split_user
 from tarmac.services.access.access import Access, Identity
@@ -87,6 +96,7 @@ class Login:
         source: str = "",
         challenge: str | None = None,
         code: str | None = None,
+        host: str = "",
     ) -> dict[str, Any]:
         """Check a password (or a ticket in its place) and hand out a ticket: `username`, `ticket`,
         `CSRFPreventionToken`, `cap`.
@@ -94,15 +104,15 @@ class Login:
         A user with a second factor gets `NeedTFA` and a ticket for the second step: that comes as `challenge`, with
         the answer (`totp:123456`) as the password. With `code` both steps are one.
 
-        `source` is the caller's address. Raises Unauthenticated `authentication failure`, at the earliest
-        `failure_seconds` after the call began, whatever is wrong."""
+        `source` is the caller's address, `host` the name by which it speaks to us. Raises Unauthenticated
+        `authentication failure`, at the earliest `failure_seconds` after the call began, whatever is wrong."""
         userid = self._known_as(f"{username}@{realm}" if realm else username)
         begun = asyncio.get_running_loop().time()
         if challenge is not None:
             why = await self._second_step(userid, password, challenge, source)
         else:
             why = await self._refusal(userid, password, source)
-        wanted = None if challenge is not None or password.startswith("PVE:") else self._factors.challenge(userid)
+        wanted = None if challenge is not None or password.startswith("PVE:") else self._factors.challenge(userid, host)
         if not why and wanted is not None and code is not None:
             why, wanted = await self._factors.check(userid, f"totp:{code}"), None
         elif not why and wanted is None and challenge is None and not password.startswith("PVE:"):
@@ -198,12 +208,12 @@ class Login:
 
     async def _second_step(self, userid: str, answer: str, challenge: str, source: str) -> str:
         try:
-            self._tickets.check_partial(challenge, userid)
+            asked = self._tickets.check_partial(challenge, userid)
         except Unauthenticated as problem:
             return problem.evidence
         if not self._limits.begin(userid, source):
             return "too many failures"
-        return await self._factors.check(userid, answer)
+        return await self._factors.check(userid, answer, asked)
 
     async def _renewal(self, userid: str, ticket: str) -> str:
         try:
@@ -305,8 +315,8 @@ def _kept_elsewhere(userid: str) -> NotBuilt:
     )
 
 
-def _failed() -> Unauthenticated:
-    return Unauthenticated(
+def _failed() -> LoginFailed:
+    return LoginFailed(
         "authentication failure",
         code="authentication-failure",
         cause="user name and password do not fit, or there were too many failures from here",

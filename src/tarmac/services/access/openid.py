@@ -19,7 +19,7 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken
 
 from tarmac.drivers.auth.openid import Provider
-from tarmac.model.errors import Fix, InvalidInput, TarmacError, Unauthenticated
+from tarmac.model.errors import Fix, InvalidInput, LoginFailed, TarmacError
 from tarmac.model.realms import OPENID, RealmOptions
 from tarmac.model.users import Group, User, check_group_id, split_user
 from tarmac.services.access.directory import Directory, Key
@@ -70,7 +70,7 @@ class OpenIdLogins:
         return await provider.address(options, redirect=redirect, state=state, nonce=nonce, verifier=verifier)
 
     async def login(self, state: str, code: str, redirect: str, *, source: str) -> dict[str, Any]:
-        """A ticket for who came back, as `Login.login` gives it. Raises Unauthenticated `authentication failure` with
+        """A ticket for who came back, as `Login.login` gives it. Raises LoginFailed `authentication failure` with
         the reason, Unavailable and HostFailure for a provider that is away or broken."""
         try:
             return await self._login_by(state, code, redirect, source)
@@ -199,6 +199,6 @@ def _text(value: Any) -> str:
     return "".join(c for c in value if c.isprintable())[:254] if isinstance(value, str) else ""
 
 
-def _failure(code: str, cause: str, evidence: str, fix: Fix | None = None) -> Unauthenticated:
+def _failure(code: str, cause: str, evidence: str, fix: Fix | None = None) -> LoginFailed:
     fixes = [fix or Fix(text="log in again")]
-    return Unauthenticated("authentication failure", code=code, cause=cause, evidence=evidence, fixes=fixes)
+    return LoginFailed("authentication failure", code=code, cause=cause, evidence=evidence, fixes=fixes)

@@ -27,7 +27,7 @@ class Login:
         None,
         name="tfa-challenge",
         secret=True,
-        help="The ticket of the first step; the password is then `totp:CODE` or `recovery:KEY`.",
+        help="The ticket of the first step; the password is then `totp:CODE`, `recovery:KEY` or `webauthn:JSON`.",
     )
 
 
@@ -79,7 +79,7 @@ class Grant:
 )
 async def login(call: Call, p: Login) -> Any:
     return await call.services.login.login(
-        p.username, p.password, realm=p.realm, source=call.peer, challenge=p.tfa_challenge, code=p.otp
+        p.username, p.password, realm=p.realm, source=call.peer, challenge=p.tfa_challenge, code=p.otp, host=call.host
     )
 
 
