@@ -25,7 +25,9 @@ from tarmac.drivers.auth.base import HostUsers
 from tarmac.drivers.auth.ldap import Directory as Server
 from tarmac.lib.files import failure_of, read_bounded, remove_durably, write_atomic
 from tarmac.lib.passwords import Hasher
+from tarmac.lib.turns import Turns
 from tarmac.model.errors import (
+    Busy,
     Fix,
     HostFailure,
     InvalidInput,
@@ -39,7 +41,7 @@ from tarmac.model.realms import AD, LDAP, PAM, PVE, RealmOptions
 from tarmac.model.users import ROOT, split_user
 from tarmac.services.access.access import Access, Identity
 from tarmac.services.access.directory import Directory
-from tarmac.services.access.login_limits import LoginLimits
+from tarmac.services.access.login_limits import LoginLimits, network_of
 from tarmac.services.access.realms import Realms
 from tarmac.services.access.tfa import SecondFactors
 from tarmac.services.access.tickets import Tickets
@@ -50,6 +52,7 @@ log = logging.getLogger(__name__)
 FAILURE_SECONDS = 3.0
 ONE_TIME_SECONDS = 3600
 _OUTSIDE_SECONDS = 20.0  # how long the host or a realm's servers may take
+_OUTSIDE_AT_ONCE = 4
 _MAX_PASSWORD = 4096
 _MIN_LENGTH, _MAX_LENGTH = 8, 64  # of a new password, as Proxmox has it
 
@@ -86,6 +89,7 @@ class Login:
         self._limits = limits or LoginLimits()
         self._failure_seconds = failure_seconds
         self._clock = clock
+        self._outside: dict[str, Turns] = {}  # a realm whose servers hang holds up its own users only
 
     async def login(
         self,
@@ -199,7 +203,10 @@ class Login:
             return await self._renewal(userid, password)
         if not self._limits.begin(userid, source):
             return "too many failures"
-        fits = await self._fits(userid, name, realm, password, source)
+        try:
+            fits = await self._fits(userid, name, realm, password, source)
+        except Busy:
+            return "too many logins wait already"
         if not fits:
             return "wrong password"
         if not self._tickets.is_active(Identity(userid)):
@@ -228,11 +235,13 @@ class Login:
         if userid == ROOT and await asyncio.to_thread(self._use_once, password):
             return True
         kept = self._directory.passwords.get(userid)
+        lane, known = network_of(source), self._limits.knows(userid, source)
         if kept is not None or realm == PVE or userid not in self._directory.users:
-            return await self._hasher.fits(kept, password)
+            return await self._hasher.fits(kept, password, source=lane, known=known)
         kind = self._realms.kind(realm)
+        turns = self._outside.setdefault(realm, Turns(_OUTSIDE_AT_ONCE))
         try:
-            async with asyncio.timeout(_OUTSIDE_SECONDS):
+            async with turns.turn(lane, first=known), asyncio.timeout(_OUTSIDE_SECONDS):
                 if kind in (LDAP, AD):
                     return await self._server(kind, self._realms.options(realm)).fits(name, password)
                 if kind == PAM:
