@@ -15,7 +15,6 @@ import contextlib
 import multiprocessing
 import ssl
 import time
-from urllib.parse import urlencode
 
 import aiohttp
 from common import Row, report
@@ -31,9 +30,11 @@ async def login(port: int, source: str, user: str, password: str) -> bool:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     connector = aiohttp.TCPConnector(ssl=context, local_addr=(source, 0), force_close=True)
     form = {"username": user, "password": password}
-    async with aiohttp.ClientSession(connector=connector) as session:
-        async with session.post(f"https://127.0.0.1:{port}/api2/json/access/ticket", data=form) as reply:
-            return reply.status == 200
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.post(f"https://127.0.0.1:{port}/api2/json/access/ticket", data=form) as reply,
+    ):
+        return reply.status == 200
 
 
 async def _attacker(port: int, source: str, number: int) -> None:

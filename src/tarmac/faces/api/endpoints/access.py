@@ -7,6 +7,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, NULL, OBJECT, Allow, Call, NoParams, get, post, put
 from tarmac.model.errors import InvalidInput
+from tarmac.model.realms import OPENID
 from tarmac.model.settings import setting
 
 REALM = r"[A-Za-z][A-Za-z0-9._-]+"
@@ -114,6 +115,9 @@ async def why(call: Call, p: Why) -> Any:
 
 async def confirm(call: Call, password: str | None, name: str) -> None:
     """A change of logins needs the caller's own password, but for root@pam. Raises InvalidInput for `name`."""
+    if call.services.realms.kind(call.user.rpartition("@")[2]) == OPENID:
+        words = "users of OpenID Connect have no password to confirm this with; an administrator can do it for them"
+        raise InvalidInput.of(name, words, code="not-confirmed")
     if call.user != ROOT and not await call.services.login.verify(call.user, password or "", source=call.peer):
         raise InvalidInput.of(name, "this is not your password", code="not-confirmed")
 
