@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from tarmac.services.access.audit import Audit
     from tarmac.services.access.groups import Groups
     from tarmac.services.access.login import Login
+    from tarmac.services.access.openid import OpenIdLogins
     from tarmac.services.access.pools import Pools
+    from tarmac.services.access.realm_sync import RealmSync
+    from tarmac.services.access.realms import Realms
     from tarmac.services.access.roles import Roles
     from tarmac.services.access.tfa import SecondFactors
     from tarmac.services.access.tickets import Tickets
@@ -167,6 +170,9 @@ class Services:
     audit: Audit = LATER
     users: Users = LATER
     groups: Groups = LATER
+    realms: Realms = LATER
+    realm_sync: RealmSync = LATER
+    openid: OpenIdLogins = LATER
     roles: Roles = LATER
     pools: Pools = LATER
     acls: Acls = LATER

@@ -26,10 +26,10 @@ from tarmac.faces.api.body import MAX_PUBLIC_BODY, check_headers, read_body
 from tarmac.faces.api.declare import RAW, UPID, Call, Encoded, Endpoint, Headed, Returns
 from tarmac.faces.api.index import complete
 from tarmac.faces.api.params import MAX_BODY, Parsed, decode_body, decode_query, masked, merge, parse
-from tarmac.faces.api.replies import FAILED_LOGIN, envelope, error_reply, headed, reply, stream
+from tarmac.faces.api.replies import envelope, error_reply, headed, reply, stream
 from tarmac.faces.api.rights import authorize
 from tarmac.faces.api.router import METHODS, Match, Router
-from tarmac.model.errors import Bug, NotBuilt, TarmacError, Unauthenticated
+from tarmac.model.errors import Bug, LoginFailed, NotBuilt, TarmacError, Unauthenticated
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.services.access.audit import Event
 
@@ -169,7 +169,7 @@ class Api:
 
     async def _refuse(self, problem: TarmacError, request: BaseRequest, form: str) -> web.StreamResponse:
         # A failed login has waited already, in the service that knows how long it took.
-        if isinstance(problem, Unauthenticated) and problem.error_code != FAILED_LOGIN and self._delay:
+        if isinstance(problem, Unauthenticated) and not isinstance(problem, LoginFailed) and self._delay:
             await self._hold()
         return await error_reply(problem, extjs=form == "extjs", gzip=_takes_gzip(request))
 

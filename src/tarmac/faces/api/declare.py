@@ -215,6 +215,11 @@ class Call:
         return self.identity.token or None
 
     @property
+    def host(self) -> str:
+        """The name (and port) by which the caller speaks to us; empty for a call that did not come over HTTP."""
+        return self.request.host if self.request is not None else ""
+
+    @property
     def http(self) -> BaseRequest:
         """The raw request, for what streams."""
         assert self.request is not None, "this call did not come over HTTP"

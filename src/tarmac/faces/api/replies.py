@@ -16,12 +16,11 @@ from aiohttp.web_request import BaseRequest
 
 from tarmac.faces.api.declare import Encoded, Headed, Paged
 from tarmac.faces.api.errors import body_of, reason_of, status_of
-from tarmac.model.errors import TarmacError, Unauthenticated
+from tarmac.model.errors import LoginFailed, TarmacError, Unauthenticated
 from tarmac.model.job import Plan
 
 JSON = "application/json;charset=UTF-8"
 GZIP_ABOVE = 1024
-FAILED_LOGIN = "authentication-failure"
 OFF_LOOP_ABOVE = 64 * 1024
 BETWEEN_TURNS = 256 * 1024
 PIECE = 64 * 1024
@@ -133,9 +132,9 @@ async def error_reply(
     problem: TarmacError, *, extjs: bool = False, gzip: bool = False, status: int | None = None
 ) -> web.StreamResponse:
     """An error as a response. The connection is closed after it, as Proxmox does. A missing or wrong login has an
-    empty body; a failed `POST /access/ticket` is told from it by its code and has a body like the others."""
+    empty body; a login that was tried and failed has a body like the others."""
     status, reason = status or status_of(problem), reason_of(problem.message)
-    if status == 401 and isinstance(problem, Unauthenticated) and problem.error_code != FAILED_LOGIN:
+    if status == 401 and isinstance(problem, Unauthenticated) and not isinstance(problem, LoginFailed):
         response: web.StreamResponse = web.Response(status=401, reason=reason or "No ticket", headers=HEADERS)
     elif extjs:
         body = {**body_of(problem), "success": 0, "status": status}

@@ -18,6 +18,7 @@ NOUNS: dict[str, str] = {
     "user": "users",
     "token": "API tokens",
     "tfa": "second factors of logins",
+    "realm": "where users come from",
     "group": "groups of users",
     "role": "what users may do, by name",
     "pool": "guests and storages that are granted together",

@@ -1,4 +1,4 @@
-"""Who exists and what is granted: users, groups, roles, grants and pools, in memory and in the store.
+"""Who exists and what is granted: users, groups, roles, grants, pools and realms, in memory and in the store.
 
 The services that change them read here, compute new records, and `commit`: durable first, with who did it and what it
 was before, then visible in memory. Every commit makes a new `version`, by which decisions that were kept are dropped.
@@ -16,6 +16,7 @@ import msgspec
 from tarmac.drivers.store.base import Compare, Entry, Store
 from tarmac.model.errors import DataCorrupt, Fix
 from tarmac.model.privileges import PREDEFINED_ROLES
+from tarmac.model.realms import Realm, RealmSecret
 from tarmac.model.users import ROOT, Grants, Group, Password, Pool, Role, Tfa, User
 
 PREFIX, HISTORY = "access/", "history/access/"
@@ -40,6 +41,8 @@ class Directory:
         self.pools: dict[str, Pool] = {}
         self.passwords: dict[str, Password] = {}
         self.tfa: dict[str, Tfa] = {}
+        self.realms: dict[str, Realm] = {}
+        self.realm_secrets: dict[str, RealmSecret] = {}
         self._kinds: dict[str, tuple[Any, dict[str, Any]]] = {
             "user": (User, self.users),
             "group": (Group, self.groups),
@@ -48,6 +51,8 @@ class Directory:
             "pool": (Pool, self.pools),
             "password": (Password, self.passwords),
             "tfa": (Tfa, self.tfa),
+            "realm": (Realm, self.realms),
+            "realm-secret": (RealmSecret, self.realm_secrets),
         }
 
     async def load(self) -> None:
@@ -83,6 +88,10 @@ class Directory:
         puts[f"{HISTORY}{time.time_ns():020d}"] = msgspec.json.encode(told)
         revision = await self._store.transact(compares, puts, deletes)
         self._apply(records, revision)
+
+    def revision(self, key: Key) -> int:
+        """A number that changes with each change of a record; 0: it is not there."""
+        return self._revisions.get(key, 0)
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each change: sessions look then whether they may go on."""
@@ -134,6 +143,8 @@ def _shown(kind: str, record: Any) -> Any:
         return None
     if kind == "password":
         return "(a password)"
+    if kind == "realm-secret":
+        return "(secrets of a realm)"
     if kind == "tfa":
         return f"({len(record.entries)} second factors)"
     plain = msgspec.to_builtins(record)

@@ -1,13 +1,15 @@
 /** Who may do what: users with their tokens, groups, roles, and the grants that tie them to paths. */
 
 import { Button, Code, Modal, PasswordInput, Select, Tabs, TextInput } from "@mantine/core";
-import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useRef, useState } from "react";
 
 import { call } from "../../api/client";
 import { go, usePlace } from "../../lib/router";
 import { FormDrawer } from "../../ui/form";
 import { Table } from "../../ui/table";
+import { Factors } from "./factors";
+import { useList } from "./lists";
+import { Realms } from "./realms";
 
 interface User {
   userid: string;
@@ -34,6 +36,8 @@ const VIEWS = [
   { id: "users", label: "Users and tokens" },
   { id: "grants", label: "Grants" },
   { id: "roles", label: "Roles" },
+  { id: "factors", label: "Second factors" },
+  { id: "realms", label: "Realms" },
 ];
 
 export function AccessPage(): ReactNode {
@@ -56,15 +60,11 @@ export function AccessPage(): ReactNode {
         {view === "users" && <Users />}
         {view === "grants" && <Grants />}
         {view === "roles" && <Roles />}
+        {view === "factors" && <Factors />}
+        {view === "realms" && <Realms />}
       </div>
     </section>
   );
-}
-
-function useList<T>(path: string, params: Record<string, number> = {}): { rows: T[]; again: () => void } {
-  const queries = useQueryClient();
-  const found = useQuery({ queryKey: [path], queryFn: () => call<T[]>("GET", path, params) });
-  return { rows: found.data ?? [], again: () => void queries.invalidateQueries({ queryKey: [path] }) };
 }
 
 function Users(): ReactNode {

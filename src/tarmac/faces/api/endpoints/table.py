@@ -30,6 +30,7 @@ from tarmac.faces.api.endpoints import (
     qemu,
     qemu_clone,
     qemu_status,
+    realms,
     roles,
     rrd,
     snapshot_schedules,
@@ -45,6 +46,7 @@ from tarmac.faces.api.endpoints import (
 MODULES = (
     version,
     access,
+    realms,
     login_link,
     users,
     tfa,
