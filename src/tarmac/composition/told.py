@@ -1,9 +1,10 @@
-"""What is told and kept of all this: `services.events`, `services.figures`."""
+"""What is told and kept of all this: `services.events`, `services.figures`, `services.attention`."""
 
 from __future__ import annotations
 
 from tarmac.composition.ground import Ground
 from tarmac.model.metric_server import MetricServer
+from tarmac.services.attention.attention import Attention
 from tarmac.services.definitions import Definitions
 from tarmac.services.events.alarms import Alarms
 from tarmac.services.events.events import Events
@@ -71,6 +72,18 @@ async def add_told(ground: Ground, s: Services) -> None:
     for driver in s.storages.usable():
         used = await s.history.storage_use(driver.id)
         s.storages.space.remember(driver.id, used)
+    s.attention = Attention(
+        node=ground.node,
+        guests=s.guests,
+        jobs=ground.jobs,
+        access=ground.access,
+        storages=s.storage_views,
+        orphans=s.orphans,
+        metrics=s.metrics,
+        second_factors=s.second_factors,
+        certificate=lambda: s.certificate,
+    )
+    ground.jobs.on_end.append(s.attention.task_ended)
     events.connect(guests=s.guests, jobs=ground.jobs, logs=ground.logs, directory=ground.users)
     s.runtime.changed.append(events.touch_guest)
     s.cluster.touched.append(events.touch)

@@ -55,10 +55,11 @@ class PlannedStep:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a job will do, decided before it does anything. `effects` are lines for people (who is affected, what is
-    lost); `result` goes into the finished task."""
+    lost); `changes` the same of a configuration, key by key; `result` goes into the finished task."""
 
     steps: tuple[PlannedStep, ...]
     effects: tuple[str, ...] = ()
+    changes: tuple[Mapping[str, str], ...] = ()
     result: Mapping[str, Json] = field(default_factory=dict)
 
     def as_record(self) -> dict[str, Json]:
@@ -74,6 +75,7 @@ class Plan:
                 for s in self.steps
             ],
             "effects": list(self.effects),
+            "changes": [dict(change) for change in self.changes],
         }
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tarmac.services.access.tokens import Tokens
     from tarmac.services.access.users import Users
     from tarmac.services.access.why import AccessWhy
+    from tarmac.services.attention.attention import Attention
     from tarmac.services.changes.definitions import DefinitionHistory
     from tarmac.services.changes.guest_history import GuestHistory
     from tarmac.services.clones.clones import Clones
@@ -129,6 +130,7 @@ class Services:
     metrics: Metrics = LATER
     prometheus: Prometheus = LATER
     notifications: Notifications = LATER
+    attention: Attention = LATER
     autostart: Autostart = LATER
     bulk: BulkActions = LATER
     guest_history: GuestHistory = LATER

@@ -159,6 +159,7 @@ class Endpoint:
     csrf: bool
     stream: bool
     later: bool = False  # stands for a feature that is not built yet
+    reply: Any = None
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -240,6 +241,7 @@ def _declare(
     tokens: bool = True,
     csrf: bool = True,
     stream: bool = False,
+    reply: Any = None,
 ) -> Callable[[F], F]:
     """Mark a coroutine `handler(call, params)` as an endpoint.
 
@@ -253,6 +255,7 @@ def _declare(
              does not gets a plan of one line from the face, after parameters and rights are checked
     tokens   False: not with an API token;  csrf False: no CSRF token needed with a ticket
     stream   the handler reads the request's body itself; parameters come from path and query only
+    reply    the shape of `data`, a type of `faces.api.shapes` or made of such (`list[TaskRow]`); None: not said
     """
 
     def mark(handler: F) -> F:
@@ -270,6 +273,7 @@ def _declare(
             tokens=tokens,
             csrf=csrf,
             stream=stream,
+            reply=reply,
         )
         _check_declaration(endpoint)
         setattr(handler, _MARK, endpoint)

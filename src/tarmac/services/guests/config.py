@@ -17,7 +17,7 @@ from tarmac.model.lifecycle import State
 from tarmac.model.settings import Setting, find_setting
 from tarmac.model.snapshots import disks_of
 from tarmac.model.vm import VmConfig
-from tarmac.model.vm_change import Change, change_config, is_device
+from tarmac.model.vm_change import HIDDEN, Change, change_config, is_device
 from tarmac.model.vm_rules import check_change
 from tarmac.services.access.access import Access, Identity
 from tarmac.services.cloudinit.cloudinit import hash_password
@@ -31,7 +31,6 @@ from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.storage.volumes import Volumes, base_in_use
 
-HIDDEN = "**********"
 CHECKSUM = "checksum mismatch (file change by other user?)"
 Started = str | Plan
 
@@ -166,7 +165,9 @@ class VmConfigs:
         frees = [
             PlannedStep(step="volume-free", title=f"remove {volid}", args={"volid": volid}) for volid in change.freed
         ]
-        return Plan(steps=(*disk_steps, *live, put, *frees), effects=change.effects(guest.file.current))
+        before = guest.file.current
+        steps = (*disk_steps, *live, put, *frees)
+        return Plan(steps=steps, effects=change.effects(before), changes=change.rows(before))
 
     async def _change(self, guest: Guest, args: Mapping[str, Any]) -> tuple[Change, list[PlannedStep]]:
         """What the change makes of the configuration; raises InvalidInput for every rule it breaks."""

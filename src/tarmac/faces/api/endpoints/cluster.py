@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import LIST, TEXT, Allow, Call, Encoded, NoParams, get
+from tarmac.faces.api.shapes.cluster import ResourceRow
 from tarmac.model.calendar import CalendarEvent, coming
 from tarmac.model.settings import setting
 
@@ -39,6 +40,7 @@ class Analyze:
 
 @get(
     "/cluster/resources",
+    reply=list[ResourceRow],
     params=Resources,
     allow=Allow.login,
     returns=LIST,

@@ -9,6 +9,7 @@ from tarmac.faces.api.declare import LIST, OBJECT, TEXT, UPID, Allow, Call, Star
 from tarmac.faces.api.endpoints.common import Node
 from tarmac.faces.api.endpoints.storage import SEE, OnNode
 from tarmac.faces.api.multipart import read_upload
+from tarmac.faces.api.shapes import storage as shapes
 from tarmac.model.errors import Denied
 from tarmac.model.job import Plan
 from tarmac.model.settings import setting
@@ -94,6 +95,7 @@ NETWORK = "Sys.AccessNetwork on /nodes/{node}, or Sys.Audit and Sys.Modify on /"
 
 @get(
     f"{BASE}/content",
+    reply=list[shapes.Volume],
     params=Listing,
     allow=SEERS,
     returns=LIST,
@@ -106,6 +108,7 @@ async def content(call: Call, p: Listing) -> Any:
 
 @get(
     f"{BASE}/orphans",
+    reply=list[shapes.Orphan],
     params=OnNode,
     allow=Allow("/storage/{storage}", "Datastore.Allocate"),
     returns=LIST,

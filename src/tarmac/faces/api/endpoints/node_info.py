@@ -8,6 +8,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, NULL, OBJECT, Allow, Call, get, post, put
 from tarmac.faces.api.endpoints.common import Node
+from tarmac.faces.api.shapes import nodes as shapes
 from tarmac.model.settings import setting
 from tarmac.services.node import host_info
 
@@ -157,6 +158,7 @@ async def subscription(call: Call, p: Node) -> Any:
 
 @get(
     "/nodes/{node}/certificates/info",
+    reply=list[shapes.Certificate],
     params=Node,
     allow=Allow.login,
     returns=LIST,

@@ -7,6 +7,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, UPID, Allow, Call, Started, get, post
 from tarmac.faces.api.endpoints.common import DISK_KEYS, Guest, digest_setting
+from tarmac.faces.api.shapes import guests as shapes
 from tarmac.model.datacenter import bandwidth
 from tarmac.model.errors import Denied
 from tarmac.model.settings import setting
@@ -162,6 +163,7 @@ def _speed(call: Call, asked: int | None, work: str) -> int:
 
 @get(
     "/nodes/{node}/qemu/{vmid}/clones",
+    reply=list[shapes.CloneRow],
     params=Guest,
     allow=Allow("/vms/{vmid}", "VM.Audit"),
     returns=LIST,

@@ -8,6 +8,7 @@ from typing import Any
 from tarmac.faces.api.declare import LIST, Allow, Call, get
 from tarmac.faces.api.endpoints.common import Guest, Node
 from tarmac.faces.api.endpoints.storage import SEE, OnNode
+from tarmac.faces.api.shapes import nodes as shapes
 from tarmac.model.settings import setting
 
 FRAMES = ("hour", "day", "week", "month", "year")
@@ -38,6 +39,7 @@ class OfStorage(OnNode):
 
 @get(
     "/nodes/{node}/rrddata",
+    reply=list[shapes.Figures],
     params=OfNode,
     allow=Allow("/nodes/{node}", "Sys.Audit"),
     returns=LIST,
@@ -51,6 +53,7 @@ async def of_node(call: Call, p: OfNode) -> Any:
 
 @get(
     "/nodes/{node}/qemu/{vmid}/rrddata",
+    reply=list[shapes.Figures],
     params=OfGuest,
     allow=Allow("/vms/{vmid}", "VM.Audit"),
     returns=LIST,
@@ -64,6 +67,7 @@ async def of_guest(call: Call, p: OfGuest) -> Any:
 
 @get(
     "/nodes/{node}/storage/{storage}/rrddata",
+    reply=list[shapes.Figures],
     params=OfStorage,
     allow=Allow("/storage/{storage}", *SEE, any=True),
     returns=LIST,

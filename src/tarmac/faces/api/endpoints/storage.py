@@ -7,6 +7,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, Allow, Call, NoParams, delete, get, post, put
 from tarmac.faces.api.endpoints.common import Node
+from tarmac.faces.api.shapes import storage as shapes
 from tarmac.model.settings import setting
 from tarmac.model.storage import CONTENTS, TYPES, StorageDefinition, StorageOptions
 
@@ -112,6 +113,7 @@ async def remove(call: Call, p: One) -> None:
 
 @get(
     "/nodes/{node}/storage",
+    reply=list[shapes.StorageRow],
     params=NodeListing,
     allow=Allow.login,
     returns=LIST,
@@ -126,6 +128,7 @@ async def on_node(call: Call, p: NodeListing) -> list[dict[str, Any]]:
 
 @get(
     "/nodes/{node}/storage/{storage}/status",
+    reply=shapes.StorageStatus,
     params=OnNode,
     allow=Allow("/storage/{storage}", *SEE, any=True),
     returns=OBJECT,

@@ -6,6 +6,7 @@ from tarmac.faces.api.declare import Endpoint, collect
 from tarmac.faces.api.endpoints import (
     access,
     agent,
+    attention,
     audit,
     bulk,
     capabilities,
@@ -55,6 +56,7 @@ MODULES = (
     roles,
     pools,
     cluster,
+    attention,
     bulk,
     events,
     nodes,
