@@ -70,6 +70,11 @@ export interface Factor {
   enable?: number;
 }
 
+export interface FactorsOf {
+  userid: string;
+  entries: Factor[];
+}
+
 export interface Figures {
   time: number;
   cpu?: number;
@@ -209,7 +214,8 @@ export interface MetricServerRow {
 }
 
 export interface NewFactor {
-  id: string;
+  id?: string;
+  challenge?: string;
   recovery?: string[];
 }
 
@@ -478,6 +484,33 @@ export interface WhyReply {
   grants: LookedAt[];
 }
 
+export interface DatacenterKeys {
+  bwlimit?: string | undefined;
+  "consent-text"?: string | undefined;
+  console?: "applet" | "vv" | "html5" | "xtermjs" | undefined;
+  crs?: string | undefined;
+  description?: string | undefined;
+  email_from?: string | undefined;
+  fencing?: "watchdog" | "hardware" | "both" | undefined;
+  ha?: string | undefined;
+  http_proxy?: string | undefined;
+  keyboard?: "de" | "de-ch" | "da" | "en-gb" | "en-us" | "es" | "fi" | "fr" | "fr-be" | "fr-ca" | "fr-ch" | "hu" | "is" | "it" | "ja" | "lt" | "mk" | "nl" | "no" | "pl" | "pt" | "pt-br" | "sv" | "sl" | "tr" | undefined;
+  language?: "ar" | "ca" | "da" | "de" | "en" | "es" | "eu" | "fa" | "fr" | "hr" | "he" | "it" | "ja" | "ka" | "kr" | "nb" | "nl" | "nn" | "pl" | "pt_BR" | "ru" | "sl" | "sv" | "tr" | "ukr" | "zh_CN" | "zh_TW" | undefined;
+  mac_prefix?: string | undefined;
+  max_workers?: number | undefined;
+  migration?: string | undefined;
+  migration_unsecure?: Flag | undefined;
+  "next-id"?: string | undefined;
+  notify?: string | undefined;
+  "registered-tags"?: string | undefined;
+  replication?: string | undefined;
+  "tag-style"?: string | undefined;
+  u2f?: string | undefined;
+  "user-tag-access"?: string | undefined;
+  webauthn?: string | undefined;
+  "task-retention"?: string | undefined;
+}
+
 export interface GotifyOptionsKeys {
   comment?: string | undefined;
   disable?: Flag | undefined;
@@ -556,10 +589,106 @@ export interface MetricServerOptionsKeys {
   "verify-certificate"?: Flag | undefined;
 }
 
+export interface NodeConfigKeys {
+  acme?: string | undefined;
+  [name: `acmedomain${number}`]: string | undefined;
+  "ballooning-target"?: number | undefined;
+  description?: string | undefined;
+  "startall-onboot-delay"?: number | undefined;
+  wakeonlan?: string | undefined;
+}
+
+export interface RealmChangesKeys {
+  comment?: string | undefined;
+  default?: Flag | undefined;
+  tfa?: string | undefined;
+  "issuer-url"?: string | undefined;
+  "client-id"?: string | undefined;
+  "client-key"?: string | undefined;
+  autocreate?: Flag | undefined;
+  "groups-claim"?: string | undefined;
+  "groups-autocreate"?: Flag | undefined;
+  "groups-overwrite"?: Flag | undefined;
+  prompt?: string | undefined;
+  scopes?: string | undefined;
+  "acr-values"?: string | undefined;
+  "query-userinfo"?: Flag | undefined;
+  server1?: string | undefined;
+  server2?: string | undefined;
+  port?: number | undefined;
+  mode?: "ldap" | "ldaps" | "ldap+starttls" | undefined;
+  secure?: Flag | undefined;
+  verify?: Flag | undefined;
+  capath?: string | undefined;
+  cert?: string | undefined;
+  certkey?: string | undefined;
+  sslversion?: "tlsv1" | "tlsv1_1" | "tlsv1_2" | "tlsv1_3" | undefined;
+  base_dn?: string | undefined;
+  bind_dn?: string | undefined;
+  password?: string | undefined;
+  user_attr?: string | undefined;
+  domain?: string | undefined;
+  "case-sensitive"?: Flag | undefined;
+  "check-connection"?: Flag | undefined;
+  filter?: string | undefined;
+  user_classes?: string | undefined;
+  sync_attributes?: string | undefined;
+  group_dn?: string | undefined;
+  group_name_attr?: string | undefined;
+  group_filter?: string | undefined;
+  group_classes?: string | undefined;
+  "sync-defaults-options"?: string | undefined;
+}
+
+export interface RealmOptionsKeys {
+  comment?: string | undefined;
+  default?: Flag | undefined;
+  tfa?: string | undefined;
+  "issuer-url"?: string | undefined;
+  "client-id"?: string | undefined;
+  "client-key"?: string | undefined;
+  autocreate?: Flag | undefined;
+  "groups-claim"?: string | undefined;
+  "groups-autocreate"?: Flag | undefined;
+  "groups-overwrite"?: Flag | undefined;
+  prompt?: string | undefined;
+  scopes?: string | undefined;
+  "acr-values"?: string | undefined;
+  "query-userinfo"?: Flag | undefined;
+  server1?: string | undefined;
+  server2?: string | undefined;
+  port?: number | undefined;
+  mode?: "ldap" | "ldaps" | "ldap+starttls" | undefined;
+  secure?: Flag | undefined;
+  verify?: Flag | undefined;
+  capath?: string | undefined;
+  cert?: string | undefined;
+  certkey?: string | undefined;
+  sslversion?: "tlsv1" | "tlsv1_1" | "tlsv1_2" | "tlsv1_3" | undefined;
+  base_dn?: string | undefined;
+  bind_dn?: string | undefined;
+  password?: string | undefined;
+  user_attr?: string | undefined;
+  domain?: string | undefined;
+  "case-sensitive"?: Flag | undefined;
+  "check-connection"?: Flag | undefined;
+  filter?: string | undefined;
+  user_classes?: string | undefined;
+  sync_attributes?: string | undefined;
+  group_dn?: string | undefined;
+  group_name_attr?: string | undefined;
+  group_filter?: string | undefined;
+  group_classes?: string | undefined;
+  "sync-defaults-options"?: string | undefined;
+  "username-claim"?: string | undefined;
+}
+
 export interface RulesKeys {
   guests?: string | undefined;
   tag?: string | undefined;
+  pool?: string | undefined;
   all?: Flag | undefined;
+  schedule?: string | undefined;
   "keep-hourly"?: number | undefined;
   "keep-daily"?: number | undefined;
   "keep-weekly"?: number | undefined;
@@ -571,7 +700,9 @@ export interface RulesKeys {
 export interface ScheduleDefinitionKeys {
   guests?: string | undefined;
   tag?: string | undefined;
+  pool?: string | undefined;
   all?: Flag | undefined;
+  schedule?: string | undefined;
   "keep-hourly"?: number | undefined;
   "keep-daily"?: number | undefined;
   "keep-weekly"?: number | undefined;
@@ -668,6 +799,7 @@ export interface StorageDefinitionKeys {
   "max-protected-backups"?: number | undefined;
   bwlimit?: string | undefined;
   reserve?: string | undefined;
+  "forecast-days"?: number | undefined;
   nocow?: Flag | undefined;
   server?: string | undefined;
   options?: string | undefined;
@@ -734,6 +866,7 @@ export interface StorageOptionsKeys {
   "max-protected-backups"?: number | undefined;
   bwlimit?: string | undefined;
   reserve?: string | undefined;
+  "forecast-days"?: number | undefined;
   nocow?: Flag | undefined;
   server?: string | undefined;
   options?: string | undefined;
@@ -856,13 +989,19 @@ export interface Api {
   "PUT /access/acl": { params: { path: string; roles: string; users?: string | undefined; groups?: string | undefined; tokens?: string | undefined; propagate?: Flag | undefined; delete?: Flag | undefined; dryrun?: Flag | undefined; }; reply: null };
   "GET /access/audit": { params: { userid?: string | undefined; source?: string | undefined; path?: string | undefined; text?: string | undefined; since?: number | undefined; until?: number | undefined; failed?: Flag | undefined; start?: number | undefined; limit?: number | undefined; }; reply: unknown[] };
   "GET /access/domains": { params: object; reply: RealmRow[] };
+  "POST /access/domains": { params: { realm: string; type: "ad" | "ldap" | "openid" | "pam" | "pve"; dryrun?: Flag | undefined; } & RealmOptionsKeys; reply: null };
+  "DELETE /access/domains/{realm}": { params: { realm: string; dryrun?: Flag | undefined; }; reply: null };
   "GET /access/domains/{realm}": { params: { realm: string; }; reply: Record<string, unknown> };
+  "PUT /access/domains/{realm}": { params: { realm: string; delete?: string | undefined; digest?: string | undefined; dryrun?: Flag | undefined; } & RealmChangesKeys; reply: null };
+  "POST /access/domains/{realm}/sync": { params: { realm: string; "dry-run"?: Flag | undefined; "enable-new"?: Flag | undefined; full?: Flag | undefined; purge?: Flag | undefined; "remove-vanished"?: string | undefined; scope?: "users" | "groups" | "both" | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "GET /access/groups": { params: object; reply: GroupRow[] };
   "POST /access/groups": { params: { groupid: string; comment?: string | undefined; dryrun?: Flag | undefined; }; reply: null };
   "DELETE /access/groups/{groupid}": { params: { groupid: string; dryrun?: Flag | undefined; }; reply: null };
   "GET /access/groups/{groupid}": { params: { groupid: string; }; reply: Record<string, unknown> };
   "PUT /access/groups/{groupid}": { params: { groupid: string; comment?: string | undefined; dryrun?: Flag | undefined; }; reply: null };
   "POST /access/login-link": { params: { dryrun?: Flag | undefined; }; reply: Record<string, unknown> };
+  "POST /access/openid/auth-url": { params: { realm: string; "redirect-url": string; dryrun?: Flag | undefined; }; reply: string };
+  "POST /access/openid/login": { params: { code: string; "redirect-url": string; state: string; dryrun?: Flag | undefined; }; reply: Ticket };
   "PUT /access/password": { params: { userid: string; password: string; "confirmation-password"?: string | undefined; dryrun?: Flag | undefined; }; reply: null };
   "GET /access/permissions": { params: { path?: string | undefined; userid?: string | undefined; }; reply: Record<string, Record<string, number>> };
   "GET /access/roles": { params: object; reply: RoleRow[] };
@@ -870,7 +1009,7 @@ export interface Api {
   "DELETE /access/roles/{roleid}": { params: { roleid: string; dryrun?: Flag | undefined; }; reply: null };
   "GET /access/roles/{roleid}": { params: { roleid: string; }; reply: Record<string, unknown> };
   "PUT /access/roles/{roleid}": { params: { roleid: string; privs?: string | undefined; append?: Flag | undefined; dryrun?: Flag | undefined; }; reply: null };
-  "GET /access/tfa": { params: object; reply: unknown[] };
+  "GET /access/tfa": { params: object; reply: FactorsOf[] };
   "GET /access/tfa/{userid}": { params: { userid: string; }; reply: Factor[] };
   "POST /access/tfa/{userid}": { params: { userid: string; type: "totp" | "u2f" | "webauthn" | "recovery" | "yubico"; description?: string | undefined; totp?: string | undefined; value?: string | undefined; challenge?: string | undefined; password?: string | undefined; dryrun?: Flag | undefined; }; reply: NewFactor };
   "DELETE /access/tfa/{userid}/{id}": { params: { userid: string; id: string; password?: string | undefined; dryrun?: Flag | undefined; }; reply: null };
@@ -897,6 +1036,9 @@ export interface Api {
   "POST /cluster/bulk-action/guest/shutdown": { params: { vms?: readonly string[] | undefined; "max-workers"?: number | undefined; maxworkers?: number | undefined; timeout?: number | undefined; "force-stop"?: Flag | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "POST /cluster/bulk-action/guest/start": { params: { vms?: readonly string[] | undefined; "max-workers"?: number | undefined; maxworkers?: number | undefined; timeout?: number | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "POST /cluster/bulk-action/guest/suspend": { params: { vms?: readonly string[] | undefined; "max-workers"?: number | undefined; maxworkers?: number | undefined; "to-disk"?: Flag | undefined; statestorage?: string | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
+  "GET /cluster/history": { params: { kind?: "user" | "group" | "role" | "grants" | "pool" | "password" | "tfa" | "realm" | "storage" | "options" | "node" | undefined; name?: string | undefined; userid?: string | undefined; since?: number | undefined; until?: number | undefined; start?: number | undefined; limit?: number | undefined; }; reply: unknown[] };
+  "GET /cluster/history/{id}": { params: { id: string; }; reply: Record<string, unknown> };
+  "GET /cluster/jobs/schedule-analyze": { params: { schedule: string; iterations?: number | undefined; starttime?: number | undefined; }; reply: unknown[] };
   "GET /cluster/log": { params: { max?: number | undefined; }; reply: unknown[] };
   "GET /cluster/metrics/server": { params: object; reply: MetricServerRow[] };
   "DELETE /cluster/metrics/server/{id}": { params: { id: string; dryrun?: Flag | undefined; }; reply: null };
@@ -934,6 +1076,7 @@ export interface Api {
   "GET /cluster/notifications/targets": { params: object; reply: TargetRow[] };
   "POST /cluster/notifications/targets/{name}/test": { params: { name: string; dryrun?: Flag | undefined; }; reply: null };
   "GET /cluster/options": { params: object; reply: Record<string, unknown> };
+  "PUT /cluster/options": { params: { delete?: string | undefined; dryrun?: Flag | undefined; } & DatacenterKeys; reply: null };
   "GET /cluster/resources": { params: { type?: "vm" | "storage" | "node" | "sdn" | undefined; }; reply: ResourceRow[] };
   "GET /cluster/snapshot-schedules": { params: object; reply: unknown[] };
   "POST /cluster/snapshot-schedules": { params: { dryrun?: Flag | undefined; } & ScheduleDefinitionKeys; reply: null };
@@ -954,6 +1097,7 @@ export interface Api {
   "GET /nodes/{node}/capabilities/qemu/migration": { params: { node: string; }; reply: Record<string, unknown> };
   "GET /nodes/{node}/certificates/info": { params: { node: string; }; reply: Certificate[] };
   "GET /nodes/{node}/config": { params: { node: string; property?: "acme" | "acmedomain0" | "acmedomain1" | "acmedomain2" | "acmedomain3" | "acmedomain4" | "acmedomain5" | "ballooning-target" | "description" | "startall-onboot-delay" | "wakeonlan" | undefined; }; reply: Record<string, unknown> };
+  "PUT /nodes/{node}/config": { params: { node: string; delete?: string | undefined; digest?: string | undefined; dryrun?: Flag | undefined; } & NodeConfigKeys; reply: null };
   "GET /nodes/{node}/disks/list": { params: { node: string; "include-partitions"?: Flag | undefined; skipsmart?: Flag | undefined; type?: "unused" | "journal_disks" | undefined; }; reply: unknown[] };
   "GET /nodes/{node}/disks/smart": { params: { node: string; disk: string; healthonly?: Flag | undefined; }; reply: Record<string, unknown> };
   "GET /nodes/{node}/dns": { params: { node: string; }; reply: Record<string, unknown> };
@@ -1012,6 +1156,10 @@ export interface Api {
   "PUT /nodes/{node}/qemu/{vmid}/config": { params: { node: string; vmid: number; skiplock?: Flag | undefined; delete?: string | undefined; revert?: string | undefined; digest?: string | undefined; force?: Flag | undefined; dryrun?: Flag | undefined; } & VmConfigKeys; reply: null };
   "GET /nodes/{node}/qemu/{vmid}/export": { params: { node: string; vmid: number; disk: "ide0" | "ide1" | "ide2" | "ide3" | "scsi0" | "scsi1" | "scsi2" | "scsi3" | "scsi4" | "scsi5" | "scsi6" | "scsi7" | "scsi8" | "scsi9" | "scsi10" | "scsi11" | "scsi12" | "scsi13" | "scsi14" | "scsi15" | "scsi16" | "scsi17" | "scsi18" | "scsi19" | "scsi20" | "scsi21" | "scsi22" | "scsi23" | "scsi24" | "scsi25" | "scsi26" | "scsi27" | "scsi28" | "scsi29" | "scsi30" | "virtio0" | "virtio1" | "virtio2" | "virtio3" | "virtio4" | "virtio5" | "virtio6" | "virtio7" | "virtio8" | "virtio9" | "virtio10" | "virtio11" | "virtio12" | "virtio13" | "virtio14" | "virtio15" | "sata0" | "sata1" | "sata2" | "sata3" | "sata4" | "sata5" | "efidisk0" | "tpmstate0" | "unused0" | "unused1" | "unused2" | "unused3" | "unused4" | "unused5" | "unused6" | "unused7" | "unused8" | "unused9" | "unused10" | "unused11" | "unused12" | "unused13" | "unused14" | "unused15" | "unused16" | "unused17" | "unused18" | "unused19" | "unused20" | "unused21" | "unused22" | "unused23" | "unused24" | "unused25" | "unused26" | "unused27" | "unused28" | "unused29" | "unused30" | "unused31" | "unused32" | "unused33" | "unused34" | "unused35" | "unused36" | "unused37" | "unused38" | "unused39" | "unused40" | "unused41" | "unused42" | "unused43" | "unused44" | "unused45" | "unused46" | "unused47" | "unused48" | "unused49" | "unused50" | "unused51" | "unused52" | "unused53" | "unused54" | "unused55" | "unused56" | "unused57" | "unused58" | "unused59" | "unused60" | "unused61" | "unused62" | "unused63" | "unused64" | "unused65" | "unused66" | "unused67" | "unused68" | "unused69" | "unused70" | "unused71" | "unused72" | "unused73" | "unused74" | "unused75" | "unused76" | "unused77" | "unused78" | "unused79" | "unused80" | "unused81" | "unused82" | "unused83" | "unused84" | "unused85" | "unused86" | "unused87" | "unused88" | "unused89" | "unused90" | "unused91" | "unused92" | "unused93" | "unused94" | "unused95" | "unused96" | "unused97" | "unused98" | "unused99" | "unused100" | "unused101" | "unused102" | "unused103" | "unused104" | "unused105" | "unused106" | "unused107" | "unused108" | "unused109" | "unused110" | "unused111" | "unused112" | "unused113" | "unused114" | "unused115" | "unused116" | "unused117" | "unused118" | "unused119" | "unused120" | "unused121" | "unused122" | "unused123" | "unused124" | "unused125" | "unused126" | "unused127" | "unused128" | "unused129" | "unused130" | "unused131" | "unused132" | "unused133" | "unused134" | "unused135" | "unused136" | "unused137" | "unused138" | "unused139" | "unused140" | "unused141" | "unused142" | "unused143" | "unused144" | "unused145" | "unused146" | "unused147" | "unused148" | "unused149" | "unused150" | "unused151" | "unused152" | "unused153" | "unused154" | "unused155" | "unused156" | "unused157" | "unused158" | "unused159" | "unused160" | "unused161" | "unused162" | "unused163" | "unused164" | "unused165" | "unused166" | "unused167" | "unused168" | "unused169" | "unused170" | "unused171" | "unused172" | "unused173" | "unused174" | "unused175" | "unused176" | "unused177" | "unused178" | "unused179" | "unused180" | "unused181" | "unused182" | "unused183" | "unused184" | "unused185" | "unused186" | "unused187" | "unused188" | "unused189" | "unused190" | "unused191" | "unused192" | "unused193" | "unused194" | "unused195" | "unused196" | "unused197" | "unused198" | "unused199" | "unused200" | "unused201" | "unused202" | "unused203" | "unused204" | "unused205" | "unused206" | "unused207" | "unused208" | "unused209" | "unused210" | "unused211" | "unused212" | "unused213" | "unused214" | "unused215" | "unused216" | "unused217" | "unused218" | "unused219" | "unused220" | "unused221" | "unused222" | "unused223" | "unused224" | "unused225" | "unused226" | "unused227" | "unused228" | "unused229" | "unused230" | "unused231" | "unused232" | "unused233" | "unused234" | "unused235" | "unused236" | "unused237" | "unused238" | "unused239" | "unused240" | "unused241" | "unused242" | "unused243" | "unused244" | "unused245" | "unused246" | "unused247" | "unused248" | "unused249" | "unused250" | "unused251" | "unused252" | "unused253" | "unused254" | "unused255"; format?: "raw" | "qcow2" | "vmdk" | "vpc" | "vhdx" | "vdi" | undefined; snapname?: string | undefined; }; reply: never };
   "GET /nodes/{node}/qemu/{vmid}/feature": { params: { node: string; vmid: number; feature: "snapshot" | "clone" | "copy"; snapname?: string | undefined; }; reply: Record<string, unknown> };
+  "GET /nodes/{node}/qemu/{vmid}/history": { params: { node: string; vmid: number; }; reply: unknown[] };
+  "GET /nodes/{node}/qemu/{vmid}/history/{revision}": { params: { node: string; vmid: number; revision: number; }; reply: Record<string, unknown> };
+  "GET /nodes/{node}/qemu/{vmid}/history/{revision}/diff": { params: { node: string; vmid: number; revision: number; to?: number | undefined; }; reply: unknown[] };
+  "POST /nodes/{node}/qemu/{vmid}/history/{revision}/restore": { params: { node: string; vmid: number; revision: number; keys?: string | undefined; digest?: string | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "POST /nodes/{node}/qemu/{vmid}/identity": { params: { node: string; vmid: number; declare?: Flag | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "POST /nodes/{node}/qemu/{vmid}/monitor": { params: { node: string; vmid: number; command: string; dryrun?: Flag | undefined; }; reply: string };
   "POST /nodes/{node}/qemu/{vmid}/move_disk": { params: { node: string; vmid: number; disk: "ide0" | "ide1" | "ide2" | "ide3" | "scsi0" | "scsi1" | "scsi2" | "scsi3" | "scsi4" | "scsi5" | "scsi6" | "scsi7" | "scsi8" | "scsi9" | "scsi10" | "scsi11" | "scsi12" | "scsi13" | "scsi14" | "scsi15" | "scsi16" | "scsi17" | "scsi18" | "scsi19" | "scsi20" | "scsi21" | "scsi22" | "scsi23" | "scsi24" | "scsi25" | "scsi26" | "scsi27" | "scsi28" | "scsi29" | "scsi30" | "virtio0" | "virtio1" | "virtio2" | "virtio3" | "virtio4" | "virtio5" | "virtio6" | "virtio7" | "virtio8" | "virtio9" | "virtio10" | "virtio11" | "virtio12" | "virtio13" | "virtio14" | "virtio15" | "sata0" | "sata1" | "sata2" | "sata3" | "sata4" | "sata5" | "efidisk0" | "tpmstate0" | "unused0" | "unused1" | "unused2" | "unused3" | "unused4" | "unused5" | "unused6" | "unused7" | "unused8" | "unused9" | "unused10" | "unused11" | "unused12" | "unused13" | "unused14" | "unused15" | "unused16" | "unused17" | "unused18" | "unused19" | "unused20" | "unused21" | "unused22" | "unused23" | "unused24" | "unused25" | "unused26" | "unused27" | "unused28" | "unused29" | "unused30" | "unused31" | "unused32" | "unused33" | "unused34" | "unused35" | "unused36" | "unused37" | "unused38" | "unused39" | "unused40" | "unused41" | "unused42" | "unused43" | "unused44" | "unused45" | "unused46" | "unused47" | "unused48" | "unused49" | "unused50" | "unused51" | "unused52" | "unused53" | "unused54" | "unused55" | "unused56" | "unused57" | "unused58" | "unused59" | "unused60" | "unused61" | "unused62" | "unused63" | "unused64" | "unused65" | "unused66" | "unused67" | "unused68" | "unused69" | "unused70" | "unused71" | "unused72" | "unused73" | "unused74" | "unused75" | "unused76" | "unused77" | "unused78" | "unused79" | "unused80" | "unused81" | "unused82" | "unused83" | "unused84" | "unused85" | "unused86" | "unused87" | "unused88" | "unused89" | "unused90" | "unused91" | "unused92" | "unused93" | "unused94" | "unused95" | "unused96" | "unused97" | "unused98" | "unused99" | "unused100" | "unused101" | "unused102" | "unused103" | "unused104" | "unused105" | "unused106" | "unused107" | "unused108" | "unused109" | "unused110" | "unused111" | "unused112" | "unused113" | "unused114" | "unused115" | "unused116" | "unused117" | "unused118" | "unused119" | "unused120" | "unused121" | "unused122" | "unused123" | "unused124" | "unused125" | "unused126" | "unused127" | "unused128" | "unused129" | "unused130" | "unused131" | "unused132" | "unused133" | "unused134" | "unused135" | "unused136" | "unused137" | "unused138" | "unused139" | "unused140" | "unused141" | "unused142" | "unused143" | "unused144" | "unused145" | "unused146" | "unused147" | "unused148" | "unused149" | "unused150" | "unused151" | "unused152" | "unused153" | "unused154" | "unused155" | "unused156" | "unused157" | "unused158" | "unused159" | "unused160" | "unused161" | "unused162" | "unused163" | "unused164" | "unused165" | "unused166" | "unused167" | "unused168" | "unused169" | "unused170" | "unused171" | "unused172" | "unused173" | "unused174" | "unused175" | "unused176" | "unused177" | "unused178" | "unused179" | "unused180" | "unused181" | "unused182" | "unused183" | "unused184" | "unused185" | "unused186" | "unused187" | "unused188" | "unused189" | "unused190" | "unused191" | "unused192" | "unused193" | "unused194" | "unused195" | "unused196" | "unused197" | "unused198" | "unused199" | "unused200" | "unused201" | "unused202" | "unused203" | "unused204" | "unused205" | "unused206" | "unused207" | "unused208" | "unused209" | "unused210" | "unused211" | "unused212" | "unused213" | "unused214" | "unused215" | "unused216" | "unused217" | "unused218" | "unused219" | "unused220" | "unused221" | "unused222" | "unused223" | "unused224" | "unused225" | "unused226" | "unused227" | "unused228" | "unused229" | "unused230" | "unused231" | "unused232" | "unused233" | "unused234" | "unused235" | "unused236" | "unused237" | "unused238" | "unused239" | "unused240" | "unused241" | "unused242" | "unused243" | "unused244" | "unused245" | "unused246" | "unused247" | "unused248" | "unused249" | "unused250" | "unused251" | "unused252" | "unused253" | "unused254" | "unused255"; storage?: string | undefined; format?: "raw" | "qcow2" | "vmdk" | undefined; delete?: Flag | undefined; digest?: string | undefined; bwlimit?: number | undefined; "target-vmid"?: number | undefined; "target-disk"?: "ide0" | "ide1" | "ide2" | "ide3" | "scsi0" | "scsi1" | "scsi2" | "scsi3" | "scsi4" | "scsi5" | "scsi6" | "scsi7" | "scsi8" | "scsi9" | "scsi10" | "scsi11" | "scsi12" | "scsi13" | "scsi14" | "scsi15" | "scsi16" | "scsi17" | "scsi18" | "scsi19" | "scsi20" | "scsi21" | "scsi22" | "scsi23" | "scsi24" | "scsi25" | "scsi26" | "scsi27" | "scsi28" | "scsi29" | "scsi30" | "virtio0" | "virtio1" | "virtio2" | "virtio3" | "virtio4" | "virtio5" | "virtio6" | "virtio7" | "virtio8" | "virtio9" | "virtio10" | "virtio11" | "virtio12" | "virtio13" | "virtio14" | "virtio15" | "sata0" | "sata1" | "sata2" | "sata3" | "sata4" | "sata5" | "efidisk0" | "tpmstate0" | "unused0" | "unused1" | "unused2" | "unused3" | "unused4" | "unused5" | "unused6" | "unused7" | "unused8" | "unused9" | "unused10" | "unused11" | "unused12" | "unused13" | "unused14" | "unused15" | "unused16" | "unused17" | "unused18" | "unused19" | "unused20" | "unused21" | "unused22" | "unused23" | "unused24" | "unused25" | "unused26" | "unused27" | "unused28" | "unused29" | "unused30" | "unused31" | "unused32" | "unused33" | "unused34" | "unused35" | "unused36" | "unused37" | "unused38" | "unused39" | "unused40" | "unused41" | "unused42" | "unused43" | "unused44" | "unused45" | "unused46" | "unused47" | "unused48" | "unused49" | "unused50" | "unused51" | "unused52" | "unused53" | "unused54" | "unused55" | "unused56" | "unused57" | "unused58" | "unused59" | "unused60" | "unused61" | "unused62" | "unused63" | "unused64" | "unused65" | "unused66" | "unused67" | "unused68" | "unused69" | "unused70" | "unused71" | "unused72" | "unused73" | "unused74" | "unused75" | "unused76" | "unused77" | "unused78" | "unused79" | "unused80" | "unused81" | "unused82" | "unused83" | "unused84" | "unused85" | "unused86" | "unused87" | "unused88" | "unused89" | "unused90" | "unused91" | "unused92" | "unused93" | "unused94" | "unused95" | "unused96" | "unused97" | "unused98" | "unused99" | "unused100" | "unused101" | "unused102" | "unused103" | "unused104" | "unused105" | "unused106" | "unused107" | "unused108" | "unused109" | "unused110" | "unused111" | "unused112" | "unused113" | "unused114" | "unused115" | "unused116" | "unused117" | "unused118" | "unused119" | "unused120" | "unused121" | "unused122" | "unused123" | "unused124" | "unused125" | "unused126" | "unused127" | "unused128" | "unused129" | "unused130" | "unused131" | "unused132" | "unused133" | "unused134" | "unused135" | "unused136" | "unused137" | "unused138" | "unused139" | "unused140" | "unused141" | "unused142" | "unused143" | "unused144" | "unused145" | "unused146" | "unused147" | "unused148" | "unused149" | "unused150" | "unused151" | "unused152" | "unused153" | "unused154" | "unused155" | "unused156" | "unused157" | "unused158" | "unused159" | "unused160" | "unused161" | "unused162" | "unused163" | "unused164" | "unused165" | "unused166" | "unused167" | "unused168" | "unused169" | "unused170" | "unused171" | "unused172" | "unused173" | "unused174" | "unused175" | "unused176" | "unused177" | "unused178" | "unused179" | "unused180" | "unused181" | "unused182" | "unused183" | "unused184" | "unused185" | "unused186" | "unused187" | "unused188" | "unused189" | "unused190" | "unused191" | "unused192" | "unused193" | "unused194" | "unused195" | "unused196" | "unused197" | "unused198" | "unused199" | "unused200" | "unused201" | "unused202" | "unused203" | "unused204" | "unused205" | "unused206" | "unused207" | "unused208" | "unused209" | "unused210" | "unused211" | "unused212" | "unused213" | "unused214" | "unused215" | "unused216" | "unused217" | "unused218" | "unused219" | "unused220" | "unused221" | "unused222" | "unused223" | "unused224" | "unused225" | "unused226" | "unused227" | "unused228" | "unused229" | "unused230" | "unused231" | "unused232" | "unused233" | "unused234" | "unused235" | "unused236" | "unused237" | "unused238" | "unused239" | "unused240" | "unused241" | "unused242" | "unused243" | "unused244" | "unused245" | "unused246" | "unused247" | "unused248" | "unused249" | "unused250" | "unused251" | "unused252" | "unused253" | "unused254" | "unused255" | undefined; "target-digest"?: string | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
@@ -1065,6 +1213,12 @@ export interface Api {
   "GET /nodes/{node}/storage/{storage}/rrddata": { params: { node: string; storage: string; timeframe: "hour" | "day" | "week" | "month" | "year"; cf?: "AVERAGE" | "MAX" | undefined; }; reply: Figures[] };
   "GET /nodes/{node}/storage/{storage}/status": { params: { node: string; storage: string; }; reply: StorageStatus };
   "POST /nodes/{node}/storage/{storage}/upload": { params: { node: string; storage: string; content?: "iso" | "vztmpl" | "import" | undefined; filename?: string | undefined; checksum?: string | undefined; "checksum-algorithm"?: "md5" | "sha1" | "sha224" | "sha256" | "sha384" | "sha512" | undefined; tmpfilename?: string | undefined; wait?: number | undefined; }; reply: string };
+  "GET /nodes/{node}/storage/{storage}/uploads": { params: { node: string; storage: string; }; reply: unknown[] };
+  "POST /nodes/{node}/storage/{storage}/uploads": { params: { node: string; storage: string; size?: number | undefined; content?: "iso" | "vztmpl" | "import" | undefined; filename?: string | undefined; checksum?: string | undefined; "checksum-algorithm"?: "md5" | "sha1" | "sha224" | "sha256" | "sha384" | "sha512" | undefined; dryrun?: Flag | undefined; }; reply: Record<string, unknown> };
+  "DELETE /nodes/{node}/storage/{storage}/uploads/{upload}": { params: { node: string; storage: string; upload: string; dryrun?: Flag | undefined; }; reply: null };
+  "GET /nodes/{node}/storage/{storage}/uploads/{upload}": { params: { node: string; storage: string; upload: string; }; reply: Record<string, unknown> };
+  "HEAD /nodes/{node}/storage/{storage}/uploads/{upload}": { params: { node: string; storage: string; upload: string; }; reply: never };
+  "PATCH /nodes/{node}/storage/{storage}/uploads/{upload}": { params: { node: string; storage: string; upload: string; }; reply: never };
   "GET /nodes/{node}/subscription": { params: { node: string; }; reply: Record<string, unknown> };
   "POST /nodes/{node}/suspendall": { params: { node: string; vms?: string | undefined; "max-workers"?: number | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "GET /nodes/{node}/syslog": { params: { node: string; start?: number | undefined; limit?: number | undefined; since?: string | undefined; until?: string | undefined; service?: string | undefined; }; reply: unknown[] };

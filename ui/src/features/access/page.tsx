@@ -5,15 +5,15 @@ import type { ReactNode } from "react";
 
 import { t } from "../../i18n";
 import { go, usePlace } from "../../lib/router";
-import { useList } from "../../ui/list";
-import { Table } from "../../ui/table";
+import { Factors } from "./factors";
 import { Grants } from "./grants";
 import { Groups } from "./groups";
+import { Realms } from "./realms";
 import { Roles } from "./roles";
 import { Users } from "./users";
 import { Why } from "./why";
 
-const VIEWS = ["users", "groups", "grants", "roles", "realms", "why"] as const;
+const VIEWS = ["users", "groups", "grants", "roles", "factors", "realms", "why"] as const;
 
 export default function AccessPage(): ReactNode {
   const view = usePlace().parts[1] ?? "users";
@@ -36,23 +36,10 @@ export default function AccessPage(): ReactNode {
         {view === "groups" && <Groups />}
         {view === "grants" && <Grants />}
         {view === "roles" && <Roles />}
+        {view === "factors" && <Factors />}
         {view === "realms" && <Realms />}
         {view === "why" && <Why />}
       </div>
     </section>
-  );
-}
-
-function Realms(): ReactNode {
-  const { rows } = useList("GET /access/domains", {});
-  return (
-    <Table
-      label={t("access.view_realms")} rows={rows} keyOf={(realm) => realm.realm} empty={t("access.noRealms")}
-      columns={[
-        { title: t("access.realm"), show: (realm) => realm.realm },
-        { title: t("access.kind"), show: (realm) => realm.type },
-        { title: t("access.comment"), show: (realm) => realm.comment },
-      ]}
-    />
   );
 }

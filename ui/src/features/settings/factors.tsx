@@ -1,18 +1,20 @@
-/** One's second factors: an authenticator program by its QR code, and recovery keys. */
+/** One's second factors: an authenticator program by its QR code, security keys, recovery keys. */
 
 import { Button, Code, Modal, PasswordInput, TextInput } from "@mantine/core";
 import { type ReactNode, useMemo, useRef, useState } from "react";
 import { renderSVG } from "uqr";
 
-import { ask } from "../../api/client";
+import { ApiError, ask } from "../../api/client";
+import { whoami } from "../../api/session";
 import { t, word } from "../../i18n";
 import { time } from "../../lib/format";
+import { canUseKeys, makeKey } from "../../lib/webauthn";
 import { FormDrawer } from "../../ui/form";
 import { useList } from "../../ui/list";
 import { Table } from "../../ui/table";
 import { newSecret, otpauth } from "./totp";
 
-type Open = { what: "totp" } | { what: "recovery" } | { what: "remove"; id: string; name: string } | null;
+type Open = { what: "totp" } | { what: "key" } | { what: "recovery" } | { what: "remove"; id: string; name: string } | null;
 const ADD = "POST /access/tfa/{userid}";
 
 export function Factors(props: { user: string }): ReactNode {
@@ -48,19 +50,24 @@ export function Factors(props: { user: string }): ReactNode {
         <Button size="compact-sm" onClick={() => setOpen({ what: "totp" })}>
           {t("settings.addTotp")}
         </Button>
+        <Button size="compact-sm" variant="default" onClick={() => setOpen({ what: "key" })}>
+          {t("settings.addKey")}
+        </Button>
         <Button size="compact-sm" variant="default" onClick={() => setOpen({ what: "recovery" })}>
           {t("settings.addRecovery")}
         </Button>
       </p>
       {open?.what === "totp" && <AddTotp user={user} onClose={close} />}
+      {open?.what === "key" && <AddKey user={user} onClose={close} />}
       {open?.what === "recovery" && <AddRecovery user={user} onClose={close} />}
-      {open?.what === "remove" && <Remove user={user} id={open.id} name={open.name} onClose={close} />}
+      {open?.what === "remove" && <RemoveFactor user={user} id={open.id} name={open.name} onClose={close} />}
     </section>
   );
 }
 
-function Own(props: { user: string; value: string; set: (value: string) => void }): ReactNode {
-  if (props.user === "root@pam") return null; // who is root is not asked
+/** Who changes logins proves it once more; root@pam need not. */
+function Own(props: { value: string; set: (value: string) => void }): ReactNode {
+  if (whoami() === "root@pam") return null;
   return <PasswordInput label={t("settings.yourPassword")} required autoComplete="current-password" value={props.value} onChange={(e) => props.set(e.currentTarget.value)} />;
 }
 
@@ -81,9 +88,36 @@ function AddTotp(props: { user: string; onClose: () => void }): ReactNode {
       <Code block>{secret}</Code>
       <TextInput label={t("settings.code")} required inputMode="numeric" autoComplete="one-time-code" value={form.value} onChange={(e) => set({ value: e.currentTarget.value })} data-autofocus />
       <TextInput label={t("settings.description")} required description={t("settings.which")} value={form.description} onChange={(e) => set({ description: e.currentTarget.value })} />
-      <Own user={user} value={form.password} set={(password) => set({ password })} />
+      <Own value={form.password} set={(password) => set({ password })} />
     </FormDrawer>
   );
+}
+
+function AddKey(props: { user: string; onClose: () => void }): ReactNode {
+  const { user } = props;
+  const [form, setForm] = useState({ description: "", password: "" });
+  const set = (change: Partial<typeof form>): void => setForm((old) => ({ ...old, ...change }));
+  const submit = async (): Promise<void> => {
+    const given = { userid: user, type: "webauthn" as const, description: form.description, password: form.password || undefined };
+    const first = await ask(ADD, given);
+    await ask(ADD, { ...given, ...(await fromKey(first.challenge ?? "")) });
+  };
+  return (
+    <FormDrawer title={t("settings.addKey")} submit={t("settings.add")} onSubmit={submit} onClose={props.onClose}>
+      <p className="hint">{t(canUseKeys() ? "settings.keyHelp" : "settings.keyUnprotected")}</p>
+      <TextInput label={t("settings.description")} required description={t("settings.whichKey")} value={form.description} onChange={(e) => set({ description: e.currentTarget.value })} data-autofocus />
+      <Own value={form.password} set={(password) => set({ password })} />
+    </FormDrawer>
+  );
+}
+
+async function fromKey(asked: string): Promise<{ challenge: string; value: string }> {
+  try {
+    return await makeKey(asked);
+  } catch (raised) {
+    const { name, message } = raised as DOMException;
+    throw new ApiError(0, { code: "webauthn", message: t("login.keyUnused"), cause: message, evidence: name });
+  }
 }
 
 function AddRecovery(props: { user: string; onClose: () => void }): ReactNode {
@@ -106,12 +140,13 @@ function AddRecovery(props: { user: string; onClose: () => void }): ReactNode {
   };
   return (
     <FormDrawer title={t("settings.addRecovery")} submit={t("settings.addRecovery")} onSubmit={submit} onClose={() => shown.current || onClose()}>
-      <Own user={user} value={password} set={setPassword} />
+      <Own value={password} set={setPassword} />
     </FormDrawer>
   );
 }
 
-function Remove(props: { user: string; id: string; name: string; onClose: () => void }): ReactNode {
+/** Take a factor of anybody away whom one may change. */
+export function RemoveFactor(props: { user: string; id: string; name: string; onClose: () => void }): ReactNode {
   const { user, id, name, onClose } = props;
   const [password, setPassword] = useState("");
   const submit = async (): Promise<void> => {
@@ -120,7 +155,7 @@ function Remove(props: { user: string; id: string; name: string; onClose: () => 
   return (
     <FormDrawer title={t("settings.removeTitle", { name })} submit={t("settings.remove")} onSubmit={submit} onClose={onClose}>
       <p>{t("settings.removeLoss")}</p>
-      <Own user={user} value={password} set={setPassword} />
+      <Own value={password} set={setPassword} />
     </FormDrawer>
   );
 }

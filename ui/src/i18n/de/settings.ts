@@ -50,4 +50,9 @@ export const settings = {
   removeServer: "Entfernen",
   removeServerTitle: "Nichts mehr an {name} senden?",
   removeServerLoss: "Was dort ankam, bleibt dort.",
+  kind_webauthn: "Sicherheitsschlüssel",
+  addKey: "Sicherheitsschlüssel hinzufügen",
+  keyHelp: "Er gehört zu dem Namen, unter dem diese Seite offen ist.",
+  keyUnprotected: "Diese Seite ist nicht geschützt; der Browser verwendet daher keine Schlüssel.",
+  whichKey: "Welcher, zum Beispiel: der blaue",
 };

@@ -50,4 +50,9 @@ export const settings = {
   removeServer: "Remove",
   removeServerTitle: "Send nothing to {name} any more?",
   removeServerLoss: "What it has got stays there.",
+  kind_webauthn: "security key",
+  addKey: "Add a security key",
+  keyHelp: "It belongs to the name under which this page is open.",
+  keyUnprotected: "This page is not protected, so the browser uses no keys.",
+  whichKey: "Which one, say: the blue one",
 } as const;

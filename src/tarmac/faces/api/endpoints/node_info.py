@@ -28,14 +28,6 @@ NETWORK_TYPES = (
     "any_local_bridge",
     "include_sdn",
 )
-PROPERTIES = (
-    "acme",
-    *(f"acmedomain{i}" for i in range(6)),
-    "ballooning-target",
-    "description",
-    "startall-onboot-delay",
-    "wakeonlan",
-)
 AUDIT = Allow("/nodes/{node}", "Sys.Audit")
 MODIFY = Allow("/nodes/{node}", "Sys.Modify")
 
@@ -48,11 +40,6 @@ class Networks(Node):
 @dataclass(frozen=True, kw_only=True)
 class Interface(Node):
     iface: str = setting(max_length=20, help="The interface.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Properties(Node):
-    property: str | None = setting(None, choices=PROPERTIES, default_text="all", help="Only this one.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,17 +142,6 @@ async def set_hosts(call: Call, p: HostsFile) -> None:
 )
 async def netstat(call: Call, p: Node) -> Any:
     return await asyncio.to_thread(host_info.netstat, call.services.usage.taps())
-
-
-@get(
-    "/nodes/{node}/config",
-    params=Properties,
-    allow=Allow("/", "Sys.Audit"),
-    returns=OBJECT,
-    help="The node's own settings; there are none that could be set yet.",
-)
-async def config(call: Call, p: Properties) -> Any:
-    return {}
 
 
 @get(

@@ -43,7 +43,7 @@ class OfStorage(OnNode):
     params=OfNode,
     allow=Allow("/nodes/{node}", "Sys.Audit"),
     returns=LIST,
-    cli="node history {timeframe}",
+    cli="node figures {timeframe}",
     help="A node's figures over time.",
 )
 async def of_node(call: Call, p: OfNode) -> Any:
@@ -57,7 +57,7 @@ async def of_node(call: Call, p: OfNode) -> Any:
     params=OfGuest,
     allow=Allow("/vms/{vmid}", "VM.Audit"),
     returns=LIST,
-    cli="vm history {vmid} {timeframe}",
+    cli="vm figures {vmid} {timeframe}",
     help="A guest's figures over time; nothing of the time when it did not run.",
 )
 async def of_guest(call: Call, p: OfGuest) -> Any:
@@ -71,7 +71,7 @@ async def of_guest(call: Call, p: OfGuest) -> Any:
     params=OfStorage,
     allow=Allow("/storage/{storage}", *SEE, any=True),
     returns=LIST,
-    cli="storage history {storage} {timeframe}",
+    cli="storage figures {storage} {timeframe}",
     help="A storage's space over time.",
 )
 async def of_storage(call: Call, p: OfStorage) -> Any:

@@ -100,10 +100,16 @@ class Factor(TypedDict):
     enable: NotRequired[int]
 
 
-class NewFactor(TypedDict):
-    """`recovery`: the keys, shown this once."""
+class FactorsOf(TypedDict):
+    userid: str
+    entries: list[Factor]
 
-    id: str
+
+class NewFactor(TypedDict):
+    """`recovery`: the keys, shown this once; `challenge`: what a security key is asked, before there is an id."""
+
+    id: NotRequired[str]
+    challenge: NotRequired[str]
     recovery: NotRequired[list[str]]
 
 
