@@ -440,6 +440,20 @@ export interface Token {
   comment?: string;
 }
 
+export interface UploadRow {
+  upload: string;
+  storage: string;
+  content: string;
+  filename: string;
+  size: number;
+  offset: number;
+  created: number;
+  expires: number;
+  checksum?: string;
+  "checksum-algorithm"?: string;
+  task?: string;
+}
+
 export interface Used {
   total: number;
   used: number;
@@ -1213,10 +1227,10 @@ export interface Api {
   "GET /nodes/{node}/storage/{storage}/rrddata": { params: { node: string; storage: string; timeframe: "hour" | "day" | "week" | "month" | "year"; cf?: "AVERAGE" | "MAX" | undefined; }; reply: Figures[] };
   "GET /nodes/{node}/storage/{storage}/status": { params: { node: string; storage: string; }; reply: StorageStatus };
   "POST /nodes/{node}/storage/{storage}/upload": { params: { node: string; storage: string; content?: "iso" | "vztmpl" | "import" | undefined; filename?: string | undefined; checksum?: string | undefined; "checksum-algorithm"?: "md5" | "sha1" | "sha224" | "sha256" | "sha384" | "sha512" | undefined; tmpfilename?: string | undefined; wait?: number | undefined; }; reply: string };
-  "GET /nodes/{node}/storage/{storage}/uploads": { params: { node: string; storage: string; }; reply: unknown[] };
-  "POST /nodes/{node}/storage/{storage}/uploads": { params: { node: string; storage: string; size?: number | undefined; content?: "iso" | "vztmpl" | "import" | undefined; filename?: string | undefined; checksum?: string | undefined; "checksum-algorithm"?: "md5" | "sha1" | "sha224" | "sha256" | "sha384" | "sha512" | undefined; dryrun?: Flag | undefined; }; reply: Record<string, unknown> };
+  "GET /nodes/{node}/storage/{storage}/uploads": { params: { node: string; storage: string; }; reply: UploadRow[] };
+  "POST /nodes/{node}/storage/{storage}/uploads": { params: { node: string; storage: string; size?: number | undefined; content?: "iso" | "vztmpl" | "import" | undefined; filename?: string | undefined; checksum?: string | undefined; "checksum-algorithm"?: "md5" | "sha1" | "sha224" | "sha256" | "sha384" | "sha512" | undefined; dryrun?: Flag | undefined; }; reply: UploadRow };
   "DELETE /nodes/{node}/storage/{storage}/uploads/{upload}": { params: { node: string; storage: string; upload: string; dryrun?: Flag | undefined; }; reply: null };
-  "GET /nodes/{node}/storage/{storage}/uploads/{upload}": { params: { node: string; storage: string; upload: string; }; reply: Record<string, unknown> };
+  "GET /nodes/{node}/storage/{storage}/uploads/{upload}": { params: { node: string; storage: string; upload: string; }; reply: UploadRow };
   "HEAD /nodes/{node}/storage/{storage}/uploads/{upload}": { params: { node: string; storage: string; upload: string; }; reply: never };
   "PATCH /nodes/{node}/storage/{storage}/uploads/{upload}": { params: { node: string; storage: string; upload: string; }; reply: never };
   "GET /nodes/{node}/subscription": { params: { node: string; }; reply: Record<string, unknown> };
