@@ -19,7 +19,8 @@ from tarmac.lib.signing import Signer
 from tarmac.model.errors import HostFailure, InvalidInput, NotBuilt, NotFound, TarmacError, Unauthenticated
 from tarmac.services.access.access import Access, Identity
 from tarmac.services.access.directory import Directory
-from tarmac.services.access.login import ONE_TIME_SECONDS, Login
+from tarmac.services.access.login import Login
+from tarmac.services.access.login_files import ONE_TIME_SECONDS
 from tarmac.services.access.login_limits import PER_PAIR, PER_SOURCE, PER_USER, WINDOW_SECONDS, LoginLimits, network_of
 from tarmac.services.access.tfa import SecondFactors
 from tarmac.services.access.tickets import LIFETIME, Tickets
