@@ -191,7 +191,8 @@ def test_the_keyboard_alone_starts_a_guest(page: Visit, daemon: TestDaemon, tiny
     daemon.task("POST", f"{daemon.qemu}/150/status/stop")
 
 
-PLACES = ("#/", "#/qemu/160", "#/qemu/160/hardware", "#/qemu/160/tasks", "#/node/n1", "#/storage/local", "#/access")
+PLACES = ("#/", "#/qemu/160", "#/qemu/160/hardware", "#/qemu/160/tasks", "#/node/n1", "#/storage/local", "#/access",
+          "#/access/factors", "#/access/realms")  # fmt: skip
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -191,6 +191,8 @@ class Login:
             name, realm = split_user(userid)
         except ValueError:
             return "not a user id"
+        if realm not in self._realms:
+            return "the realm does not exist (any more)"
         if not password or len(password) > _MAX_PASSWORD:
             return "no password, or one that is too long"
         if password.startswith("PVE:"):
