@@ -175,7 +175,7 @@ def test_the_keyboard_alone_starts_a_guest(page: Visit, daemon: TestDaemon, tiny
 
 PLACES = (
     "#/", "#/qemu/160", "#/qemu/160/hardware", "#/qemu/160/options", "#/qemu/160/cloudinit",
-    "#/qemu/160/tasks", "#/node/n1", "#/storage/local", "#/access",
+    "#/qemu/160/tasks", "#/node/n1", "#/storage/local", "#/access", "#/access/factors", "#/access/realms",
 )  # fmt: skip
 
 

@@ -22,7 +22,9 @@ from tarmac.faces.generate.parameters import visible, wire_name
 from tarmac.model.errors import InvalidInput
 from tarmac.model.parse import MISSING as LACKING
 from tarmac.model.parse import UNKNOWN
+from tarmac.model.privileges import PRIVILEGES
 from tarmac.model.settings import Setting, settings_of
+from tarmac.model.vm import VmConfig
 
 FACTS = facts()
 WHOLE = {f"{e.method} {e.schema_path}": e for e in complete(endpoints())}
@@ -309,3 +311,14 @@ def test_no_row_stands_for_what_is_built() -> None:
 
 def test_every_row_is_a_path_of_proxmox() -> None:
     assert [r.path for r in ROWS if f"{r.method} {r.path.replace('...}', '}')}" not in FACTS] == []
+
+
+def test_nothing_is_reserved_to_root() -> None:
+    """Every endpoint and every option of a guest is governed by a privilege that a role can give."""
+    for endpoint in endpoints():
+        for rule in endpoint.allow.either or (endpoint.allow,):
+            if rule not in (Allow.login, Allow.everybody) and not rule.check:
+                assert rule.privileges and set(rule.privileges) <= PRIVILEGES, endpoint.path
+    assert [
+        s.name for s in settings_of(VmConfig) if s.limits.privilege not in PRIVILEGES and not s.limits.internal
+    ] == []
