@@ -101,9 +101,7 @@ def change_config(
     return change
 
 
-def apply_pending(
-    current: Mapping[str, str], pending: Mapping[str, str], pending_delete: Mapping[str, bool]
-) -> Change:
+def apply_pending(current: Mapping[str, str], pending: Mapping[str, str], pending_delete: Mapping[str, bool]) -> Change:
     """What a cold boot makes of the pending section: all of it comes into force."""
     change = Change(current=dict(current), pending={}, pending_delete={})
     for key, force in pending_delete.items():
