@@ -43,7 +43,7 @@ KNOWN = {
     "roleid": ["some", "PVEAuditor"],
     "realm": ["pve", "pam"],
     "tokenid": ["tok"],
-    "snapname": ["s", "current"],
+    "snapname": ["snap", "current"],
 }
 """Values of places in a path: names that exist or may come to be, so that what lies behind them is reached."""
 BRIEF = {"wait", "timeout", "delay", "background_delay"}
