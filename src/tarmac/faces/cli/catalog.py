@@ -54,6 +54,7 @@ HAND_WRITTEN: dict[str, Entry] = {
     "vm start": Entry("vm_many", "start", "Start a guest, several, those of a pool, or all."),
     "vm shutdown": Entry("vm_many", "shutdown", "Shut down a guest, several, those of a pool, or all."),
     "vm suspend": Entry("vm_many", "suspend", "Suspend a guest, several, those of a pool, or all."),
+    "node set-certificate": Entry("certificate", "set_certificate", "Show a certificate of one's own, from files."),
     "vm undo": Entry("undo", "of_guest", "Undo the last change of a guest's configuration, or an earlier one."),
     "task undo": Entry("undo", "of_task", "Undo what a task did, where that is possible."),
     "history undo": Entry("undo", "of_change", "Undo a change of users, grants, pools, storages or options."),

@@ -90,17 +90,5 @@ async def hosts(call: Call, p: Node) -> Any:
     help="A subscription: there is nothing to subscribe to.",
 )
 async def subscription(call: Call, p: Node) -> Any:
-    server = await asyncio.to_thread(host_info.server_id, call.services.certificate)
+    server = await asyncio.to_thread(lambda: host_info.server_id(call.services.certificates.served()))
     return {"status": "notfound", "message": "There is no subscription key", "serverid": server}
-
-
-@get(
-    "/nodes/{node}/certificates/info",
-    params=Node,
-    allow=Allow.login,
-    returns=LIST,
-    cli="node certificates",
-    help="The certificate that the API shows.",
-)
-async def certificates(call: Call, p: Node) -> Any:
-    return await asyncio.to_thread(host_info.certificates, call.services.certificate)
