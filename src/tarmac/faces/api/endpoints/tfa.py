@@ -81,7 +81,14 @@ async def everybodys(call: Call, p: NoParams) -> Any:
     return call.services.second_factors.all(call.identity, seen)
 
 
-@get("/access/tfa/{userid}", params=OfUser, allow=READERS, returns=LIST, help="A user's second factors.")
+@get(
+    "/access/tfa/{userid}",
+    params=OfUser,
+    allow=READERS,
+    returns=LIST,
+    cli="tfa show {userid}",
+    help="A user's second factors.",
+)
 async def entries(call: Call, p: OfUser) -> Any:
     return call.services.second_factors.list(p.userid)
 
@@ -110,7 +117,14 @@ async def add(call: Call, p: Add) -> Any:
     raise tfa.not_built(p.type)
 
 
-@put("/access/tfa/{userid}/{id}", params=Update, allow=CHANGERS, tokens=False, help="Change a second factor.")
+@put(
+    "/access/tfa/{userid}/{id}",
+    params=Update,
+    allow=CHANGERS,
+    tokens=False,
+    cli="tfa set {userid} {id}",
+    help="Change a second factor.",
+)
 async def update(call: Call, p: Update) -> None:
     await confirm(call, p.password, "password")
     await call.services.second_factors.update(
