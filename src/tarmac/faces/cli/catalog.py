@@ -58,6 +58,9 @@ HAND_WRITTEN: dict[str, Entry] = {
     "node set-certificate": Entry("certificate", "set_certificate", "Show a certificate of one's own, from files."),
     "tfa totp": Entry("tfa", "totp", "Have a user's logins ask for a code of an authenticator program."),
     "tfa recovery": Entry("tfa", "recovery", "Make recovery keys for a user; they are shown this once."),
+    "vm cloudinit-set": Entry(
+        "cloudinit", "set_document", "Give a guest a cloud-init document of one's own, from a file."
+    ),
     "vm undo": Entry("undo", "of_guest", "Undo the last change of a guest's configuration, or an earlier one."),
     "task undo": Entry("undo", "of_task", "Undo what a task did, where that is possible."),
     "history undo": Entry("undo", "of_change", "Undo a change of users, grants, pools, storages or options."),

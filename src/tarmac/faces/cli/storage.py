@@ -21,7 +21,9 @@ _CHUNK = 1 << 20
 def upload_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument("file", metavar="FILE", help="the file to upload")
     parser.add_argument("--storage", default="local", help="the storage (default: local)")
-    parser.add_argument("--content", choices=("iso", "import", "vztmpl"), help="what it is (default: by its ending)")
+    parser.add_argument(
+        "--content", choices=("iso", "import", "vztmpl", "snippets"), help="what it is (default: by its ending)"
+    )
     parser.add_argument("--filename", help="its name there (default: its own)")
     parser.add_argument("--no-checksum", action="store_true", help="do not have the daemon compare a checksum")
     parser.add_argument("--node", help="the node (default: the one that answers)")
@@ -36,7 +38,7 @@ def upload(session: Session) -> int:
     name = o.filename or source.name
     if any(sign in name for sign in '"\\/\r\n'):
         raise usage(f"'{name}' cannot be a file name in a storage", "name it: --filename NAME")
-    content = o.content or ("iso" if name.lower().endswith(".iso") else "import")
+    content = o.content or _content(name.lower())
     fields = {"content": content}
     if not o.no_checksum:
         fields |= {"checksum-algorithm": "sha256", "checksum": _checksum(source, session.progress(f"reading {name}"))}
@@ -48,6 +50,12 @@ def upload(session: Session) -> int:
     status = {"upid": upid} if o.no_wait else session.wait(upid, f"checking {name}")
     show_outcome(session, status, f"{o.storage}:{content}/{name}")
     return 0
+
+
+def _content(name: str) -> str:
+    if name.endswith(".iso"):
+        return "iso"
+    return "snippets" if name.endswith((".yaml", ".yml")) else "import"
 
 
 def _send(session: Session, storage: str, source: Path, name: str, fields: dict[str, str], shown: Progress) -> str:

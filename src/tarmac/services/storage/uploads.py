@@ -12,11 +12,12 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tarmac.drivers.storage.base import FileStorage
 from tarmac.drivers.storage.jail import Jail
-from tarmac.drivers.storage.volume_names import VolumeName, parse_volume_name, upload_name
+from tarmac.drivers.storage.volume_names import Content, VolumeName, parse_volume_name, upload_name
 from tarmac.model.errors import HostFailure, InvalidInput
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.units import human_size
@@ -27,6 +28,7 @@ from tarmac.services.storage.storages import Storages
 
 Started = str | Plan
 SWEEP_SECONDS = 10.0
+SNIPPET_MAX = 256 * 1024  # as much as a cloud-init document may have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +83,9 @@ class Uploads:
     ) -> Received:
         """Take the file in. `size`: how many bytes the client announced, if it did, to refuse early.
 
-        Raises InvalidInput (content type, extension, checksum), NotFound, NoSpace; whatever ends it early, a client
-        that goes away too, leaves nothing behind."""
-        name = upload_name(fields.content, fields.filename)
+        Raises InvalidInput (content type, extension, checksum, a snippet that is too long or no text), NotFound,
+        NoSpace; whatever ends it early, a client that goes away too, leaves nothing behind."""
+        name = upload_name(fields.content, fields.filename, snippets=True)
         driver = self._storages.get(storage, name.content)
         await self._storages.space.check(driver, size or 0)
         token = f"upload-{secrets.token_hex(12)}"
@@ -94,8 +96,11 @@ class Uploads:
                 async with await Sink.open(staged, fields.algorithm) as sink:
                     async for chunk in chunks:
                         await sink.write(chunk)
+                        _check_size(name, sink.size)
                     await sink.end()
                 sink.check(fields.checksum, name.file)
+                if name.content is Content.SNIPPETS:
+                    await asyncio.to_thread(_check_text, staged)
             except BaseException:
                 await driver.discard(name, token)
                 raise
@@ -158,3 +163,22 @@ class Uploads:
 
     async def _undo_finish(self, ctx: StepContext, storage: str, volume: str, token: str) -> None:
         await self._storages.get(storage).discard(parse_volume_name(volume), token)
+
+
+def _check_size(name: VolumeName, size: int) -> None:
+    if name.content is Content.SNIPPETS and size > SNIPPET_MAX:
+        raise InvalidInput.of(
+            "filename", f"a snippet may have up to {human_size(SNIPPET_MAX)}", code="snippet-too-long"
+        )
+
+
+def _check_text(path: Path) -> None:
+    """Snippets are texts: what reads them reads nothing else."""
+    try:
+        path.read_bytes().decode()
+    except UnicodeDecodeError as problem:
+        raise InvalidInput.of(
+            "filename",
+            f"a snippet is a text in UTF-8: {problem.reason} at byte {problem.start}",
+            code="snippet-no-text",
+        ) from None
