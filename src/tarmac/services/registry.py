@@ -8,7 +8,6 @@ or the plan.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -61,6 +60,7 @@ if TYPE_CHECKING:
     from tarmac.services.jobs.jobs import Jobs
     from tarmac.services.jobs.retention import Retention
     from tarmac.services.jobs.tasks import Tasks
+    from tarmac.services.node.certificates import Certificates
     from tarmac.services.node.cluster import Cluster
     from tarmac.services.node.facts import NodeProbe
     from tarmac.services.node.host_changes import HostChanges
@@ -98,12 +98,12 @@ LATER: Any = None
 @dataclass(slots=True, kw_only=True)
 class Services:
     """One attribute per service; `node` is this node's name, `version` this program's, `web` the address of the API
-    and the web page (`https://192.0.2.1:8006/`), known once it is served, `certificate` the file of its certificate."""
+    and the web page (`https://192.0.2.1:8006/`), known once it is served."""
 
     node: str
     version: str
     web: str = ""
-    certificate: Path | None = None
+    certificates: Certificates = LATER
     jobs: Jobs = LATER
     tasks: Tasks = LATER
     vms: Vms = LATER

@@ -1109,6 +1109,8 @@ export interface Api {
   "GET /nodes/{node}/capabilities/qemu/cpu-flags": { params: { node: string; arch?: "x86_64" | "aarch64" | undefined; }; reply: unknown[] };
   "GET /nodes/{node}/capabilities/qemu/machines": { params: { node: string; arch?: "x86_64" | "aarch64" | undefined; }; reply: unknown[] };
   "GET /nodes/{node}/capabilities/qemu/migration": { params: { node: string; }; reply: Record<string, unknown> };
+  "DELETE /nodes/{node}/certificates/custom": { params: { node: string; restart?: Flag | undefined; dryrun?: Flag | undefined; }; reply: null };
+  "POST /nodes/{node}/certificates/custom": { params: { node: string; certificates: string; key?: string | undefined; force?: Flag | undefined; restart?: Flag | undefined; dryrun?: Flag | undefined; }; reply: Record<string, unknown> };
   "GET /nodes/{node}/certificates/info": { params: { node: string; }; reply: Certificate[] };
   "GET /nodes/{node}/config": { params: { node: string; property?: "acme" | "acmedomain0" | "acmedomain1" | "acmedomain2" | "acmedomain3" | "acmedomain4" | "acmedomain5" | "ballooning-target" | "description" | "startall-onboot-delay" | "wakeonlan" | undefined; }; reply: Record<string, unknown> };
   "PUT /nodes/{node}/config": { params: { node: string; delete?: string | undefined; digest?: string | undefined; dryrun?: Flag | undefined; } & NodeConfigKeys; reply: null };
@@ -1226,9 +1228,9 @@ export interface Api {
   "GET /nodes/{node}/storage/{storage}/orphans": { params: { node: string; storage: string; }; reply: Orphan[] };
   "GET /nodes/{node}/storage/{storage}/rrddata": { params: { node: string; storage: string; timeframe: "hour" | "day" | "week" | "month" | "year"; cf?: "AVERAGE" | "MAX" | undefined; }; reply: Figures[] };
   "GET /nodes/{node}/storage/{storage}/status": { params: { node: string; storage: string; }; reply: StorageStatus };
-  "POST /nodes/{node}/storage/{storage}/upload": { params: { node: string; storage: string; content?: "iso" | "vztmpl" | "import" | undefined; filename?: string | undefined; checksum?: string | undefined; "checksum-algorithm"?: "md5" | "sha1" | "sha224" | "sha256" | "sha384" | "sha512" | undefined; tmpfilename?: string | undefined; wait?: number | undefined; }; reply: string };
+  "POST /nodes/{node}/storage/{storage}/upload": { params: { node: string; storage: string; content?: "iso" | "vztmpl" | "import" | "snippets" | undefined; filename?: string | undefined; checksum?: string | undefined; "checksum-algorithm"?: "md5" | "sha1" | "sha224" | "sha256" | "sha384" | "sha512" | undefined; tmpfilename?: string | undefined; wait?: number | undefined; }; reply: string };
   "GET /nodes/{node}/storage/{storage}/uploads": { params: { node: string; storage: string; }; reply: UploadRow[] };
-  "POST /nodes/{node}/storage/{storage}/uploads": { params: { node: string; storage: string; size?: number | undefined; content?: "iso" | "vztmpl" | "import" | undefined; filename?: string | undefined; checksum?: string | undefined; "checksum-algorithm"?: "md5" | "sha1" | "sha224" | "sha256" | "sha384" | "sha512" | undefined; dryrun?: Flag | undefined; }; reply: UploadRow };
+  "POST /nodes/{node}/storage/{storage}/uploads": { params: { node: string; storage: string; size?: number | undefined; content?: "iso" | "vztmpl" | "import" | "snippets" | undefined; filename?: string | undefined; checksum?: string | undefined; "checksum-algorithm"?: "md5" | "sha1" | "sha224" | "sha256" | "sha384" | "sha512" | undefined; dryrun?: Flag | undefined; }; reply: UploadRow };
   "DELETE /nodes/{node}/storage/{storage}/uploads/{upload}": { params: { node: string; storage: string; upload: string; dryrun?: Flag | undefined; }; reply: null };
   "GET /nodes/{node}/storage/{storage}/uploads/{upload}": { params: { node: string; storage: string; upload: string; }; reply: UploadRow };
   "HEAD /nodes/{node}/storage/{storage}/uploads/{upload}": { params: { node: string; storage: string; upload: string; }; reply: never };

@@ -45,6 +45,8 @@ class DiskPlans:
 
         `taken`: volume ids the guest already names. Raises InvalidInput naming the key for a volume that is missing,
         a size that makes no sense, or somebody else's disk."""
+        if "cicustom" in texts:
+            await self._cloudinit.check_custom(texts["cicustom"])
         steps: list[PlannedStep] = []
         stored = dict(texts)
         names = [volid for volid in taken if ":" in volid]

@@ -47,7 +47,7 @@ STATUSES: tuple[tuple[type[TarmacError], int], ...] = (
 @dataclass(frozen=True, kw_only=True)
 class Begin(OnNode):
     size: int | None = setting(None, ge=0, le=1 << 53, unit="B", help="The file's size (or header `Upload-Length`).")
-    content: str | None = setting(None, choices=UPLOADABLE, help="What it is.")
+    content: str | None = setting(None, choices=(*UPLOADABLE, "snippets"), help="What it is.")
     filename: str | None = setting(None, max_length=255, help="Its name on the storage.")
     checksum: str | None = setting(None, max_length=256, help="The checksum to compare with when all of it is there.")
     checksum_algorithm: str | None = setting(
