@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tarmac.drivers.storage.base import Capabilities, FileStorage
+from tarmac.drivers.storage.base import Capabilities, Storage
 from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.mounted import MountedStorage
 from tarmac.drivers.storage.mounts import Mount
@@ -16,6 +16,7 @@ ROWS = {
     "dir-xfs": "`dir` on xfs or btrfs",
     "dir-btrfs": "`dir` on xfs or btrfs",
     "btrfs": "`btrfs`",
+    "rbd": "`rbd`",
 }
 
 
@@ -40,10 +41,11 @@ def as_row(can: Capabilities) -> list[str]:
     ]
 
 
-async def test_the_table(storage: FileStorage, request: pytest.FixtureRequest) -> None:
+async def test_the_table(storage: Storage, request: pytest.FixtureRequest) -> None:
     kind = request.node.callspec.params["storage"]
-    assert table()[ROWS[kind]][:-1] == as_row(storage.capabilities)
-    assert storage.capabilities.shared is False
+    row = table()[ROWS[kind]]
+    assert row[:-1] == as_row(storage.capabilities)
+    assert (row[-1] == "yes") == storage.capabilities.shared
 
 
 def test_network_file_systems(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 from tarmac.composition.ground import Ground
+from tarmac.drivers.storage.block.ground import Means
 from tarmac.drivers.storage.build import build_storage
 from tarmac.drivers.storage.jail import Jail
 from tarmac.services.cloudinit.cloudinit import CloudInit
@@ -37,7 +38,8 @@ async def add_storage(ground: Ground, s: Services) -> None:
     instance = ground.instance
     s.uids = Uids(store=store, instance=instance.id, default_instance=instance.default)
     jail = Jail(uid=s.uids.jail, gid=s.uids.jail)
-    build = functools.partial(build_storage, jail=jail)
+    means = Means(jail=jail, private=ground.data / "storage-access", scratch=ground.data / "cache" / "storage")
+    build = functools.partial(build_storage, means=means)
     s.storages = Storages(node=ground.node, store=store, build=build, data=ground.data / "storage")
     await s.storages.start()
     s.storage_views = StorageViews(s.storages)
