@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tarmac.drivers.storage.base import Capabilities, Storage
+from tarmac.drivers.storage.block.offered import OFFERED
 from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.mounted import MountedStorage
 from tarmac.drivers.storage.mounts import Mount
@@ -33,7 +34,7 @@ def as_row(can: Capabilities) -> list[str]:
 
     return [
         ", ".join(sorted(can.formats)),
-        ", ".join(f"{format}: {kind}" for format, kind in sorted(can.snapshots.items())),
+        ", ".join(f"{format}: {kind}" for format, kind in sorted(can.snapshots.items())) or "none",
         word(can.linked_clones),
         "shared blocks" if can.shares_blocks else "copied",
         word(can.resize_online),
@@ -54,5 +55,9 @@ def test_network_file_systems(tmp_path: Path) -> None:
     assert row == [*as_row(made.capabilities), "yes" if made.capabilities.shared else "no"]
 
 
+def test_what_servers_offer() -> None:
+    assert table()["`iscsidirect`, `nbd`"] == [*as_row(OFFERED), "yes" if OFFERED.shared else "no"]
+
+
 def test_no_row_is_left_over() -> None:
-    assert set(table()) == {*ROWS.values(), "`nfs`, `cifs`"}
+    assert set(table()) == {*ROWS.values(), "`nfs`, `cifs`", "`iscsidirect`, `nbd`"}

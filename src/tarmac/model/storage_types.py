@@ -82,6 +82,26 @@ BUILT: Mapping[str, StorageType] = {
         content=("images",),
         files=False,
     ),
+    "iscsidirect": StorageType(
+        keys=frozenset({"portal", "target"}),
+        required=("portal", "target"),
+        fixed=frozenset({"portal", "target"}),
+        format="raw",
+        network=True,
+        contents=("images", "none"),
+        content=("images",),
+        files=False,
+    ),
+    "nbd": StorageType(
+        keys=frozenset({"server", "port"}),
+        required=("server",),
+        fixed=frozenset({"server", "port"}),
+        format="raw",
+        network=True,
+        contents=("images", "none"),
+        content=("images",),
+        files=False,
+    ),
 }
 MOUNTS = "/mnt/pve"
 """Below it, as in Proxmox, network file systems are mounted that say no `path`."""

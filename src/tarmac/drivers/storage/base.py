@@ -55,6 +55,7 @@ class Capabilities:
     snapshots        how images of each format keep points in time; a format that is not in it cannot
     shares_blocks    a full copy within the storage shares blocks until they are written: it takes no time
     resize_online    an image can grow while a guest runs on it
+    grows_first      for that, the storage grows it before QEMU is told; else QEMU does all of it
     thin             space is taken when it is written, not when an image is made
     shared           all nodes see the same volumes"""
 
@@ -67,6 +68,7 @@ class Capabilities:
     snapshots: Mapping[str, SnapshotKind] = field(default_factory=dict)
     shares_blocks: bool = False
     resize_online: bool = True
+    grows_first: bool = False
     thin: bool = True
     shared: bool = False
 

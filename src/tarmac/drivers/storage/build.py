@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tarmac.drivers.storage.base import Storage
-from tarmac.drivers.storage.block import rbd
+from tarmac.drivers.storage.block import iscsi, nbd, rbd
 from tarmac.drivers.storage.block.ground import Means
 from tarmac.drivers.storage.btrfs import BtrfsStorage
 from tarmac.drivers.storage.directory import DirectoryStorage
@@ -53,4 +53,6 @@ BUILDERS: Mapping[str, Builder] = {
     "nfs": _file_storage,
     "cifs": _file_storage,
     "rbd": rbd.build,
+    "iscsidirect": iscsi.build,
+    "nbd": nbd.build,
 }
