@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tarmac.drivers.storage.base import Capabilities, Storage
+from tarmac.drivers.storage.block.lvm import LvmCommands, LvmThinCommands
 from tarmac.drivers.storage.block.offered import OFFERED
+from tarmac.drivers.storage.block.zfs import ZfsCommands
 from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.mounted import MountedStorage
 from tarmac.drivers.storage.mounts import Mount
@@ -59,5 +61,17 @@ def test_what_servers_offer() -> None:
     assert table()["`iscsidirect`, `nbd`"] == [*as_row(OFFERED), "yes" if OFFERED.shared else "no"]
 
 
+UNTRIED = {
+    "`lvm` (not yet run)": LvmCommands("vg").capabilities,
+    "`lvmthin` (not yet run)": LvmThinCommands("vg", "data").capabilities,
+    "`zfspool` with `sparse 1` (not yet run)": ZfsCommands("tank", sparse=True).capabilities,
+}
+
+
+@pytest.mark.parametrize("row", UNTRIED)
+def test_what_nobody_has_run_yet(row: str) -> None:
+    assert table()[row][:-1] == as_row(UNTRIED[row])
+
+
 def test_no_row_is_left_over() -> None:
-    assert set(table()) == {*ROWS.values(), "`nfs`, `cifs`", "`iscsidirect`, `nbd`"}
+    assert set(table()) == {*ROWS.values(), "`nfs`, `cifs`", "`iscsidirect`, `nbd`", *UNTRIED}

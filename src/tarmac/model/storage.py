@@ -56,6 +56,7 @@ def _check_portal(text: str) -> None:
 
 FORMATS["pve-storage-portal-dns"] = _check_portal
 FORMATS["pve-storage-portal-dns-list"] = _check_portals
+_POOL = r"[a-zA-Z0-9_][a-zA-Z0-9_.:-]{0,126}(/[a-zA-Z0-9_][a-zA-Z0-9_.:-]{0,126}){0,8}"
 _VG = r"[a-zA-Z0-9+_.][a-zA-Z0-9+_.-]{0,126}"
 
 
@@ -130,9 +131,7 @@ class StorageOptions(OtherTypes):  # type: ignore[misc,valid-type]
     monhost: str | None = setting(
         None, format="pve-storage-portal-dns-list", help="rbd: the monitors; unset: those of the node's ceph.conf."
     )
-    pool: str | None = setting(
-        None, pattern=r"[a-zA-Z0-9_.][a-zA-Z0-9_.:/-]{0,126}", default_text="rbd", help="rbd, zfspool: the pool."
-    )
+    pool: str | None = setting(None, pattern=_POOL, default_text="rbd", help="rbd, zfspool: the pool.")
     data_pool: str | None = setting(
         None, name="data-pool", pattern=_VG, help="rbd: the pool for data, where the other one is not erasure coded."
     )

@@ -102,6 +102,37 @@ BUILT: Mapping[str, StorageType] = {
         content=("images",),
         files=False,
     ),
+    "lvm": StorageType(
+        keys=_UNTESTED
+        | {"vgname", "base", "shared", "saferemove", "saferemove_throughput", "saferemove-stepsize", "tagged_only"},
+        required=("vgname",),
+        fixed=frozenset({"vgname", "base"}),
+        format="raw",
+        contents=("images", "rootdir", "none"),
+        content=("images",),
+        files=False,
+        untested=True,
+    ),
+    "lvmthin": StorageType(
+        keys=_UNTESTED | {"vgname", "thinpool"},
+        required=("vgname", "thinpool"),
+        fixed=frozenset({"vgname", "thinpool"}),
+        format="raw",
+        contents=("images", "rootdir", "none"),
+        content=("images", "rootdir"),
+        files=False,
+        untested=True,
+    ),
+    "zfspool": StorageType(
+        keys=_UNTESTED | {"pool", "blocksize", "sparse", "mountpoint"},
+        required=("pool",),
+        fixed=frozenset({"pool"}),
+        format="raw",
+        contents=("images", "rootdir", "none"),
+        content=("images", "rootdir"),
+        files=False,
+        untested=True,
+    ),
 }
 MOUNTS = "/mnt/pve"
 """Below it, as in Proxmox, network file systems are mounted that say no `path`."""

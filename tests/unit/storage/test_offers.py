@@ -31,7 +31,7 @@ def test_only_disks_of_the_own_target_count() -> None:
         ("10.0.0.9", "10.0.0.9:3260"),
         ("san:1", "san:1"),
         ("[fd00::9]", "[fd00::9]:3260"),
-        ("[fd00::9]:4", "[fd00::9]:4"),
+        ("[::9]:4", "[::9]:4"),
     ],
 )
 def test_portals(portal: str, wanted: str) -> None:

@@ -61,7 +61,7 @@ GUARDED = [Point(name="a"), Point(name="__base__", guarded=True)]
         ),
         ("resize", ("a", 7), ["resize --no-progress --size 7B vms/a"]),
         ("snapshot", ("a", "s"), ["snap create --no-progress vms/a@s"]),
-        ("rollback", ("a", "s", ()), ["snap rollback --no-progress vms/a@s"]),
+        ("rollback", ("a", "s", (), "p", True), ["snap rollback --no-progress vms/a@s"]),
         ("seal", ("b", ()), ["snap create --no-progress vms/b@__base__", "snap protect vms/b@__base__"]),
         ("seal", ("b", [Point(name="__base__")]), ["snap protect vms/b@__base__"]),
         ("seal", ("b", GUARDED), []),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tarmac.drivers.storage.base import Storage
-from tarmac.drivers.storage.block import iscsi, nbd, rbd
+from tarmac.drivers.storage.block import iscsi, lvm, nbd, rbd, zfs
 from tarmac.drivers.storage.block.ground import Means
 from tarmac.drivers.storage.btrfs import BtrfsStorage
 from tarmac.drivers.storage.directory import DirectoryStorage
@@ -55,4 +55,7 @@ BUILDERS: Mapping[str, Builder] = {
     "rbd": rbd.build,
     "iscsidirect": iscsi.build,
     "nbd": nbd.build,
+    "lvm": lvm.build,
+    "lvmthin": lvm.build_thin,
+    "zfspool": zfs.build,
 }

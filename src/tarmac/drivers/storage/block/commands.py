@@ -48,6 +48,10 @@ class BlockCommands(Protocol):
     capabilities: Capabilities
     env: Mapping[str, str]
     """Added to the environment of the tools."""
+    zeroed: bool
+    """A new image reads as zeros."""
+    beside: bool
+    """Going back makes an image beside the volume first, which then takes its name."""
 
     def parse(self, text: str) -> VolumeName:
         """A volume name. Raises ValueError in Proxmox's words."""
@@ -90,7 +94,7 @@ class BlockCommands(Protocol):
     def points(self, name: str) -> Argv: ...
 
     def read_points(self, name: str, output: str) -> Sequence[Point]:
-        """Oldest first, `BASE_POINT` among them."""
+        """Oldest first, `BASE_POINT` among them. Raises LookupError where the output says that there is no image."""
 
     def mark(self, name: str) -> Argv: ...
 
@@ -126,8 +130,9 @@ class BlockCommands(Protocol):
 
     def snapshot(self, name: str, point: str) -> Sequence[Argv]: ...
 
-    def rollback(self, name: str, point: str, points: Sequence[Point]) -> Sequence[Argv]:
-        """Raises ValueError where the pool cannot go back to that one."""
+    def rollback(self, name: str, point: str, points: Sequence[Point], part: str, there: bool) -> Sequence[Argv]:
+        """`part`: the hidden name for what is made `beside`; `there`: whether the volume is (a crash may have come
+        between). Raises ValueError where the pool cannot go back to that one."""
 
     def drop(self, name: str, point: Point) -> Sequence[Argv]: ...
 

@@ -161,7 +161,10 @@ class BlockGround:
     async def _points(self, name: str) -> Sequence[Point]:
         """Those of `seal` too. Raises NotFound."""
         text = await self._read(self._commands.points(name), f"cannot read the snapshots of '{name}'", name)
-        return self._commands.read_points(name, text)
+        try:
+            return self._commands.read_points(name, text)
+        except LookupError:
+            raise _missing(f"{self._id}:{name}") from None
 
     async def _own_points(self, name: str) -> Sequence[Point]:
         return [point for point in await self._points(name) if point.name != BASE_POINT]

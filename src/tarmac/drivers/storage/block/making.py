@@ -75,14 +75,11 @@ class BlockMaking(BlockGround):
             await self._do(self._commands.create(part, size, vmid, mark), self._cannot(vmid), part)
             await self._do(self._commands.open(part), self._cannot(vmid), part)
             target = self._layer(part)
-            await image.fill_layer(source, target, size=size, zeroed=self._zeroed, speed=speed, advance=advance)
+            await image.fill_layer(
+                source, target, size=size, zeroed=self._commands.zeroed, speed=speed, advance=advance
+            )
 
         return await self._new(vmid, format, name, owner, token, make)
-
-    @property
-    def _zeroed(self) -> bool:
-        """Whether a new image reads as zeros."""
-        return self.capabilities.thin
 
     def _cannot(self, vmid: int) -> str:
         return f"cannot create a volume for VM {vmid} on storage '{self._id}'"

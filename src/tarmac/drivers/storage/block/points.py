@@ -31,8 +31,12 @@ class BlockPoints(BlockGround):
         points = await self._own_points(file)
         if not any(point.name == name for point in points):
             raise NotFound(f"snapshot '{name}' of '{volid}' does not exist", code="no-such-snapshot")
+        part, there = self._hidden(self._marked(f"rollback {volid}")), True
+        if self._commands.beside:
+            await self._remove(part)
+            there = file in await self._names()
         try:
-            commands = self._commands.rollback(file, name, points)
+            commands = self._commands.rollback(file, name, points, part, there)
         except ValueError as problem:
             raise WrongState(
                 str(problem),

@@ -39,6 +39,8 @@ def build(definition: StorageDefinition, secrets: Mapping[str, str], means: Mean
             cause="QEMU opens the images itself",
             evidence="krbd: 1",
         )
+    if "/" in (definition.pool or ""):
+        raise InvalidInput.of("pool", "the name of a pool has no '/'; a namespace has its own key")
     commands = RbdCommands(
         monitors=monitors(definition.monhost) if definition.monhost else "",
         pool=definition.pool or "rbd",
@@ -72,6 +74,8 @@ class RbdCommands:
     """`BlockCommands` of a pool; `monitors` empty: those of the node's own ceph.conf; `folder` is the storage's own."""
 
     kind = "rbd"
+    zeroed = True
+    beside = False
     capabilities = Capabilities(
         formats=("raw",),
         default_format="raw",
@@ -242,7 +246,7 @@ class RbdCommands:
     def snapshot(self, name: str, point: str) -> Sequence[Argv]:
         return (self._tool("snap", "create", "--no-progress", self._spec(name, point)),)
 
-    def rollback(self, name: str, point: str, points: Sequence[Point]) -> Sequence[Argv]:
+    def rollback(self, name: str, point: str, points: Sequence[Point], part: str, there: bool) -> Sequence[Argv]:
         return (self._tool("snap", "rollback", "--no-progress", self._spec(name, point)),)
 
     def drop(self, name: str, point: Point) -> Sequence[Argv]:
