@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ import pytest
 from support.ceph import Ceph, ceph, missing
 from support.daemon import ApiError, TestDaemon, test_daemon
 from support.faults import eventually
+from support.terminal import words_for
 
 DISK = 32 << 20
 FIND = f"""
@@ -65,6 +68,18 @@ def test_the_key_is_nowhere_to_be_seen(house: tuple[TestDaemon, Ceph]) -> None:
         daemon.post("/storage", storage="bad", type="rbd", monhost=cluster.monhost, keyring=cluster.keyring, pool="no")
     assert "no" in str(refused.value.body)
     assert not (daemon.data / "storage-access" / "bad").exists()
+
+
+def test_the_command_line_defines_one(house: tuple[TestDaemon, Ceph]) -> None:
+    daemon, cluster = house
+    words = words_for(daemon, "storage", "add", "typed", "--type", "rbd", "--monhost", cluster.monhost, "--keyring")
+    done = subprocess.run(words, input=cluster.keyring, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    listed = subprocess.run(words_for(daemon, "storage", "list"), text=True, capture_output=True)
+    assert "typed" in listed.stdout and "rbd" in listed.stdout
+    assert daemon.get(f"/nodes/{daemon.node}/storage/typed/status")["active"] == 1
+    daemon.delete("/storage/typed")
+    assert not (daemon.data / "storage-access" / "typed").exists()
 
 
 def test_a_guests_life(house: tuple[TestDaemon, Ceph], tiny_image: Path) -> None:
@@ -165,6 +180,17 @@ def test_in_and_out(house: tuple[TestDaemon, Ceph], tiny_image: Path, tmp_path: 
 
 def _argv(daemon: TestDaemon, vmid: int) -> str:
     return Path(f"/proc/{daemon.qemu_pids()[vmid]}/cmdline").read_text()
+
+
+def test_a_killed_guest_is_removed(house: tuple[TestDaemon, Ceph]) -> None:
+    """Ceph believes for half a minute that the dead QEMU still has the disk open."""
+    daemon, cluster = house
+    daemon.task("POST", daemon.qemu, vmid=500, scsi0="pool:0.01", memory=64, freeze=1, vga="none")
+    daemon.task("POST", f"{daemon.qemu}/500/status/start")
+    os.kill(daemon.qemu_pids()[500], signal.SIGKILL)
+    eventually(lambda: daemon.status(500)["status"] == "stopped", "its end is seen")
+    daemon.task("DELETE", f"{daemon.qemu}/500")
+    assert cluster("rbd", "ls", "rbd").split() == []
 
 
 def _row(daemon: TestDaemon, storage: str) -> dict[str, Any]:

@@ -96,6 +96,8 @@ def test_the_files_and_no_key_on_a_command_line() -> None:
     assert files[Path("/private/pool/keyring")] == "[client.tarmac]\n\tkey = secret\n"
     assert "keyring = /private/pool/keyring" in files[Path("/private/pool/ceph.conf")]
     assert "secret" not in files[Path("/private/pool/ceph.conf")]
+    alone = commands(keyring="secret\n").files()
+    assert alone[Path("/private/pool/keyring")] == "[client.tarmac]\n\tkey = secret\n"
     assert list(commands().files()) == [Path("/private/pool/ceph.conf")]
 
 
@@ -143,5 +145,8 @@ def test_what_the_outputs_say() -> None:
     ]
     points = '[{"id":9,"name":"b","protected":"false"},{"id":4,"name":"__base__","protected":"true"}]'
     assert pool.read_points("x", points) == [Point(name="__base__", guarded=True), Point(name="b")]
+    watched = "rbd: error: image still has watchers\nThis means the image is still open"
+    assert pool.is_busy(watched) and pool.lingers(watched)
+    assert not pool.lingers("rbd: unprotecting snap failed: (16) Device or resource busy")
     assert pool.is_missing("rbd: error opening image x: (2) No such file or directory")
     assert not pool.is_missing("rbd: error opening pool 'x': (2) No such file or directory")

@@ -15,6 +15,7 @@ from tarmac.drivers.storage.base import Capabilities, StorageStatus
 from tarmac.drivers.storage.volume_names import VolumeName
 
 Argv = Sequence[str]
+LINGER_SECONDS = 40.0
 BASE_POINT = "__base__"
 """The point in time of a base image on which linked clones stand: Proxmox's name. Never listed."""
 
@@ -108,6 +109,9 @@ class BlockCommands(Protocol):
 
     def is_busy(self, words: str) -> bool:
         """Whether they say that somebody has it open or stands on it."""
+
+    def lingers(self, words: str) -> bool:
+        """Whether they say that somebody has it open who may be dead: that passes by itself within LINGER_SECONDS."""
 
     # -- changing -----------------------------------------------------------------------------------------------
 

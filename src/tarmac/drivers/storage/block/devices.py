@@ -85,5 +85,8 @@ class DeviceCommands:
     def files(self) -> Mapping[Path, str]:
         return {}
 
+    def lingers(self, words: str) -> bool:
+        return False
+
     def devices(self, name: str) -> Sequence[Path]:
         return (Path(self.device(name)),)

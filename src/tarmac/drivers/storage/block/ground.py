@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import secrets
@@ -10,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tarmac.drivers.storage.base import Capabilities, Layer, Owner
-from tarmac.drivers.storage.block.commands import BASE_POINT, Argv, BlockCommands, BlockImage, Point
-from tarmac.drivers.storage.directory_files import let_read
+from tarmac.drivers.storage.block.commands import BASE_POINT, LINGER_SECONDS, Argv, BlockCommands, BlockImage, Point
 from tarmac.drivers.storage.image import image_failure
 from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.volume_names import Content, VolumeName
+from tarmac.lib.acl import grant_read
+from tarmac.lib.files import failure_of
 from tarmac.lib.hostcalls import HostCalls
 from tarmac.lib.process import run
 from tarmac.model.errors import Busy, Conflict, Fix, HostFailure, InvalidInput, NotFound
@@ -23,6 +25,7 @@ from tarmac.model.ids import VolumeId
 _HIDDEN = "tarmac-part-"
 _OUTPUT_MAX = 64 * 1024 * 1024
 _LIST_TRIES = 5
+LOOK_AGAIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +127,7 @@ class BlockGround:
                 what,
                 code="volume-busy",
                 cause="a guest or another node has it open, or clones stand on it",
-                evidence=words[-500:],
+                evidence=words[-2000:],
                 fixes=[
                     Fix(text="stop what uses it, or remove the clones first"),
                     Fix(text="after a crash of what used it: try again in half a minute"),
@@ -173,6 +176,18 @@ class BlockGround:
         return self._commands.read_mark(await self._read(self._commands.mark(name), f"cannot read '{name}'", name))
 
     async def _remove(self, name: str) -> bool:
+        """`_remove_now`, once nobody seems to have it open any more that is dead."""
+        clock = asyncio.get_running_loop()
+        until = clock.time() + LINGER_SECONDS
+        while True:
+            try:
+                return await self._remove_now(name)
+            except Busy as problem:
+                if not self._commands.lingers(problem.evidence) or clock.time() > until:
+                    raise
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+    async def _remove_now(self, name: str) -> bool:
         """Remove an image, also what a making that was cut off left of one. False when there is nothing."""
         try:
             points = await self._points(name)
@@ -190,9 +205,18 @@ class BlockGround:
             for device in self._commands.devices(name):
                 os.chown(device, owner.uid, owner.gid)
             for file in self._commands.files():
-                let_read(file, owner.uid)
+                if not grant_read(file, owner.uid):  # never everybody: it is a key
+                    raise HostFailure(
+                        f"guests cannot be let to storage '{self._id}'",
+                        code="storage-access",
+                        cause="the daemon's directory lies on a file system without access lists",
+                        evidence=str(file),
+                    )
 
-        await self._calls.run(grant)
+        try:
+            await self._calls.run(grant)
+        except OSError as problem:
+            raise failure_of(problem, f"guests cannot be let to storage '{self._id}'") from problem
 
 
 def _missing(volid: str) -> NotFound:

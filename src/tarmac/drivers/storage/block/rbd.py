@@ -126,11 +126,15 @@ class RbdCommands:
 
     def files(self) -> Mapping[Path, str]:
         lines = ["[global]", f"mon host = {self._monitors or _node_monitors()}"]
+        lines += ["log to stderr = false", "err to stderr = false"]  # the tools' own words are enough
         if self._keyring is None:
             lines.append("auth client required = none")
             return {self._conf: "\n".join([*lines, ""])}
         lines += ["auth client required = cephx", f"keyring = {self._key}", ""]
-        return {self._key: self._keyring.rstrip("\n") + "\n", self._conf: "\n".join(lines)}
+        ring = self._keyring.strip()
+        if "[" not in ring:  # a key alone, as `ceph auth get-key` prints it
+            ring = f"[client.{self._user}]\n\tkey = {ring}"
+        return {self._key: ring + "\n", self._conf: "\n".join(lines)}
 
     def devices(self, name: str) -> Sequence[Path]:
         return ()
@@ -209,7 +213,11 @@ class RbdCommands:
         return "(17) File exists" in words
 
     def is_busy(self, words: str) -> bool:
-        return "(16) Device or resource busy" in words or "(39) Directory not empty" in words
+        told = ("(16) Device or resource busy", "(39) Directory not empty", "still has watchers")
+        return any(text in words for text in told)
+
+    def lingers(self, words: str) -> bool:
+        return "still has watchers" in words
 
     # -- changing -----------------------------------------------------------------------------------------------
 
