@@ -57,6 +57,7 @@ class Capabilities:
     freezes          formats whose images can become base images of another guest while their own runs on
                      (`FreezingStorage`)
     resize_online    an image can grow while a guest runs on it
+    grows_first      for that, the storage grows it before QEMU is told; else QEMU does all of it
     thin             space is taken when it is written, not when an image is made
     shared           all nodes see the same volumes"""
 
@@ -70,6 +71,7 @@ class Capabilities:
     shares_blocks: bool = False
     freezes: frozenset[str] = frozenset()
     resize_online: bool = True
+    grows_first: bool = False
     thin: bool = True
     shared: bool = False
 

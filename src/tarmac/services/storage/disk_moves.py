@@ -27,7 +27,7 @@ from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.storage.disk_mirrors import DiskMirrors, Mirror
 from tarmac.services.storage.storages import Storages
-from tarmac.services.storage.volume_plans import NewVolume
+from tarmac.services.storage.volume_plans import NewVolume, check_allocates
 from tarmac.services.storage.volumes import Volumes
 
 Started = str | Plan
@@ -150,6 +150,8 @@ class DiskMoves:
 
     def _check_target(self, volid: str, args: Mapping[str, Any]) -> None:
         driver, source = self._storages.of(volid)
+        if args["delete"]:
+            check_allocates(driver, "free space")
         target = self._storages.get(args["storage"], Content.IMAGES)
         name = driver.parse(source)
         same = target.id == driver.id and args["format"] in (None, name.format)
