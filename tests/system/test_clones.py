@@ -368,3 +368,14 @@ def test_a_clone_of_a_snapshot_holds_that_point_in_time(site: TestDaemon) -> Non
     with pytest.raises(ApiError, match="you can't move a disk with snapshots and delete the source"):
         site.post(f"{site.qemu}/100/move_disk", disk="scsi0", storage="local", format="raw", delete=1)
     site.task("DELETE", f"{site.qemu}/100/snapshot/before")
+
+
+def test_this_node_is_a_target_and_another_one_is_refused_with_what_helps(site: TestDaemon) -> None:
+    make_template(site)
+    site.task("POST", f"{site.qemu}/9000/clone", newid=100, target=site.node)
+    with pytest.raises(ApiError) as refused:
+        site.post(f"{site.qemu}/9000/clone", newid=101, target="elsewhere")
+    assert refused.value.status == 400 and "target" in refused.value.errors
+    error = refused.value.body["error"]
+    assert error["code"] == "other-node" and "clusters are not built" in error["cause"]
+    assert "elsewhere" in error["evidence"] and error["fixes"][0]["parameters"] == {"target": site.node}

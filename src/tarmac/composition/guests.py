@@ -10,6 +10,7 @@ from tarmac.drivers.network.tap import Taps
 from tarmac.drivers.qemu import cgroups
 from tarmac.services.clones.clones import Clones
 from tarmac.services.clones.disks import CloneDisks
+from tarmac.services.clones.flatten import Flatten
 from tarmac.services.clones.live import CloneLive
 from tarmac.services.clones.templates import Templates
 from tarmac.services.guests.autostart import Autostart
@@ -122,6 +123,7 @@ def add_guests(ground: Ground, s: Services) -> None:
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,
     )
+    s.flatten = Flatten(guests=guests, jobs=jobs, storages=s.storages, runtime=s.runtime, registry=registry)
     s.disk_moves = DiskMoves(
         guests=guests,
         jobs=jobs,

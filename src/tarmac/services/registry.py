@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tarmac.services.access.users import Users
     from tarmac.services.access.why import AccessWhy
     from tarmac.services.clones.clones import Clones
+    from tarmac.services.clones.flatten import Flatten
     from tarmac.services.clones.templates import Templates
     from tarmac.services.cloudinit.cloudinit import CloudInit
     from tarmac.services.cloudinit.schema import Schemas
@@ -93,6 +94,7 @@ class Services:
     vms: Vms = LATER
     templates: Templates = LATER
     clones: Clones = LATER
+    flatten: Flatten = LATER
     vm_configs: VmConfigs = LATER
     vm_create: VmCreate = LATER
     vm_disks: VmDisks = LATER

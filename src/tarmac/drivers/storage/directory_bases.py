@@ -81,6 +81,16 @@ class DirectoryBases(DirectoryImages):
         made = await self._new_image(vmid, "qcow2", name, owner, token, fill)
         return VolumeId(self._id, str(dataclasses.replace(self.parse(made), base=(below.vmid, below.file))))
 
+    async def detach(self, volid: VolumeId, *, speed: int = 0, advance: Advance | None = None) -> None:
+        name = self._image(volid)
+        place = self._place(name)
+        if await self._volume(volid, lambda: image.describe(place, name.format)[1] is None):
+            return
+        await self._volume(volid, lambda: self._check_chain(place, name.format))
+        size = await self._volume(volid, lambda: image.virtual_size(place, name.format))
+        await image.detach(place, size=size, speed=speed, advance=advance)
+        await self._volume(volid, lambda: files.sync(place))
+
     async def copy(
         self,
         source: Layer,

@@ -50,6 +50,16 @@ class Clone(Guest):
     pool: str | None = setting(None, format="pve-poolid", help="Put the clone into this pool.")
     target: str | None = setting(None, format="pve-node", help="The node of the clone.")
     bwlimit: int | None = setting(None, ge=0, unit="KiB/s", help="Limit of the copying.")
+    flatten: bool = setting(
+        False,
+        help="A full clone of a template that can be used at once: it begins as a linked one and is made independent "
+        "in the background.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flattening(Guest):
+    bwlimit: int | None = setting(None, ge=0, unit="KiB/s", help="Limit of the copying while the guest runs.")
 
 
 MOVABLE = (*DISK_KEYS, *(f"unused{i}" for i in range(256)))
@@ -149,7 +159,23 @@ async def clone(call: Call, p: Clone) -> Started:
         pool=p.pool,
         target=p.target,
         speed=(p.bwlimit or 0) * KIB,
+        flatten=p.flatten,
         dryrun=call.dryrun,
+    )
+    return result
+
+
+@post(
+    "/nodes/{node}/qemu/{vmid}/flatten",
+    params=Flattening,
+    allow=Allow("/vms/{vmid}", "VM.Config.Disk"),
+    returns=UPID,
+    cli="vm flatten {vmid}",
+    help="Make a linked clone independent of its template, in the background; it can be used meanwhile.",
+)
+async def flatten(call: Call, p: Flattening) -> Started:
+    result: Started = await call.services.flatten.start(
+        call.identity.name, p.vmid, speed=(p.bwlimit or 0) * KIB, dryrun=call.dryrun
     )
     return result
 
