@@ -35,6 +35,7 @@ from tarmac.services.running.runtime import Runtime
 from tarmac.services.running.usage import UsageSampler
 from tarmac.services.storage.disk_mirrors import DiskMirrors
 from tarmac.services.storage.disk_moves import DiskMoves
+from tarmac.services.storage.medium_moves import MediumMoves
 
 
 def add_running(ground: Ground, s: Services, stack: contextlib.AsyncExitStack) -> None:
@@ -131,6 +132,7 @@ def add_guests(ground: Ground, s: Services) -> None:
         storages=s.storages,
         volumes=s.volumes,
         mirrors=mirrors,
+        media=MediumMoves(storages=s.storages, cloudinit=s.cloudinit, live=live),
         registry=registry,
     )
     s.vm_disks = VmDisks(guests=guests, jobs=jobs, runtime=s.runtime, storages=s.storages, registry=registry)
