@@ -33,6 +33,7 @@ from tarmac.services.running.io_errors import IoErrors
 from tarmac.services.running.launcher import Launcher
 from tarmac.services.running.runtime import Runtime
 from tarmac.services.running.usage import UsageSampler
+from tarmac.services.storage.disk_gifts import DiskGifts
 from tarmac.services.storage.disk_mirrors import DiskMirrors
 from tarmac.services.storage.disk_moves import DiskMoves
 from tarmac.services.storage.medium_moves import MediumMoves
@@ -125,6 +126,7 @@ def add_guests(ground: Ground, s: Services) -> None:
         qemu_version=s.nodes.facts.qemu_version,
     )
     s.flatten = Flatten(guests=guests, jobs=jobs, storages=s.storages, runtime=s.runtime, registry=registry)
+    s.disk_gifts = DiskGifts(guests=guests, jobs=jobs, access=access, storages=s.storages, registry=registry)
     s.disk_moves = DiskMoves(
         guests=guests,
         jobs=jobs,
@@ -133,6 +135,7 @@ def add_guests(ground: Ground, s: Services) -> None:
         volumes=s.volumes,
         mirrors=mirrors,
         media=MediumMoves(storages=s.storages, cloudinit=s.cloudinit, live=live),
+        gifts=s.disk_gifts,
         registry=registry,
     )
     s.vm_disks = VmDisks(guests=guests, jobs=jobs, runtime=s.runtime, storages=s.storages, registry=registry)

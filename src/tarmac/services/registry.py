@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from tarmac.services.snapshots.schedules import SnapshotSchedules
     from tarmac.services.snapshots.snapshots import VmSnapshots
     from tarmac.services.storage.alarms import StorageAlarms
+    from tarmac.services.storage.disk_gifts import DiskGifts
     from tarmac.services.storage.disk_moves import DiskMoves
     from tarmac.services.storage.downloads import Downloads
     from tarmac.services.storage.exports import Exports
@@ -99,6 +100,7 @@ class Services:
     vm_create: VmCreate = LATER
     vm_disks: VmDisks = LATER
     disk_moves: DiskMoves = LATER
+    disk_gifts: DiskGifts = LATER
     vm_snapshots: VmSnapshots = LATER
     vm_rollback: VmRollback = LATER
     snapshot_schedules: SnapshotSchedules = LATER

@@ -25,6 +25,7 @@ from tarmac.services.guests.disk_plans import drive_text
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
+from tarmac.services.storage.disk_gifts import DiskGifts
 from tarmac.services.storage.disk_mirrors import DiskMirrors, Mirror
 from tarmac.services.storage.medium_moves import MediumMoves
 from tarmac.services.storage.storages import Storages
@@ -47,6 +48,7 @@ class DiskMoves:
         volumes: Volumes,
         mirrors: DiskMirrors,
         media: MediumMoves,
+        gifts: DiskGifts,
         registry: Registry,
     ) -> None:
         self._guests = guests
@@ -56,6 +58,7 @@ class DiskMoves:
         self._volumes = volumes
         self._mirrors = mirrors
         self._media = media
+        self._gifts = gifts
         registry.step("disk-mirror", self._do_mirror, self._undo_mirror)
         registry.step("disk-switch", self._do_switch, commits=True)
         registry.kind("qmmove", self._plan, recover="resume")
@@ -90,6 +93,8 @@ class DiskMoves:
         return await self._jobs.submit("qmmove", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"])
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
+        if "target" in args:
+            return await self._gifts.plan(args)
         guest, key = self._guests.get(args["vmid"]), args["disk"]
         volume = self._movable(guest, key)
         self._check_target(volume.file, args)

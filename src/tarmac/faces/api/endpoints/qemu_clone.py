@@ -7,7 +7,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, UPID, Allow, Call, Started, get, post
 from tarmac.faces.api.endpoints.common import DISK_KEYS, Guest, digest_setting
-from tarmac.model.errors import Denied
+from tarmac.model.errors import Denied, InvalidInput
 from tarmac.model.settings import setting
 from tarmac.model.units import KIB
 from tarmac.services.clones.clones import MOST
@@ -74,13 +74,13 @@ class Move(Guest):
     digest: str | None = digest_setting()
     bwlimit: int | None = setting(None, ge=0, unit="KiB/s", help="Limit of the copying.")
     target_vmid: int | None = setting(
-        None, name="target-vmid", ge=100, le=999_999_999, built=False, help="Give the disk to this guest."
+        None, name="target-vmid", ge=100, le=999_999_999, help="Give the disk to this guest."
     )
     target_disk: str | None = setting(
-        None, name="target-disk", choices=MOVABLE, built=False, help="What the disk becomes there."
+        None, name="target-disk", choices=MOVABLE, default_text="the same", help="What the disk becomes there."
     )
     target_digest: str | None = setting(
-        None, name="target-digest", max_length=40, built=False, help="Only if that guest still has this digest."
+        None, name="target-digest", max_length=40, help="Only if that guest still has this digest."
     )
 
 
@@ -199,9 +199,24 @@ async def clones(call: Call, p: Guest) -> list[dict[str, Any]]:
     allow=Allow("/vms/{vmid}", "VM.Config.Disk"),
     returns=UPID,
     cli="vm move-disk {vmid} {disk} {storage}",
-    help="Move a disk to another storage or into another format, also under a running guest.",
+    help="Move a disk to another storage or format, also under a running guest; or give it to another guest.",
 )
 async def move_disk(call: Call, p: Move) -> Started:
+    if p.target_vmid is not None:
+        if p.storage is not None:
+            text = "either set 'storage' or 'target-vmid', but not both"
+            raise InvalidInput.of("target-vmid", text)
+        given: Started = await call.services.disk_gifts.give(
+            call.identity,
+            p.vmid,
+            p.disk,
+            p.target_vmid,
+            target_disk=p.target_disk,
+            digest=p.digest,
+            target_digest=p.target_digest,
+            dryrun=call.dryrun,
+        )
+        return given
     result: Started = await call.services.disk_moves.move(
         call.identity,
         p.vmid,
