@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -128,3 +129,36 @@ def test_a_templates_disk_is_sent_without_a_copy_and_its_change_waits(daemon: Te
             parts.append(chunk)
     assert b"".join(parts).partition(b"\r\n\r\n")[2] == whole
     assert daemon.wait_task(upid)["exitstatus"] == "OK"
+
+
+def test_a_rollback_waits_until_what_it_changes_is_read(daemon: TestDaemon, disk: bytes, tmp_path: Path) -> None:
+    """The copy of an export is held up (the tool itself is the real one); the guest's rollback waits for it."""
+    go_on, tools = tmp_path / "go-on", tmp_path / "tools"
+    tools.mkdir()
+    real = shutil.which("qemu-img")
+    script = (
+        f'#!/bin/sh\ncase "$*" in convert*exports*) touch "{go_on}.begun"\n'
+        f'while [ ! -e "{go_on}" ]; do sleep 0.05; done ;; esac\nexec "{real}" "$@"\n'
+    )
+    (tools / "qemu-img").write_text(script)
+    (tools / "qemu-img").chmod(0o755)
+    daemon.task("POST", f"{daemon.qemu}/9000/clone", newid=104, name="read")
+    image = daemon.data / "storage/images/104/vm-104-disk-0.qcow2"
+    daemon.task("POST", f"{daemon.qemu}/104/snapshot", snapname="before")
+    overwrite(image, 7)
+    daemon.restart(env={"PATH": f"{tools}:{os.environ['PATH']}"})
+    file = tmp_path / "disk.raw"
+    argv = [sys.executable, "-m", "tarmac", "--data-dir", daemon.data, "vm", "export-disk", "read", "scsi0", file]
+    with subprocess.Popen(argv) as reading:
+        eventually((tmp_path / "go-on.begun").exists, "the copy has begun")
+        upid = daemon.post(f"{daemon.qemu}/104/snapshot/before/rollback")
+        where = f"/nodes/{daemon.node}/tasks/{upid}/status"
+        eventually(lambda: "export" in daemon.get(where).get("waits-for", ""), "the rollback waits for it")
+        go_on.touch()
+        assert reading.wait(60) == 0
+    assert daemon.wait_task(upid)["exitstatus"] == "OK"
+    assert file.read_bytes() == b"\7" * 65536 + disk[65536:], "what was read is whole"
+    subprocess.run(["qemu-img", "convert", "-O", "raw", image, tmp_path / "after.raw"], check=True)
+    assert (tmp_path / "after.raw").read_bytes() == disk, "and what was asked for afterwards is done"
+    daemon.restart()
+    daemon.task("DELETE", f"{daemon.qemu}/104")
