@@ -10,6 +10,7 @@ from tarmac.drivers.network.tap import Taps
 from tarmac.drivers.qemu import cgroups
 from tarmac.services.clones.clones import Clones
 from tarmac.services.clones.disks import CloneDisks
+from tarmac.services.clones.flatten import Flatten
 from tarmac.services.clones.live import CloneLive
 from tarmac.services.clones.templates import Templates
 from tarmac.services.guests.autostart import Autostart
@@ -37,8 +38,10 @@ from tarmac.services.running.io_errors import IoErrors
 from tarmac.services.running.launcher import Launcher
 from tarmac.services.running.runtime import Runtime
 from tarmac.services.running.usage import UsageSampler
+from tarmac.services.storage.disk_gifts import DiskGifts
 from tarmac.services.storage.disk_mirrors import DiskMirrors
 from tarmac.services.storage.disk_moves import DiskMoves
+from tarmac.services.storage.medium_moves import MediumMoves
 
 
 def add_running(ground: Ground, s: Services, stack: contextlib.AsyncExitStack) -> None:
@@ -139,6 +142,8 @@ def add_guests(ground: Ground, s: Services) -> None:
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,
     )
+    s.flatten = Flatten(guests=guests, jobs=jobs, storages=s.storages, runtime=s.runtime, registry=registry)
+    s.disk_gifts = DiskGifts(guests=guests, jobs=jobs, access=access, storages=s.storages, registry=registry)
     s.disk_moves = DiskMoves(
         guests=guests,
         jobs=jobs,
@@ -146,6 +151,8 @@ def add_guests(ground: Ground, s: Services) -> None:
         storages=s.storages,
         volumes=s.volumes,
         mirrors=mirrors,
+        media=MediumMoves(storages=s.storages, cloudinit=s.cloudinit, live=live),
+        gifts=s.disk_gifts,
         registry=registry,
     )
     s.vm_disks = VmDisks(guests=guests, jobs=jobs, runtime=s.runtime, storages=s.storages, registry=registry)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tarmac.services.changes.definitions import DefinitionHistory
     from tarmac.services.changes.guest_history import GuestHistory
     from tarmac.services.clones.clones import Clones
+    from tarmac.services.clones.flatten import Flatten
     from tarmac.services.clones.templates import Templates
     from tarmac.services.cloudinit.cloudinit import CloudInit
     from tarmac.services.cloudinit.schema import Schemas
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from tarmac.services.snapshots.schedules import SnapshotSchedules
     from tarmac.services.snapshots.snapshots import VmSnapshots
     from tarmac.services.storage.alarms import StorageAlarms
+    from tarmac.services.storage.disk_gifts import DiskGifts
     from tarmac.services.storage.disk_moves import DiskMoves
     from tarmac.services.storage.downloads import Downloads
     from tarmac.services.storage.exports import Exports
@@ -109,10 +111,12 @@ class Services:
     vms: Vms = LATER
     templates: Templates = LATER
     clones: Clones = LATER
+    flatten: Flatten = LATER
     vm_configs: VmConfigs = LATER
     vm_create: VmCreate = LATER
     vm_disks: VmDisks = LATER
     disk_moves: DiskMoves = LATER
+    disk_gifts: DiskGifts = LATER
     vm_snapshots: VmSnapshots = LATER
     vm_rollback: VmRollback = LATER
     snapshot_schedules: SnapshotSchedules = LATER

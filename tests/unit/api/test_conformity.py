@@ -34,7 +34,7 @@ OURS = {"wait", "dryrun"}
 # Parameters that we take and Proxmox does not, by endpoint.
 ADDITIONS: dict[str, set[str]] = {
     # Ours: several clones in one call, and instant ones.
-    "POST /nodes/{node}/qemu/{vmid}/clone": {"count", "instant", "reserve"},
+    "POST /nodes/{node}/qemu/{vmid}/clone": {"count", "flatten", "instant", "reserve"},
     "POST /nodes/{node}/qemu/{vmid}/template": {"live"},
     # Ours: memory in a file, for instant clones.
     "POST /nodes/{node}/qemu": {"instant"},

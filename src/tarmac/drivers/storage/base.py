@@ -318,6 +318,15 @@ class FileStorage(Storage, Protocol):
     async def discard(self, name: VolumeName, token: str) -> None:
         """Remove a staged file, if it is there."""
 
+    async def rename(self, volid: VolumeId, new: VolumeId) -> None:
+        """Give an image without snapshots another name, also another guest's, durably; its base stays. Repeatable: one
+        that has its new name already is fine. Raises Conflict when that is taken, NotFound."""
+
+    async def detach(self, volid: VolumeId, *, speed: int = 0, advance: Advance | None = None) -> None:
+        """Copy into a linked clone that no guest runs on what it has of its base image, so that it stands on nothing;
+        `speed` in bytes a second, 0 for no limit. What breaks it off at whatever moment harms nothing: it is still a
+        linked clone, and a repetition goes on. Fine for an image that stands on nothing."""
+
     async def lost_points(self) -> Sequence[tuple[VolumeId, SnapshotInfo]]:
         """Points in time whose volume is gone, with that volume's id. `delete_snapshot` removes them."""
 
