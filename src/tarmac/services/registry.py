@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from tarmac.services.guests.lifecycle import Vms
     from tarmac.services.guests.resize import VmDisks
     from tarmac.services.guests.status import VmStatus
+    from tarmac.services.instant.admission import CloneAdmission
     from tarmac.services.instant.clones import InstantClones
     from tarmac.services.instant.frozen_ends import FrozenEnds
     from tarmac.services.instant.frozen_records import FrozenRecords
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from tarmac.services.jobs.tasks import Tasks
     from tarmac.services.node.cluster import Cluster
     from tarmac.services.node.facts import NodeProbe
+    from tarmac.services.node.memory_settings import MemorySettings
     from tarmac.services.node.nodes import Nodes
     from tarmac.services.running.agents import Agents
     from tarmac.services.running.console_sessions import ConsoleSessions
@@ -133,6 +135,8 @@ class Services:
     live_states: LiveStates = LATER
     instant_clones: InstantClones = LATER
     frozen_records: FrozenRecords = LATER
+    clone_admission: CloneAdmission = LATER
+    memory_settings: MemorySettings = LATER
     frozen_ends: FrozenEnds = LATER
     instant_records: InstantRecords = LATER
     identities: Identities = LATER
