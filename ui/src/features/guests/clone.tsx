@@ -15,7 +15,7 @@ import { statusOf } from "./api";
 
 type Way = "instant" | "linked" | "full";
 const WAYS: Record<Way, { label: string; what: string }> = {
-  instant: { label: "Instant", what: "Goes on from the template's memory in a moment, with an identity of its own." },
+  instant: { label: "Instant", what: "Goes on in a moment from the memory of its template, or of the running guest, with an identity of its own." },
   linked: { label: "Linked", what: "Stores only what differs from the template; boots." },
   full: { label: "Full", what: "A copy that stands on nothing." },
 };
@@ -25,12 +25,25 @@ export function CloneForm(props: { row: Resource; onClose: () => void }): ReactN
   const path = apiPath(row);
   const storages = useAll().filter((one) => one.type === "storage" && one.content?.includes("images"));
   const status = useQuery({ queryKey: ["status", path], queryFn: () => statusOf(path) });
-  const ways: Way[] = [...(status.data?.live ? ["instant" as const] : []), ...(row.template ? ["linked" as const] : []), "full"];
+  const running = row.status === "running" && !row.template;
+  const ways: Way[] = [
+    ...(status.data?.live ? ["instant" as const] : []),
+    ...(row.template ? ["linked" as const] : []),
+    "full",
+    ...(running ? ["instant" as const] : []),
+  ];
   const [form, setForm] = useState({ way: null as Way | null, name: `${row.name ?? "clone"}-{n}`, count: 1, storage: "", });
   const [begun, setBegun] = useState<{ upid: string; at: number } | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   const set = (change: Partial<typeof form>): void => setForm((old) => ({ ...old, ...change }));
   const way = form.way ?? ways[0] ?? "full";
+  // What it means for a guest that runs: how long it stands, say. A refusal is shown when it is asked for.
+  const plan = useQuery({
+    queryKey: ["instant-plan", path],
+    queryFn: () => call<{ effects: string[] }>("POST", `${path}/clone`, { instant: 1, dryrun: 1 }),
+    enabled: running && way === "instant",
+    retry: false,
+  });
 
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
@@ -56,6 +69,7 @@ export function CloneForm(props: { row: Resource; onClose: () => void }): ReactN
             data={ways.map((id) => ({ value: id, label: WAYS[id].label }))}
           />
           <p className="hint">{WAYS[way].what}</p>
+          {way === "instant" && plan.data?.effects.map((line) => <p className="hint" key={line}>{line}</p>)}
           <NumberInput label="How many" min={1} max={100} value={form.count} onChange={(count) => set({ count: Number(count) })} data-autofocus />
           <TextInput label="Name" required value={form.name} onChange={(e) => set({ name: e.currentTarget.value })} description="{n} becomes 1, 2, 3; {vmid} the number" />
           {way === "full" && (
