@@ -1,4 +1,4 @@
-"""Storages of files rename images for another guest, make linked clones whole, and know points in time without a disk."""
+"""Storages of files rename images for another guest, make linked clones whole, know points in time without a disk."""
 
 from __future__ import annotations
 

@@ -36,6 +36,7 @@ async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
     add_running(ground, services, stack)
     await services.instant_records.load()
     await services.frozen_records.load()
+    await services.memory_settings.load()
     add_guests(ground, services)
     await add_snapshots(ground, services)
     add_changes(ground, services)

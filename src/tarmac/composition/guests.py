@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
+import psutil
+
 from tarmac.composition.ground import Ground
 from tarmac.composition.instant import add_instant
 from tarmac.drivers.network.tap import Taps
@@ -29,6 +31,7 @@ from tarmac.services.instant.frozen_records import FrozenRecords
 from tarmac.services.instant.records import InstantRecords
 from tarmac.services.instant.states import LiveStates
 from tarmac.services.node.cluster import Cluster
+from tarmac.services.node.memory_settings import MemorySettings
 from tarmac.services.registry import Services
 from tarmac.services.running.agents import Agents
 from tarmac.services.running.console_sessions import ConsoleSessions
@@ -72,6 +75,10 @@ def add_running(ground: Ground, s: Services, stack: contextlib.AsyncExitStack) -
         guests=s.guests, storages=s.storages, launcher=s.launcher, probe=s.probe, records=s.instant_records
     )
     stack.push_async_callback(s.live_states.close)
+    s.memory_settings = MemorySettings(ground.store, total=psutil.virtual_memory().total)
+    s.clone_admission = CloneAdmission(
+        guests=s.guests, records=s.instant_records, states=s.live_states, settings=s.memory_settings
+    )
     s.console_sessions = ConsoleSessions(
         consoles=s.consoles,
         tickets=s.tickets,
@@ -98,7 +105,7 @@ def add_guests(ground: Ground, s: Services) -> None:
         acls=s.acls,
         records=s.instant_records,
         states=s.live_states,
-        admission=CloneAdmission(guests=guests, records=s.instant_records, states=s.live_states),
+        admission=s.clone_admission,
         pools=s.pools,
         registry=registry,
     )

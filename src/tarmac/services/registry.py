@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from tarmac.services.guests.resize import VmDisks
     from tarmac.services.guests.status import VmStatus
     from tarmac.services.guests.tags import TagRules
+    from tarmac.services.instant.admission import CloneAdmission
     from tarmac.services.instant.clones import InstantClones
     from tarmac.services.instant.frozen_ends import FrozenEnds
     from tarmac.services.instant.frozen_records import FrozenRecords
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from tarmac.services.node.cluster import Cluster
     from tarmac.services.node.facts import NodeProbe
     from tarmac.services.node.host_changes import HostChanges
+    from tarmac.services.node.memory_settings import MemorySettings
     from tarmac.services.node.nodes import Nodes
     from tarmac.services.node.options import Options
     from tarmac.services.running.agents import Agents
@@ -166,6 +168,8 @@ class Services:
     live_states: LiveStates = LATER
     instant_clones: InstantClones = LATER
     frozen_records: FrozenRecords = LATER
+    clone_admission: CloneAdmission = LATER
+    memory_settings: MemorySettings = LATER
     frozen_ends: FrozenEnds = LATER
     instant_records: InstantRecords = LATER
     identities: Identities = LATER

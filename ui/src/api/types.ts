@@ -1124,6 +1124,8 @@ export interface Api {
   "GET /nodes/{node}/image-build": { params: { node: string; }; reply: unknown[] };
   "POST /nodes/{node}/image-build": { params: { node: string; name: string; storage?: string | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "GET /nodes/{node}/journal": { params: { node: string; since?: number | undefined; until?: number | undefined; lastentries?: number | undefined; startcursor?: string | undefined; endcursor?: string | undefined; }; reply: unknown[] };
+  "GET /nodes/{node}/memory-rules": { params: { node: string; }; reply: Record<string, unknown> };
+  "PUT /nodes/{node}/memory-rules": { params: { node: string; "keep-free"?: number | undefined; "instant-reserve"?: number | undefined; dryrun?: Flag | undefined; }; reply: null };
   "POST /nodes/{node}/migrateall": { params: { node: string; vms?: string | undefined; "max-workers"?: number | undefined; target: string; maxworkers?: number | undefined; "with-local-disks"?: Flag | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "GET /nodes/{node}/netstat": { params: { node: string; }; reply: unknown[] };
   "GET /nodes/{node}/network": { params: { node: string; type?: "bridge" | "bond" | "eth" | "alias" | "vlan" | "fabric" | "OVSBridge" | "OVSBond" | "OVSPort" | "OVSIntPort" | "vnet" | "any_bridge" | "any_local_bridge" | "include_sdn" | undefined; }; reply: unknown[] };

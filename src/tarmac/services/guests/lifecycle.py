@@ -202,7 +202,7 @@ class Vms:
         texts = guest.file.merged()
         config = VmConfig.parse(texts)
         await self._runtime.check(guest, texts)
-        check_memory(guest.vmid, config, promised=self._admission.outstanding())
+        check_memory(guest.vmid, config, keep_free=self._admission.keep_free, promised=self._admission.outstanding())
         return Plan(steps=(*self._launch_steps(guest, config), *self._identity_step(guest)))
 
     def _identity_step(self, guest: Guest) -> tuple[PlannedStep, ...]:

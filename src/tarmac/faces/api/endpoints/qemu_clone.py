@@ -38,9 +38,11 @@ class Clone(Guest):
         None, max_length=253, help="The clone's name; `{n}` becomes 1, 2, ... and `{vmid}` the number."
     )
     description: str | None = setting(None, help="Notes about the clone.")
-    instant: bool = setting(False, help="Go on from a live template's memory instead of booting.")
+    instant: bool = setting(
+        False, help="Go on from the memory of a live template, or of the running guest, instead of booting."
+    )
     reserve: int | None = setting(
-        None, ge=0, le=100, unit="%", default_text="25",
+        None, ge=0, le=100, unit="%", default_text="the node's, 25 at first",
         help="How much of its memory counts as its own from the start, though it is still shared; with `instant`.",
     )  # fmt: skip
     full: bool | None = setting(
