@@ -6,7 +6,6 @@ with the peer's of the same run, and with the targets in `README.md`, by whoever
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -14,7 +13,6 @@ import socket
 import ssl
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,13 +21,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+from support.crowd import FIRST, crowd, mac
 from support.daemon import TestDaemon
-from tarmac.drivers.store.sqlite import SqliteStore
 
-__all__ = ["Http", "Row", "TestDaemon", "daemon_with", "percentile", "report", "timed_requests"]
+__all__ = ["FIRST", "Http", "Row", "TestDaemon", "daemon_with", "percentile", "report", "timed_requests"]
 
-FIRST = 100
-BATCH = 100  # puts in one transaction; the store takes 128
 CONFIG = """\
 agent: 1
 boot: order=scsi0
@@ -97,28 +93,8 @@ def percentile(values: Sequence[float], share: float) -> float:
 @contextlib.contextmanager
 def daemon_with(guests: int) -> Iterator[TestDaemon]:
     """A started daemon that knows so many guests, numbers from 100; none runs. All is gone afterwards."""
-    data = Path(tempfile.mkdtemp(prefix="tarmac-bench-"))
-    data.chmod(0o711)
-    daemon = TestDaemon(data)
-    try:
-        asyncio.run(_fill(data / "tarmac.db", guests))
-        yield daemon.start()
-    finally:
-        daemon.remove()
-
-
-async def _fill(path: Path, guests: int) -> None:
-    store = await SqliteStore.open(path)
-    for first in range(FIRST, FIRST + guests, BATCH):
-        numbers = range(first, min(first + BATCH, FIRST + guests))
-        await store.transact([], puts={f"guests/{vmid}": _record(vmid) for vmid in numbers})
-    await store.close()
-
-
-def _record(vmid: int) -> bytes:
-    mac = ":".join(f"{byte:02X}" for byte in vmid.to_bytes(3, "big"))
-    text = CONFIG.format(vmid=vmid, mac=mac)
-    return json.dumps({"format": 1, "kind": "qemu", "text": text, "uid": None}).encode()
+    with crowd(guests, text=lambda vmid: CONFIG.format(vmid=vmid, mac=mac(vmid))) as daemon:
+        yield daemon
 
 
 # -- requests ------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import { TaskList } from "../features/tasks/panel";
 import { choose, type Language, LANGUAGES, t, useLanguage } from "../i18n";
 import { href, usePlace } from "../lib/router";
 import { isReachable, onReachable, start } from "../store/feed";
-import { useAll } from "../store/inventory";
+import { useNode } from "../store/inventory";
 import { Palette } from "./palette";
 import { Places } from "./places";
 import { Toaster } from "./toaster";
@@ -26,7 +26,7 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
   const [narrowTree, setNarrowTree] = useState(false);
   const scheme = useMantineColorScheme();
   const reachable = useSyncExternalStore(onReachable, isReachable);
-  const node = useAll().find((row) => row.type === "node")?.node;
+  const node = useNode();
   const { parts } = usePlace();
   const language = useLanguage();
 

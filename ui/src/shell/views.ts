@@ -40,7 +40,11 @@ export function lines(rows: readonly Resource[], view: View, closed: ReadonlySet
   const groups = new Map<string, Resource[]>();
   for (const row of guests) {
     const names = view === "pool" ? [row.pool ?? ""] : (row.tags?.split(";").filter(Boolean) ?? []);
-    for (const name of names.length ? names : [""]) groups.set(name, [...(groups.get(name) ?? []), row]);
+    for (const name of names.length ? names : [""]) {
+      const members = groups.get(name);
+      if (members) members.push(row);
+      else groups.set(name, [row]);
+    }
   }
   const none = view === "pool" ? t("shell.noPool") : t("shell.noTag");
   return [...groups]

@@ -22,3 +22,19 @@ test("patches change fields and remove rows", () => {
   store.patch([["qemu/1", { status: "running" }], ["qemu/2", null]]);
   expect(store.all()).toEqual([row("qemu/1", { status: "running" })]);
 });
+
+test("a patch of what stays in its place keeps the order; what comes, goes or moves is put in order", () => {
+  const store = new Inventory();
+  store.snapshot([row("qemu/2", { vmid: 2 }), row("qemu/1", { vmid: 1 })]);
+  const ids = (): string[] => store.all().map((one) => one.id);
+  expect(ids()).toEqual(["qemu/1", "qemu/2"]);
+  const before = store.all();
+  store.patch([["qemu/2", { name: "b" }]]);
+  expect(ids()).toEqual(["qemu/1", "qemu/2"]);
+  expect(store.all()).not.toBe(before);
+  expect(store.all()[1]).toEqual(row("qemu/2", { vmid: 2, name: "b" }));
+  store.patch([["qemu/1", { template: 1 }]]);
+  expect(ids()).toEqual(["qemu/2", "qemu/1"]);
+  store.patch([["qemu/0", { type: "qemu", vmid: 0 }], ["qemu/2", null]]);
+  expect(ids()).toEqual(["qemu/0", "qemu/1"]);
+});

@@ -7,12 +7,15 @@ import type { TaskRow as Task, TaskProgress } from "../api/types";
 /** A row of the task list, and how far a task is. */
 export type TaskRow = Task & { progress?: TaskProgress };
 
-const KEPT = 500;
+const KEPT = 2000;
+const PAUSE_MS = 250;
 
 class Tasks {
   private rows = new Map<string, TaskRow>();
   private version = 0;
   private asked = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private late = false;
   private readonly byObject = new Map<string, number>();
   private readonly listeners = new Set<() => void>();
 
@@ -47,8 +50,20 @@ class Tasks {
     this.changed();
   }
 
+  /** At once, and then at most a few times a second: a thousand tasks at a time must not ask a thousand times. */
   private tell(): void {
+    if (this.timer !== undefined) {
+      this.late = true;
+      return;
+    }
     this.listeners.forEach((listener) => listener());
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
+      if (this.late) {
+        this.late = false;
+        this.tell();
+      }
+    }, PAUSE_MS);
   }
 
   onChange = (listener: () => void): (() => void) => {

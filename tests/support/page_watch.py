@@ -1,0 +1,51 @@
+"""What a page costs its browser, told by the browser itself: long tasks, interactions, memory, bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import CDPSession, Page
+
+_WATCH = """
+window.__long = []; window.__events = [];
+new PerformanceObserver(list => list.getEntries().forEach(e => __long.push(e.duration))).observe({type: 'longtask', buffered: true});
+new PerformanceObserver(list => list.getEntries().forEach(e => e.interactionId && __events.push([e.name, e.duration])))
+  .observe({type: 'event', durationThreshold: 16, buffered: true});
+new PerformanceObserver(list => list.getEntries().forEach(e => window.__largest = e.startTime))
+  .observe({type: 'largest-contentful-paint', buffered: true});
+"""  # noqa: E501
+
+
+@dataclass
+class PageWatch:
+    """Begun before the page is loaded; asked at any time."""
+
+    page: Page
+    session: CDPSession
+
+    @classmethod
+    def begin(cls, page: Page) -> PageWatch:
+        page.context.add_init_script(_WATCH)
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable")
+        session.send("Network.enable")
+        return cls(page, session)
+
+    def longest_task(self) -> float:
+        """Milliseconds of the longest task of the page's thread."""
+        return float(self.page.evaluate("Math.max(0, ...__long)"))
+
+    def interactions(self) -> list[float]:
+        """Milliseconds from each input that took 16 or more until what it changed was painted."""
+        return [float(duration) for _, duration in self.page.evaluate("__events")]
+
+    def heap(self) -> float:
+        """Bytes of live objects."""
+        self.session.send("HeapProfiler.collectGarbage")
+        return self.metric("JSHeapUsedSize")
+
+    def metric(self, name: str) -> float:
+        """One of DevTools' own: `JSHeapUsedSize`, `TaskDuration`, `Nodes`."""
+        found: list[dict[str, Any]] = self.session.send("Performance.getMetrics")["metrics"]
+        return float(next(one["value"] for one in found if one["name"] == name))
