@@ -54,7 +54,13 @@ class Visit:
 
 @contextlib.contextmanager
 def visit(
-    daemon: TestDaemon, *, width: int = 1280, height: int = 800, scheme: str = "light", name: str = "127.0.0.1"
+    daemon: TestDaemon,
+    *,
+    width: int = 1280,
+    height: int = 800,
+    scheme: str = "light",
+    name: str = "127.0.0.1",
+    locale: str = "en-US",
 ) -> Iterator[Visit]:
     """A new browser with nothing remembered, on the page under that name. The daemon gets the user `admin@pve`."""
     if not any(user["userid"] == USER for user in daemon.get("/access/users")):
@@ -64,7 +70,10 @@ def visit(
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         try:
             context = browser.new_context(
-                ignore_https_errors=True, viewport={"width": width, "height": height}, color_scheme=scheme
+                ignore_https_errors=True,
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,
+                locale=locale,
             )
             page = context.new_page()
             page.set_default_timeout(30_000)

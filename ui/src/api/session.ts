@@ -1,32 +1,20 @@
 /** Who is logged in: the ticket, its renewal, and what is remembered between visits (never a password). */
 
+import { t } from "../i18n";
 import type { KeyRequest } from "../lib/webauthn";
-import { ApiError, call, dropTicket, useTicket } from "./client";
+import { ApiError, ask, dropTicket, useTicket } from "./client";
+import type { RealmRow, Ticket } from "./types";
 
 export interface Session {
   username: string;
   clustername?: string;
 }
 
-interface Ticket {
-  username: string;
-  ticket?: string;
-  CSRFPreventionToken?: string;
-  NeedTFA?: number;
-}
-
-export interface Realm {
-  realm: string;
-  type: string;
-  comment?: string;
-  default?: number;
-}
-
 const KEPT = "tarmac-session";
 const RENEW_MS = 30 * 60_000;
 
-export function realms(): Promise<Realm[]> {
-  return call<Realm[]>("GET", "/access/domains");
+export function realms(): Promise<RealmRow[]> {
+  return ask("GET /access/domains", {});
 }
 
 /** What a login still lacks: `ask` takes the answer of a second factor and goes on. `key`: what a security key is asked. */
@@ -35,22 +23,18 @@ export class SecondFactor extends Error {
     readonly ask: (kind: "totp" | "recovery" | "webauthn", answer: string) => Promise<Session>,
     readonly key: KeyRequest | null,
   ) {
-    super("a second factor is asked for");
+    super(t("common.secondFactor"));
   }
 }
 
 /** Raises ApiError for a wrong password, SecondFactor where a password alone is not enough. */
 export async function login(username: string, password: string): Promise<Session> {
-  const reply = await call<Ticket>("POST", "/access/ticket", { username, password });
+  const reply = await ask("POST /access/ticket", { username, password });
   if (!reply.NeedTFA) return accept(reply);
   const partial = reply.ticket ?? "";
   throw new SecondFactor(
     async (kind, answer) =>
-      accept(
-        await call<Ticket>("POST", "/access/ticket", {
-          username, password: `${kind}:${answer}`, "tfa-challenge": partial,
-        }),
-      ),
+      accept(await ask("POST /access/ticket", { username, password: `${kind}:${answer}`, "tfa-challenge": partial })),
     challengeIn(partial).webauthn ?? null,
   );
 }
@@ -66,7 +50,7 @@ const LEFT = "tarmac-openid";
 
 /** Leave for a realm's provider of OpenID Connect; the browser comes back with a code. */
 export async function leaveFor(realm: string): Promise<void> {
-  const url = await call<string>("POST", "/access/openid/auth-url", { realm, "redirect-url": HERE });
+  const url = await ask("POST /access/openid/auth-url", { realm, "redirect-url": HERE });
   sessionStorage.setItem(LEFT, new URL(url).searchParams.get("state") ?? "");
   location.assign(url);
 }
@@ -92,18 +76,17 @@ export async function comeBack(): Promise<Session | null> {
   const state = returned.get("state") ?? "";
   if (!begun || begun !== state) {
     throw new ApiError(0, {
-      code: "openid-foreign", message: "This login was not begun here.",
-      cause: "The address holds a provider's answer to a login of another browser or tab, or to an old one.",
-      fixes: [{ text: "Log in again." }],
+      code: "openid-foreign", message: t("login.foreign"), cause: t("login.foreignCause"),
+      fixes: [{ text: t("login.again") }],
     });
   }
   const error = returned.get("error");
   if (error) {
     const said = `${error} ${returned.get("error_description") ?? ""}`.trim().slice(0, 300);
-    throw new ApiError(0, { code: "openid-refused", message: "The provider refused the login.", evidence: said });
+    throw new ApiError(0, { code: "openid-refused", message: t("login.refused"), evidence: said });
   }
   const code = returned.get("code") ?? "";
-  return accept(await call<Ticket>("POST", "/access/openid/login", { code, state, "redirect-url": HERE }));
+  return accept(await ask("POST /access/openid/login", { code, state, "redirect-url": HERE }));
 }
 
 /** The session of an earlier visit, if its ticket is still good. */
@@ -120,10 +103,9 @@ export async function resume(): Promise<Session | null> {
   }
 }
 
-/** The user who is logged in here; empty if nobody is. */
-export function whoAmI(): string {
-  const kept = sessionStorage.getItem(KEPT);
-  return kept ? (JSON.parse(kept) as { username: string }).username : "";
+/** Who is logged in, `name@realm`. */
+export function whoami(): string {
+  return (JSON.parse(sessionStorage.getItem(KEPT) ?? "{}") as { username?: string }).username ?? "";
 }
 
 export function logout(): void {
@@ -141,7 +123,7 @@ export function keepAlive(username: string): () => void {
 }
 
 function accept(reply: Ticket): Session {
-  const { username, ticket = "", CSRFPreventionToken: token = "" } = reply;
+  const { username, ticket, CSRFPreventionToken: token } = reply;
   useTicket(ticket, token);
   sessionStorage.setItem(KEPT, JSON.stringify({ username, ticket, token }));
   return { username };

@@ -73,17 +73,18 @@ class Directory:
         """Write records, delete those given as None, and remember who did what and what was there before.
 
         At most 120 records. Raises Conflict when another node changed one meanwhile; then nothing changed."""
-        compares, puts, deletes, before = [], {}, [], {}
+        compares, puts, deletes, before, after = [], {}, [], {}, {}
         for key, record in records.items():
             kind, name = key
             path = f"{PREFIX}{kind}/{name}"
             compares.append(Compare(path, self._revisions.get(key, 0)))
             before[f"{kind}/{name}"] = _shown(kind, self._kinds[kind][1].get(name))
+            after[f"{kind}/{name}"] = _shown(kind, record)
             if record is None:
                 deletes.append(path)
             else:
                 puts[path] = msgspec.json.encode(record)
-        told = {"when": time.time(), "who": by, "what": what, "before": before}
+        told = {"when": time.time(), "who": by, "what": what, "before": before, "after": after}
         puts[f"{HISTORY}{time.time_ns():020d}"] = msgspec.json.encode(told)
         revision = await self._store.transact(compares, puts, deletes)
         self._apply(records, revision)
@@ -97,7 +98,7 @@ class Directory:
         self._listeners.append(listener)
 
     async def history(self, limit: int = 100) -> list[dict[str, Any]]:
-        """The newest changes first: `when` (seconds), `who`, `what`, `before` (records; secrets are never in it)."""
+        """The newest changes first: `when` (seconds), `who`, `what`, `before` and `after` (records without secrets)."""
         entries = await self._store.range(HISTORY)
         return [msgspec.json.decode(entry.value) for entry in reversed(entries[-limit:])] if limit > 0 else []
 

@@ -4,24 +4,19 @@ import { Button } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 
 import { problemFrom } from "../../actions/run";
-import { call, type Problem } from "../../api/client";
-import type { Realm } from "../../api/session";
+import { ask, type Problem } from "../../api/client";
+import { t, word } from "../../i18n";
+import { useList } from "../../ui/list";
 import { ProblemPanel } from "../../ui/problem";
 import { Table } from "../../ui/table";
-import { useList } from "./lists";
-
-const WORDS: Record<string, string> = {
-  pam: "users of the machine", pve: "users of this platform", openid: "OpenID Connect", ldap: "LDAP",
-  ad: "Active Directory",
-};
 
 export function Realms(): ReactNode {
-  const { rows } = useList<Realm>("/access/domains");
+  const { rows } = useList("GET /access/domains", {});
   const [problem, setProblem] = useState<Problem | null>(null);
   const sync = async (realm: string): Promise<void> => {
     try {
       setProblem(null);
-      await call("POST", `/access/domains/${encodeURIComponent(realm)}/sync`, { scope: "both" });
+      await ask("POST /access/domains/{realm}/sync", { realm, scope: "both" });
     } catch (raised) {
       setProblem(problemFrom(raised, realm));
     }
@@ -30,16 +25,16 @@ export function Realms(): ReactNode {
     <>
       {problem && <ProblemPanel problem={problem} onClose={() => setProblem(null)} />}
       <Table
-        label="Realms" rows={rows} keyOf={(row) => row.realm} empty="There are no realms."
+        label={t("access.view_realms")} rows={rows} keyOf={(row) => row.realm} empty={t("access.noRealms")}
         columns={[
-          { title: "Realm", show: (row) => row.realm },
-          { title: "Type", show: (row) => WORDS[row.type] ?? row.type },
-          { title: "Comment", show: (row) => row.comment },
-          { title: "Proposed at login", show: (row) => (row.default ? "yes" : "") },
+          { title: t("access.realm"), show: (row) => row.realm },
+          { title: t("access.kind"), show: (row) => word("access", `realm_${row.type}`, row.type) },
+          { title: t("access.comment"), show: (row) => row.comment },
+          { title: t("access.proposed"), show: (row) => (row.default ? t("access.yes") : "") },
           {
             title: "", show: (row) => ["ldap", "ad"].includes(row.type) && (
               <Button size="compact-xs" variant="subtle" onClick={() => void sync(row.realm)}>
-                Synchronize
+                {t("access.synchronize")}
               </Button>
             ),
           },

@@ -6,6 +6,7 @@ import type { Problem } from "../../api/client";
 import { comeBack, leaveFor, login, realms, SecondFactor, type Session } from "../../api/session";
 import { canUseKeys, type KeyRequest, useKey } from "../../lib/webauthn";
 import { problemFrom } from "../../actions/run";
+import { t } from "../../i18n";
 import { ProblemPanel } from "../../ui/problem";
 
 const LAST = "tarmac-last-user";
@@ -38,7 +39,7 @@ export function Login(props: { onSession: (session: Session) => void }): ReactNo
       if (raised instanceof SecondFactor) setSecond(raised);
       else {
         setSecond(null);
-        setProblem(raised instanceof DOMException ? keyProblem(raised) : problemFrom(raised, "login"));
+        setProblem(raised instanceof DOMException ? keyProblem(raised) : problemFrom(raised, t("login.login")));
       }
     } finally {
       setBusy(false);
@@ -63,31 +64,31 @@ export function Login(props: { onSession: (session: Session) => void }): ReactNo
 
   return (
     <main className="login">
-      <form onSubmit={submit} aria-label="Log in">
+      <form onSubmit={submit} aria-label={t("login.login")}>
         <h1>Tarmac</h1>
-        <TextInput label="User" value={user} onChange={(e) => setUser(e.currentTarget.value)} autoComplete="username" />
+        <TextInput label={t("login.user")} value={user} onChange={(e) => setUser(e.currentTarget.value)} autoComplete="username" />
         <PasswordInput
-          label="Password" value={password} autoFocus autoComplete="current-password"
+          label={t("login.password")} value={password} autoFocus autoComplete="current-password"
           onChange={(e) => setPassword(e.currentTarget.value)}
         />
         <Select
-          label="Realm" value={realm} allowDeselect={false} onChange={setRealm}
+          label={t("login.realm")} value={realm} allowDeselect={false} onChange={setRealm}
           data={withPassword.map((r) => ({
             value: r.realm, label: r.comment ? `${r.realm} (${r.comment})` : r.realm,
           }))}
         />
         {second && (
           <TextInput
-            label="Code" required={!second.key} autoFocus autoComplete="one-time-code" value={code}
-            onChange={(e) => setCode(e.currentTarget.value)} description="From your authenticator, or a recovery key"
+            label={t("login.code")} required={!second.key} autoFocus autoComplete="one-time-code" value={code}
+            onChange={(e) => setCode(e.currentTarget.value)} description={t("login.codeHelp")}
           />
         )}
         <Button type="submit" loading={busy} fullWidth>
-          Log in
+          {t("login.login")}
         </Button>
         {second?.key && canUseKeys() && (
           <Button variant="default" loading={busy} fullWidth onClick={() => second.key && touch(second, second.key)}>
-            Use a security key
+            {t("login.useKey")}
           </Button>
         )}
         {providers.map((one) => (
@@ -95,7 +96,7 @@ export function Login(props: { onSession: (session: Session) => void }): ReactNo
             key={one.realm} variant="default" loading={busy} fullWidth
             onClick={() => void attempt(async () => { await leaveFor(one.realm); return null; })}
           >
-            Log in with {one.comment || one.realm}
+            {t("login.loginWith", { name: one.comment || one.realm })}
           </Button>
         ))}
         {problem && <ProblemPanel problem={problem} />}
@@ -106,7 +107,7 @@ export function Login(props: { onSession: (session: Session) => void }): ReactNo
 
 function keyProblem(raised: DOMException): Problem {
   return {
-    code: "webauthn", message: "The security key was not used.", cause: raised.message, evidence: raised.name,
-    fixes: [{ text: "Log in again, and touch the key when it blinks; or give a code or a recovery key." }],
+    code: "webauthn", message: t("login.keyUnused"), cause: raised.message, evidence: raised.name,
+    fixes: [{ text: t("login.keyAgain") }],
   };
 }

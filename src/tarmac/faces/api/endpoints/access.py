@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import LIST, NULL, OBJECT, Allow, Call, NoParams, get, post, put
+from tarmac.faces.api.shapes import access as shapes
 from tarmac.model.errors import InvalidInput
 from tarmac.model.realms import OPENID
 from tarmac.model.settings import setting
@@ -71,6 +72,7 @@ class Grant:
 
 @post(
     "/access/ticket",
+    reply=shapes.Ticket,
     params=Login,
     allow=Allow.everybody,
     returns=OBJECT,
@@ -91,6 +93,7 @@ async def no_ticket(call: Call, p: NoParams) -> None:
 
 @get(
     "/access/permissions",
+    reply=dict[str, dict[str, int]],
     params=Permissions,
     allow=Allow.login,
     returns=OBJECT,
@@ -103,6 +106,7 @@ async def permissions(call: Call, p: Permissions) -> Any:
 
 @get(
     "/access/why",
+    reply=shapes.WhyReply,
     params=Why,
     allow=Allow.login,
     returns=OBJECT,
@@ -144,7 +148,14 @@ async def set_password(call: Call, p: Password) -> None:
     await call.services.login.set_password(p.userid, p.password, by=call.identity.name)
 
 
-@get("/access/acl", allow=Allow.login, returns=LIST, cli="user grants", help="The grants that the caller may see.")
+@get(
+    "/access/acl",
+    reply=list[shapes.GrantRow],
+    allow=Allow.login,
+    returns=LIST,
+    cli="user grants",
+    help="The grants that the caller may see.",
+)
 async def grants(call: Call, p: NoParams) -> Any:
     return call.services.acls.list(call.identity)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, TEXT, UPID, Allow, Call, NoParams, Started, delete, get, post, put
+from tarmac.faces.api.shapes import access as shapes
 from tarmac.model import realms as model
 from tarmac.model.settings import setting
 
@@ -45,7 +46,14 @@ class Sync(One):
     scope: str | None = setting(None, choices=("users", "groups", "both"), help="What is synchronized.")
 
 
-@get("/access/domains", allow=Allow.everybody, returns=LIST, cli="realm list", help="The realms users can be of.")
+@get(
+    "/access/domains",
+    reply=list[shapes.RealmRow],
+    allow=Allow.everybody,
+    returns=LIST,
+    cli="realm list",
+    help="The realms users can be of.",
+)
 async def realms(call: Call, p: NoParams) -> Any:
     return call.services.realms.list()
 
@@ -133,6 +141,7 @@ class Return:
 
 @post(
     "/access/openid/auth-url",
+    reply=str,
     params=Begin,
     allow=Allow.everybody,
     returns=TEXT,
@@ -145,6 +154,7 @@ async def openid_auth_url(call: Call, p: Begin) -> str:
 
 @post(
     "/access/openid/login",
+    reply=shapes.Ticket,
     params=Return,
     allow=Allow.everybody,
     returns=OBJECT,

@@ -7,6 +7,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import ANY, LIST, OBJECT, Allow, Call, NoParams, delete, get, post, put
 from tarmac.faces.api.endpoints.access import confirm
+from tarmac.faces.api.shapes import access as shapes
 from tarmac.model.errors import Denied
 from tarmac.model.settings import setting
 from tarmac.services.access import tfa
@@ -73,7 +74,14 @@ CHANGERS = Allow.by(_may_change, "the user, or User.Modify on the user's groups"
 UNLOCKERS = Allow.by(_may_unlock, "User.Modify on the user's groups")
 
 
-@get("/access/tfa", allow=Allow.login, returns=LIST, cli="tfa list", help="Users with second factors.")
+@get(
+    "/access/tfa",
+    reply=list[shapes.FactorsOf],
+    allow=Allow.login,
+    returns=LIST,
+    cli="tfa list",
+    help="Users with second factors.",
+)
 async def everybodys(call: Call, p: NoParams) -> Any:
     def seen(userid: str) -> bool:
         try:
@@ -85,7 +93,14 @@ async def everybodys(call: Call, p: NoParams) -> Any:
     return call.services.second_factors.all(call.identity, seen)
 
 
-@get("/access/tfa/{userid}", params=OfUser, allow=READERS, returns=LIST, help="A user's second factors.")
+@get(
+    "/access/tfa/{userid}",
+    reply=list[shapes.Factor],
+    params=OfUser,
+    allow=READERS,
+    returns=LIST,
+    help="A user's second factors.",
+)
 async def entries(call: Call, p: OfUser) -> Any:
     return call.services.second_factors.list(p.userid)
 
@@ -97,6 +112,7 @@ async def entry(call: Call, p: One) -> Any:
 
 @post(
     "/access/tfa/{userid}",
+    reply=shapes.NewFactor,
     params=Add,
     allow=CHANGERS,
     returns=OBJECT,
