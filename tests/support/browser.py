@@ -53,8 +53,16 @@ class Visit:
 
 
 @contextlib.contextmanager
-def visit(daemon: TestDaemon, *, width: int = 1280, height: int = 800, scheme: str = "light") -> Iterator[Visit]:
-    """A new browser with nothing remembered. The daemon gets the user `admin@pve`."""
+def visit(
+    daemon: TestDaemon,
+    *,
+    width: int = 1280,
+    height: int = 800,
+    scheme: str = "light",
+    name: str = "127.0.0.1",
+    locale: str = "en-US",
+) -> Iterator[Visit]:
+    """A new browser with nothing remembered, on the page under that name. The daemon gets the user `admin@pve`."""
     if not any(user["userid"] == USER for user in daemon.get("/access/users")):
         daemon.post("/access/users", userid=USER, password=PASSWORD)
         daemon.call("PUT", "/access/acl", path="/", users=USER, roles="Administrator")
@@ -62,11 +70,14 @@ def visit(daemon: TestDaemon, *, width: int = 1280, height: int = 800, scheme: s
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         try:
             context = browser.new_context(
-                ignore_https_errors=True, viewport={"width": width, "height": height}, color_scheme=scheme
+                ignore_https_errors=True,
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,
+                locale=locale,
             )
             page = context.new_page()
             page.set_default_timeout(30_000)
-            found = Visit(page, f"https://127.0.0.1:{daemon.port}/")
+            found = Visit(page, f"https://{name}:{daemon.port}/")
             page.on("console", lambda said: found.complaints.append(said.text) if said.type == "error" else None)
             page.on("pageerror", lambda fault: found.complaints.append(str(fault)))
             yield found

@@ -40,6 +40,11 @@ _FORMATS: dict[str, st.SearchStrategy[str]] = {
     "pve-ipv6-config": st.sampled_from(["dhcp", "auto", "2001:db8::5/64"]),
     "cpu-model": st.sampled_from(["qemu64", "max", "x86-64-v2-AES", "x86-64-v3", "EPYC", "Haswell", "kvm64"]),
     "cpu-flags": st.sampled_from(["+aes", "+aes;-pcid", "-pdpe1gb"]),
+    "CIDR": st.sampled_from(["192.0.2.0/24", "2001:db8::/32"]),
+    "pve-acme-domain": st.builds("{}.example".format, _WORD),
+    "pve-acme-domain-list": st.builds("{0}.example;www.{0}.example".format, _WORD),
+    "pve-acme-alias": st.builds("_acme.{}.example".format, _WORD),
+    "pve-iface": st.sampled_from(["eno1", "vmbr0"]),
     "port-forwards": st.just("tcp:127.0.0.1:52222:22"),
 }
 
@@ -127,3 +132,46 @@ def _without_refused(texts: dict[str, str]) -> dict[str, str]:
             return texts
         except InvalidInput as refused:
             texts = {key: text for key, text in texts.items() if key not in refused.parameters}
+
+
+_STRANGE = [
+    "",
+    "=",
+    "x=y",
+    "novalue",
+    " ",
+    "\0",
+    "a=b=c",
+    "\u2028",
+    "size=",
+    "file=none",
+    "-1",
+    "9" * 40,
+    "%2c",
+    ";",
+    "\n",
+]
+
+
+@st.composite
+def bent_records_of(draw: st.DrawFn, declared: type) -> str:
+    """Property strings of a declared class as a hasty hand writes them: a part left out, twice, in another place,
+    with another part's value, or something strange in between."""
+    parts = draw(records_of(declared)).split(",")
+    for _ in range(draw(st.integers(1, 3))):
+        place = draw(st.integers(0, max(0, len(parts) - 1)))
+        match draw(st.sampled_from(["drop", "double", "move", "swap", "strange", "value"])):
+            case "drop":
+                parts[place : place + 1] = []
+            case "double":
+                parts[place:place] = parts[place : place + 1]
+            case "move":
+                parts.append(parts.pop(place) if parts else "")
+            case "swap" if len(parts) > 1:
+                other = (place + 1) % len(parts)
+                parts[place] = parts[place].partition("=")[0] + "=" + parts[other].rpartition("=")[2]
+            case "value" if parts:
+                parts[place] = parts[place].partition("=")[0] + "=" + draw(st.text(max_size=12))
+            case _:
+                parts.insert(place, draw(st.sampled_from(_STRANGE)))
+    return ",".join(parts)

@@ -3,24 +3,28 @@ import "./styles.css";
 
 import { createTheme, Drawer, MantineProvider, Modal } from "@mantine/core";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { Component, type ReactNode, StrictMode, useEffect, useState } from "react";
+import { Component, type ReactNode, StrictMode, useEffect, useMemo, useState } from "react";
 import { createRoot } from "react-dom/client";
 
 import { onLoggedOut } from "./api/client";
 import { keepAlive, logout, resume, type Session } from "./api/session";
 import { ConsoleLayer } from "./features/guests/consoles";
 import { Login } from "./features/login/login";
+import { preferred, speak, t, useLanguage } from "./i18n";
 import { FormLayer } from "./shell/forms";
 import { Shell } from "./shell/shell";
 
-const closable = { closeButtonProps: { "aria-label": "Close" } };
-const theme = createTheme({
-  fontFamily: "system-ui, sans-serif",
-  defaultRadius: "sm",
-  cursorType: "pointer",
-  primaryShade: 8, // white words on it can be read
-  components: { Drawer: Drawer.extend({ defaultProps: closable }), Modal: Modal.extend({ defaultProps: closable }) },
-});
+/** Made anew with each language. */
+const themeOf = (): ReturnType<typeof createTheme> => {
+  const closable = { closeButtonProps: { "aria-label": t("common.close") } };
+  return createTheme({
+    fontFamily: "system-ui, sans-serif",
+    defaultRadius: "sm",
+    cursorType: "pointer",
+    primaryShade: 8, // white words on it can be read
+    components: { Drawer: Drawer.extend({ defaultProps: closable }), Modal: Modal.extend({ defaultProps: closable }) },
+  });
+};
 const queries = new QueryClient({ defaultOptions: { queries: { retry: false, refetchOnWindowFocus: false } } });
 
 function App(): ReactNode {
@@ -55,27 +59,39 @@ class Boundary extends Component<{ children: ReactNode }, { fault: unknown }> {
     if (this.state.fault === null) return this.props.children;
     return (
       <main className="login">
-        <h1>Something broke in this page</h1>
+        <h1>{t("shell.brokeTitle")}</h1>
         <pre>{String(this.state.fault)}</pre>
         <button type="button" onClick={() => location.reload()}>
-          Load it again
+          {t("shell.brokeAgain")}
         </button>
       </main>
     );
   }
 }
 
-const root = document.getElementById("root");
-if (root) {
+/** Everything below is drawn again when the language changes; nothing is lost by it. */
+function Root(): ReactNode {
+  const language = useLanguage();
+  const theme = useMemo(themeOf, [language]);
+  return (
+    <MantineProvider theme={theme} defaultColorScheme="auto">
+      <QueryClientProvider client={queries}>
+        <Boundary>
+          <App />
+        </Boundary>
+      </QueryClientProvider>
+    </MantineProvider>
+  );
+}
+
+async function begin(root: HTMLElement): Promise<void> {
+  await speak(preferred()).catch(() => {}); // then it is English
   createRoot(root).render(
     <StrictMode>
-      <MantineProvider theme={theme} defaultColorScheme="auto">
-        <QueryClientProvider client={queries}>
-          <Boundary>
-            <App />
-          </Boundary>
-        </QueryClientProvider>
-      </MantineProvider>
+      <Root />
     </StrictMode>,
   );
 }
+
+const root = document.getElementById("root");
+if (root) void begin(root);

@@ -15,6 +15,7 @@ from tarmac.services.clones.disks import CloneDisks
 from tarmac.services.clones.live import CloneLive
 from tarmac.services.clones.templates import Templates
 from tarmac.services.guests.autostart import Autostart
+from tarmac.services.guests.bulk import BulkActions
 from tarmac.services.guests.config import VmConfigs
 from tarmac.services.guests.create import VmCreate
 from tarmac.services.guests.disk_plans import DiskPlans
@@ -22,6 +23,8 @@ from tarmac.services.guests.lifecycle import Vms
 from tarmac.services.guests.live_changes import VmLive
 from tarmac.services.guests.resize import VmDisks
 from tarmac.services.guests.status import VmStatus
+from tarmac.services.guests.storage_rights import StorageRights
+from tarmac.services.guests.tags import TagRules
 from tarmac.services.instant.admission import CloneAdmission
 from tarmac.services.instant.frozen_records import FrozenRecords
 from tarmac.services.instant.records import InstantRecords
@@ -32,6 +35,7 @@ from tarmac.services.registry import Services
 from tarmac.services.running.agents import Agents
 from tarmac.services.running.console_sessions import ConsoleSessions
 from tarmac.services.running.consoles import Consoles
+from tarmac.services.running.human_monitor import HumanMonitor
 from tarmac.services.running.io_errors import IoErrors
 from tarmac.services.running.launcher import Launcher
 from tarmac.services.running.runtime import Runtime
@@ -53,6 +57,7 @@ def add_running(ground: Ground, s: Services, stack: contextlib.AsyncExitStack) -
         taps=Taps(ground.mark),
         volumes=s.volumes,
         probe=s.probe,
+        keyboard=lambda: s.datacenter.value.keyboard,
     )
     s.runtime = Runtime(
         guests=s.guests,
@@ -62,6 +67,7 @@ def add_running(ground: Ground, s: Services, stack: contextlib.AsyncExitStack) -
         supervisor=ground.supervisor,
     )
     stack.push_async_callback(s.runtime.let_go)
+    s.human_monitor = HumanMonitor(guests=s.guests, runtime=s.runtime, access=ground.access)
     s.live_states = LiveStates(
         guests=s.guests, storages=s.storages, launcher=s.launcher, probe=s.probe, records=s.instant_records
     )
@@ -101,8 +107,17 @@ def add_guests(ground: Ground, s: Services) -> None:
         registry=registry,
     )
     s.io_errors = IoErrors(guests=guests, runtime=s.runtime, storages=s.storages, vms=s.vms, jobs=jobs)
+    s.tags = TagRules(guests=guests, access=access, options=lambda: s.datacenter.value)
     s.vm_configs = VmConfigs(
-        guests=guests, jobs=jobs, access=access, disks=disks, live=live, volumes=s.volumes, registry=registry
+        guests=guests,
+        jobs=jobs,
+        access=access,
+        disks=disks,
+        live=live,
+        volumes=s.volumes,
+        storage_rights=StorageRights(access=access, storages=s.storages),
+        tags=s.tags,
+        registry=registry,
     )
     s.vm_create = VmCreate(
         guests=guests,
@@ -145,5 +160,19 @@ def add_guests(ground: Ground, s: Services) -> None:
         guests=guests, jobs=jobs, nodes=s.nodes, access=access, records=s.instant_records, states=s.live_states
     )
     add_instant(ground, s, live)
-    s.autostart = Autostart(node=ground.node, guests=guests, jobs=jobs, registry=registry)
+    s.autostart = Autostart(
+        node=ground.node,
+        guests=guests,
+        jobs=jobs,
+        registry=registry,
+        onboot_delay=lambda: s.node_config.value.startall_onboot_delay or 0,
+        default_workers=lambda: s.datacenter.value.max_workers,
+    )
+    s.bulk = BulkActions(
+        guests=guests,
+        jobs=jobs,
+        access=access,
+        registry=registry,
+        default_workers=lambda: s.datacenter.value.max_workers,
+    )
     s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources, pools=s.pools)

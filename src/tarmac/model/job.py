@@ -40,27 +40,42 @@ class StepState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStep:
-    """One step of a plan: the registered step's name, its JSON arguments, and a line for people."""
+    """One step of a plan: the registered step's name, its JSON arguments, and a line for people.
+
+    `takes`: how many bytes of which storages it may come to take; they are claimed for the job before its first step.
+    `regardless`: it may take them from what a storage keeps in reserve (removing a snapshot, which frees more)."""
 
     step: str
     title: str
     args: Mapping[str, Json] = field(default_factory=dict)
+    takes: Mapping[str, int] = field(default_factory=dict)
+    regardless: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a job will do, decided before it does anything. `effects` are lines for people (who is affected, what is
-    lost); `result` goes into the finished task."""
+    lost); `changes` the same of a configuration, key by key; `result` goes into the finished task."""
 
     steps: tuple[PlannedStep, ...]
     effects: tuple[str, ...] = ()
+    changes: tuple[Mapping[str, str], ...] = ()
     result: Mapping[str, Json] = field(default_factory=dict)
 
     def as_record(self) -> dict[str, Json]:
         """For `dryrun`: plain values."""
         return {
-            "steps": [{"step": s.step, "title": s.title, "args": dict(s.args)} for s in self.steps],
+            "steps": [
+                {
+                    "step": s.step,
+                    "title": s.title,
+                    "args": dict(s.args),
+                    **({"takes": dict(s.takes)} if s.takes else {}),
+                }
+                for s in self.steps
+            ],
             "effects": list(self.effects),
+            "changes": [dict(change) for change in self.changes],
         }
 
 
@@ -75,6 +90,7 @@ class StepRecord:
     args: Mapping[str, Json]
     state: StepState = StepState.PLANNED
     result: Json = None
+    takes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from tarmac.model.parse import UNKNOWN, parse_value
 from tarmac.model.settings import find_setting
 from tarmac.model.vm import VmConfig
 
+HIDDEN = "**********"
 ALWAYS_LIVE = frozenset({"any", "cloudinit"})
 _DRIVE = re.compile(rf"({'|'.join(BUS_COUNTS)})\d+")
 _UNUSED = re.compile(r"unused\d+")
@@ -36,12 +37,28 @@ class Change:
 
     def effects(self, before: Mapping[str, str]) -> tuple[str, ...]:
         """Lines for people: old value, new value, at once or at the next start."""
-        lines = [f"{key}: {before.get(key, '(default)')} -> {self.current.get(key, '(default)')}" for key in self.live]
-        lines += [
-            f"{key}: {before.get(key, '(default)')} -> {self.pending.get(key, '(default)')} at the next cold boot"
-            for key in self.waits
+        late = {"now": "", "reboot": " at the next cold boot"}
+        lines = [
+            f"{row['key']}: {row.get('old', '(default)')} -> {row.get('new', '(default)')}{late[row['when']]}"
+            for row in self.rows(before)
         ]
         return (*lines, *(f"{volid} is removed and lost" for volid in self.freed))
+
+    def rows(self, before: Mapping[str, str]) -> tuple[dict[str, str], ...]:
+        """One for each changed key: `key`, `old`, `new` (left out where it stands at its default) and `when`: `now`, or
+        `reboot` for what a reboot from outside, or a stop and a start, brings into force. Secrets are hidden."""
+        found = []
+        for when, keys, after in (("now", self.live, self.current), ("reboot", self.waits, self.pending)):
+            for key in keys:
+                texts = {"old": before.get(key), "new": after.get(key)}
+                told = {name: _told(key, text) for name, text in texts.items() if text is not None}
+                found.append({"key": key, **told, "when": when})
+        return tuple(found)
+
+
+def _told(key: str, text: str) -> str:
+    found = find_setting(VmConfig, key)
+    return HIDDEN if found is not None and found[0].limits.secret else text
 
 
 def is_drive(key: str) -> bool:

@@ -39,6 +39,7 @@ def test_candidates(before, typed, wanted):
 def test_guests_are_asked_for(daemon, tarmac):
     daemon.answer("GET", "/cluster/resources", [{"vmid": 100, "name": "web"}, {"vmid": 101, "name": "db"}])
     assert tarmac("complete", "--", "vm", "start", "").out.split() == ["100", "101", "db", "web"]
+    assert tarmac("complete", "--", "vm", "start", "100", "d").out.split() == ["db"]
     assert tarmac("complete", "--", "vm", "exec", "w").out.split() == ["web"]
 
 

@@ -31,6 +31,10 @@ def test_a_running_guest_keeps_what_it_runs_with() -> None:
     done = change({"cores": "1", "name": "a"}, running=True, set_={"cores": "2", "name": "b"})
     assert (done.current, done.pending) == ({"cores": "1", "name": "b"}, {"cores": "2"})
     assert done.effects({"cores": "1", "name": "a"}) == ("name: a -> b", "cores: 1 -> 2 at the next cold boot")
+    assert done.rows({"cores": "1", "name": "a"}) == (
+        {"key": "name", "old": "a", "new": "b", "when": "now"},
+        {"key": "cores", "old": "1", "new": "2", "when": "reboot"},
+    )
 
 
 def test_setting_the_active_value_again_clears_what_was_pending() -> None:
@@ -99,3 +103,10 @@ def test_no_volume_is_ever_lost(
     booted = apply_pending(done.current, done.pending, done.pending_delete)
     assert volumes(current) | volumes(new) <= volumes(booted.current) | set(booted.freed)
     assert not booted.freed and not booted.pending
+
+
+def test_a_secret_is_not_told() -> None:
+    done = change_config(
+        current={"cipassword": "$6$old"}, pending={}, pending_delete={}, running=False, set_={"cipassword": "$6$new"}
+    )
+    assert "$6$" not in str(done.rows({"cipassword": "$6$old"})) + str(done.effects({"cipassword": "$6$old"}))

@@ -3,10 +3,11 @@
 import { Button, Group, Menu, Modal, Text, TextInput } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 
+import { t } from "../i18n";
 import { type Resource, titleOf } from "../store/inventory";
 import { useForms } from "./forms";
 import { useActionKeys } from "./keys";
-import { type Action, asCurl, fitting } from "./registry";
+import { type Action, asCurl, fitting, labelOf, lossOf } from "./registry";
 import { run } from "./run";
 
 const SHOWN = 3;
@@ -33,34 +34,34 @@ export function ActionBar(props: { rows: readonly Resource[]; keys?: boolean }):
   useActionKeys(keys ? rows[0] : undefined, choose);
 
   return (
-    <Group gap={6} role="toolbar" aria-label="Actions">
+    <Group gap={6} role="toolbar" aria-label={t("action.actions")}>
       {actions.slice(0, SHOWN).map((action) => (
         <Button
           key={action.id} size="compact-sm" variant="default" loading={busy === action.id}
-          onClick={() => choose(action)} title={action.key ? `${action.label} (${action.key})` : action.label}
+          onClick={() => choose(action)} title={action.key ? t("action.withKey", { action: labelOf(action), key: action.key }) : labelOf(action)}
         >
-          {action.label}
+          {labelOf(action)}
         </Button>
       ))}
       {actions.length > 0 && (
         <Menu position="bottom-end" withinPortal>
           <Menu.Target>
-            <Button size="compact-sm" variant="default" aria-label="More actions">
+            <Button size="compact-sm" variant="default" aria-label={t("action.more")}>
               ⋯
             </Button>
           </Menu.Target>
           <Menu.Dropdown>
             {actions.slice(SHOWN).map((action) => (
               <Menu.Item key={action.id} onClick={() => choose(action)} color={action.danger ? "red" : ""}>
-                {action.label}
+                {labelOf(action)}
               </Menu.Item>
             ))}
-            <Menu.Label>Copy as</Menu.Label>
+            <Menu.Label>{t("action.copyAs")}</Menu.Label>
             {actions.slice(0, SHOWN).flatMap((action) =>
               rows.length === 1 && rows[0]
                 ? [
-                    <CopyItem key={`${action.id} cli`} name={`${action.label}: command`} text={action.cli(rows[0])} />,
-                    <CopyItem key={`${action.id} curl`} name={`${action.label}: curl`} text={asCurl(action, rows[0])} />,
+                    <CopyItem key={`${action.id} cli`} name={t("action.copyCommand", { action: labelOf(action) })} text={action.cli(rows[0])} />,
+                    <CopyItem key={`${action.id} curl`} name={t("action.copyCurl", { action: labelOf(action) })} text={asCurl(action, rows[0])} />,
                   ]
                 : [],
             )}
@@ -82,22 +83,22 @@ function Question(props: { action: Action; rows: readonly Resource[]; onYes: () 
   const wanted = rows.length === 1 ? String(rows[0]?.vmid ?? "") : String(rows.length);
   const ready = action.danger !== "name" || typed === wanted;
   return (
-    <Modal opened onClose={onNo} title={`${action.label}?`} centered>
-      <Text fw={600}>{rows.slice(0, 8).map((row) => `${titleOf(row)} on ${row.node}`).join(", ")}</Text>
-      {rows.length > 8 && <Text>and {rows.length - 8} more</Text>}
-      <Text my="sm">{action.consequence}</Text>
+    <Modal opened onClose={onNo} title={t("action.sure", { action: labelOf(action) })} centered>
+      <Text fw={600}>{rows.slice(0, 8).map((row) => t("common.on", { what: titleOf(row), where: row.node ?? "" })).join(", ")}</Text>
+      {rows.length > 8 && <Text>{t("action.andMore", { n: rows.length - 8 })}</Text>}
+      <Text my="sm">{lossOf(action)}</Text>
       {action.danger === "name" && (
         <TextInput
-          label={rows.length === 1 ? `Type ${wanted} to go on` : `Type how many (${wanted}) to go on`}
+          label={rows.length === 1 ? t("action.typeNumber", { wanted }) : t("action.typeCount", { wanted })}
           value={typed} onChange={(event) => setTyped(event.currentTarget.value)} data-autofocus
         />
       )}
       <Group justify="flex-end" mt="md">
         <Button variant="default" onClick={onNo}>
-          Keep it
+          {t("common.keep")}
         </Button>
         <Button color="red" disabled={!ready} onClick={onYes}>
-          {action.label}
+          {labelOf(action)}
         </Button>
       </Group>
     </Modal>

@@ -4,6 +4,7 @@ import { ApiError, call, type Problem } from "../api/client";
 import { soon } from "../store/feed";
 import { type Resource, titleOf } from "../store/inventory";
 import type { Action } from "./registry";
+import { ended } from "./settle";
 
 export interface Outcome {
   row: Resource;
@@ -26,7 +27,16 @@ export async function run(action: Action, rows: readonly Resource[]): Promise<Ou
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, rows.length) }, worker));
   soon();
   report(done.filter((outcome) => outcome.problem));
+  for (const outcome of done) if (outcome.upid) void settle(outcome, outcome.upid);
   return done;
+}
+
+/** A task that fails later is a failure as well; one that ends well makes earlier failures of the same old. */
+async function settle(outcome: Outcome, upid: string): Promise<void> {
+  const problem = await ended(upid);
+  outcomes = outcomes.filter((kept) => kept.action.id !== outcome.action.id || kept.row.id !== outcome.row.id);
+  if (problem) report([{ ...outcome, problem }]);
+  else listeners.forEach((listener) => listener());
 }
 
 async function one(action: Action, row: Resource): Promise<Outcome> {

@@ -1,5 +1,12 @@
 /** Values as people read them. */
 
+import { locale } from "../i18n";
+
+/** A number as the page's language writes it, with at most so many decimals. */
+export function number(value: number, decimals = 0): string {
+  return value.toLocaleString(locale(), { maximumFractionDigits: decimals });
+}
+
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
 export function bytes(value: number | undefined): string {
@@ -10,11 +17,11 @@ export function bytes(value: number | undefined): string {
     size /= 1024;
     unit += 1;
   }
-  return `${size >= 100 || unit === 0 ? Math.round(size) : size.toFixed(1).replace(/\.0$/, "")} ${UNITS[unit]}`;
+  return `${number(size, size >= 100 || unit === 0 ? 0 : 1)} ${UNITS[unit]}`;
 }
 
 export function percent(part: number | undefined, whole = 1): string {
-  return part === undefined || !whole ? "–" : `${((part / whole) * 100).toFixed(part / whole < 0.1 ? 1 : 0)} %`;
+  return part === undefined || !whole ? "–" : `${number((part / whole) * 100, part / whole < 0.1 ? 1 : 0)} %`;
 }
 
 export function duration(seconds: number | undefined): string {
@@ -28,5 +35,5 @@ export function duration(seconds: number | undefined): string {
 }
 
 export function time(epoch: number | undefined): string {
-  return epoch ? new Date(epoch * 1000).toLocaleString(undefined, { dateStyle: "short", timeStyle: "medium" }) : "";
+  return epoch ? new Date(epoch * 1000).toLocaleString(locale(), { dateStyle: "short", timeStyle: "medium" }) : "";
 }

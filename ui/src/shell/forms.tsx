@@ -1,10 +1,11 @@
 /** The forms of actions, one open at a time. */
 
-import { type ReactNode, useState } from "react";
+import { lazy, type ReactNode, Suspense, useState } from "react";
 
 import { FormContext, type FormName } from "../actions/forms";
-import { CloneForm } from "../features/guests/clone";
 import type { Resource } from "../store/inventory";
+
+const CloneForm = lazy(() => import("../features/guests/clone").then((module) => ({ default: module.CloneForm })));
 
 export function FormLayer(props: { children: ReactNode }): ReactNode {
   const [open, setOpen] = useState<{ name: FormName; row: Resource } | null>(null);
@@ -12,7 +13,7 @@ export function FormLayer(props: { children: ReactNode }): ReactNode {
   return (
     <FormContext value={(name, row) => setOpen({ name, row })}>
       {props.children}
-      {open?.name === "clone" && <CloneForm row={open.row} onClose={close} />}
+      <Suspense fallback={null}>{open?.name === "clone" && <CloneForm row={open.row} onClose={close} />}</Suspense>
     </FormContext>
   );
 }

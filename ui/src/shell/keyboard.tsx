@@ -3,23 +3,26 @@
 import { Kbd, Modal } from "@mantine/core";
 import type { ReactNode } from "react";
 
-import { ACTIONS } from "../actions/registry";
+import { ACTIONS, labelOf } from "../actions/registry";
+import { t } from "../i18n";
 
-const PAGE: [string, string][] = [
-  ["Ctrl+K", "Find a thing, or do something"],
-  ["/", "Filter the list"],
-  ["↑ ↓", "Go through the tree"],
-  ["Ctrl+A", "Choose all in the list"],
-  ["c", "The console of the guest that is open"],
-  ["?", "This help"],
+type What = `shell.key${"Find" | "Filter" | "Tree" | "All" | "Console" | "Help"}`;
+
+const PAGE: [string, What][] = [
+  ["Ctrl+K", "shell.keyFind"],
+  ["/", "shell.keyFilter"],
+  ["↑ ↓", "shell.keyTree"],
+  ["Ctrl+A", "shell.keyAll"],
+  ["c", "shell.keyConsole"],
+  ["?", "shell.keyHelp"],
 ];
 
 export function KeyboardHelp(props: { onClose: () => void }): ReactNode {
-  const actions = ACTIONS.filter((action) => action.key).map((action): [string, string] => [action.key ?? "", action.label]);
+  const actions = ACTIONS.filter((action) => action.key).map((action): [string, string] => [action.key ?? "", labelOf(action)]);
   return (
-    <Modal opened onClose={props.onClose} title="Keyboard" centered>
+    <Modal opened onClose={props.onClose} title={t("shell.keyboard")} centered>
       <dl className="keys">
-        {[...PAGE, ...actions].map(([key, what]) => (
+        {[...PAGE.map(([key, what]): [string, string] => [key, t(what)]), ...actions].map(([key, what]) => (
           <div key={key} style={{ display: "contents" }}>
             <dt>
               <Kbd>{key}</Kbd>

@@ -3,8 +3,9 @@
 import { Modal, TextInput } from "@mantine/core";
 import { type KeyboardEvent, type ReactNode, useDeferredValue, useMemo, useState } from "react";
 
-import { ACTIONS } from "../actions/registry";
+import { ACTIONS, labelOf } from "../actions/registry";
 import { run } from "../actions/run";
+import { t } from "../i18n";
 import { go } from "../lib/router";
 import { titleOf, useAll } from "../store/inventory";
 import { State } from "../ui/state";
@@ -26,7 +27,7 @@ export function Palette(props: { onClose: () => void }): ReactNode {
   const words = useDeferredValue(text);
   const entries = useMemo<Entry[]>(() => {
     const [first = "", ...rest] = words.trim().toLowerCase().split(/\s+/);
-    const verbs = ACTIONS.filter((action) => !action.danger && !action.form && first && action.label.toLowerCase().startsWith(first));
+    const verbs = ACTIONS.filter((action) => !action.danger && !action.form && first && labelOf(action).toLowerCase().startsWith(first));
     const things = search(rows, words).slice(0, MOST);
     return [
       ...verbs.flatMap((action) =>
@@ -35,7 +36,7 @@ export function Palette(props: { onClose: () => void }): ReactNode {
           .slice(0, MOST)
           .map((row) => ({
             key: `${action.id} ${row.id}`,
-            label: `${action.label} ${titleOf(row)}`,
+            label: `${labelOf(action)} ${titleOf(row)}`,
             act: () => void run(action, [row]),
           })),
       ),
@@ -62,9 +63,9 @@ export function Palette(props: { onClose: () => void }): ReactNode {
     event.preventDefault();
   };
   return (
-    <Modal opened onClose={props.onClose} withCloseButton={false} size="lg" yOffset="10vh" aria-label="Find or do">
+    <Modal opened onClose={props.onClose} withCloseButton={false} size="lg" yOffset="10vh" aria-label={t("shell.findName")}>
       <TextInput
-        data-autofocus value={text} placeholder="A guest, a storage, or a verb: start web" aria-label="Find or do"
+        data-autofocus value={text} placeholder={t("shell.findHint")} aria-label={t("shell.findName")}
         onKeyDown={onKeyDown}
         onChange={(event) => {
           setText(event.currentTarget.value);

@@ -1,24 +1,26 @@
 /** The page around everything: head, tree, the view that the address names, failures, tasks. */
 
 import { Button, Group, Menu, useMantineColorScheme } from "@mantine/core";
-import { type ReactNode, useEffect, useState, useSyncExternalStore } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useState, useSyncExternalStore } from "react";
 
-import { dismiss, failures, onFailures } from "../actions/run";
+import { labelOf } from "../actions/registry";
+import { dismiss, failures, onFailures, type Outcome, run } from "../actions/run";
 import type { Session } from "../api/session";
-import { AccessPage } from "../features/access/page";
-import { CreateGuest } from "../features/guests/create";
-import { GuestList } from "../features/guests/list";
-import { GuestPage } from "../features/guests/page";
-import { NodePage } from "../features/node/page";
-import { StoragePage } from "../features/storage/page";
 import { TaskList } from "../features/tasks/panel";
+import { choose, type Language, LANGUAGES, t, useLanguage } from "../i18n";
 import { href, usePlace } from "../lib/router";
 import { isReachable, onReachable, start } from "../store/feed";
 import { titleOf, useAll } from "../store/inventory";
+import type { Retry } from "../ui/fix";
 import { ProblemPanel } from "../ui/problem";
 import { KeyboardHelp } from "./keyboard";
 import { Palette } from "./palette";
+import { Places } from "./places";
+import { Toaster } from "./toaster";
 import { Tree } from "./tree";
+import { View } from "./view";
+
+const CreateGuest = lazy(() => import("../features/guests/create").then((module) => ({ default: module.CreateGuest })));
 
 export function Shell(props: { session: Session; onLogout: () => void }): ReactNode {
   const [palette, setPalette] = useState(false);
@@ -30,6 +32,7 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
   const failed = useSyncExternalStore(onFailures, failures);
   const node = useAll().find((row) => row.type === "node")?.node;
   const { parts } = usePlace();
+  const language = useLanguage();
 
   useEffect(start, []);
   useEffect(() => setNarrowTree(false), [parts]);
@@ -49,18 +52,18 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
   return (
     <div className="shell">
       <header className="head">
-        <button type="button" className="tree-button" aria-label="Inventory" onClick={() => setNarrowTree(!narrowTree)}>
+        <button type="button" className="tree-button" aria-label={t("shell.inventory")} onClick={() => setNarrowTree(!narrowTree)}>
           ☰
         </button>
         <a href={href()} className="brand">
           Tarmac
         </a>
         <Button size="compact-sm" variant="default" onClick={() => setPalette(true)}>
-          Find or do… <kbd>Ctrl K</kbd>
+          {t("shell.find")} <kbd>Ctrl K</kbd>
         </Button>
         <Group gap={6} ml="auto">
           <Button size="compact-sm" onClick={() => setCreating(true)}>
-            New guest
+            {t("shell.newGuest")}
           </Button>
           <Menu>
             <Menu.Target>
@@ -70,47 +73,56 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
             </Menu.Target>
             <Menu.Dropdown>
               <Menu.Item component="a" href={href("access")}>
-                Permissions
+                {t("shell.permissions")}
               </Menu.Item>
-              <Menu.Item onClick={() => setHelp(true)}>Keyboard</Menu.Item>
-              <Menu.Item onClick={() => scheme.toggleColorScheme()}>Dark or light</Menu.Item>
-              <Menu.Item onClick={props.onLogout}>Log out</Menu.Item>
+              <Menu.Item onClick={() => setHelp(true)}>{t("shell.keyboard")}</Menu.Item>
+              <Menu.Item onClick={() => scheme.toggleColorScheme()}>{t("shell.scheme")}</Menu.Item>
+              <Menu.Label>{t("shell.language")}</Menu.Label>
+              {(Object.keys(LANGUAGES) as Language[]).map((one) => (
+                <Menu.Item key={one} lang={one} aria-current={one === language} onClick={() => void choose(one)}>
+                  {one === language ? "● " : ""}
+                  {LANGUAGES[one]}
+                </Menu.Item>
+              ))}
+              <Menu.Divider />
+              <Menu.Item onClick={props.onLogout}>{t("shell.logout")}</Menu.Item>
             </Menu.Dropdown>
           </Menu>
         </Group>
       </header>
       {!reachable && (
         <p className="banner" role="status">
-          The server does not answer; what is shown may be old. Trying again…
+          {t("shell.unreachable")}
         </p>
       )}
       <div className={narrowTree ? "middle with-tree" : "middle"}>
-        <Tree />
+        <nav className="tree" aria-label={t("shell.inventory")}>
+          <Tree />
+          <Places />
+        </nav>
         <main className="view">
           {failed.map((outcome) => (
             <ProblemPanel
-              key={`${outcome.row.id} ${outcome.action.id}`} title={`${outcome.action.label} ${titleOf(outcome.row)}`}
-              problem={outcome.problem ?? { code: "", message: "" }} onClose={() => dismiss(outcome)}
+              key={`${outcome.row.id} ${outcome.action.id}`} title={`${labelOf(outcome.action)} ${titleOf(outcome.row)}`}
+              problem={outcome.problem ?? { code: "", message: "" }} at={outcome.row} retry={retryOf(outcome)} onClose={() => dismiss(outcome)}
             />
           ))}
           <View parts={parts} />
         </main>
       </div>
-      <footer className="tasks" aria-label="Tasks">
+      <footer className="tasks" aria-label={t("tasks.list")}>
         {node && <TaskList node={node} />}
       </footer>
+      <Toaster />
       {palette && <Palette onClose={() => setPalette(false)} />}
       {help && <KeyboardHelp onClose={() => setHelp(false)} />}
-      {creating && <CreateGuest onClose={() => setCreating(false)} />}
+      <Suspense fallback={null}>{creating && <CreateGuest onClose={() => setCreating(false)} />}</Suspense>
     </div>
   );
 }
 
-function View(props: { parts: readonly string[] }): ReactNode {
-  const [kind, id = ""] = props.parts;
-  if (kind === "qemu" || kind === "lxc") return <GuestPage key={id} id={`${kind}/${id}`} />;
-  if (kind === "node") return <NodePage key={id} node={id} />;
-  if (kind === "access") return <AccessPage />;
-  if (kind === "storage") return <StoragePage key={id} storage={id} />;
-  return <GuestList />;
+/** What failed can be tried again once a fix is done. */
+function retryOf(outcome: Outcome): Retry {
+  const { action, row } = outcome;
+  return { label: labelOf(action), path: action.path(row), act: () => void run(action, [row]) };
 }

@@ -3,6 +3,7 @@
 import { Select } from "@mantine/core";
 import { type KeyboardEvent, type ReactNode, useDeferredValue, useMemo, useState } from "react";
 
+import { t, useLanguage } from "../i18n";
 import { go, href, usePlace } from "../lib/router";
 import { type Resource, useAll } from "../store/inventory";
 import { Rows } from "../ui/rows";
@@ -12,6 +13,7 @@ import { type Line, lines, type View, VIEWS } from "./views";
 const KEPT = "tarmac-tree";
 
 export function placeOf(row: Resource): string[] {
+  if (row.type === "pool") return ["pools", row.id.replace("/pool/", "")];
   return [row.type === "node" ? "node" : row.type, String(row.vmid ?? row.storage ?? row.node ?? row.id)];
 }
 
@@ -20,7 +22,7 @@ export function Tree(): ReactNode {
   const { parts } = usePlace();
   const [view, setView] = useState<View>(() => (localStorage.getItem(KEPT) as View | null) ?? "server");
   const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
-  const shown = useMemo(() => lines(rows, view, closed), [rows, view, closed]);
+  const shown = useMemo(() => lines(rows, view, closed), [rows, view, closed, useLanguage()]);
 
   const choose = (next: View): void => {
     localStorage.setItem(KEPT, next);
@@ -51,15 +53,15 @@ export function Tree(): ReactNode {
   };
 
   return (
-    <nav className="tree" aria-label="Inventory">
+    <>
       <Select
-        size="xs" value={view} data={VIEWS} allowDeselect={false} aria-label="View"
+        size="xs" value={view} data={VIEWS.map((one) => ({ value: one, label: t(`shell.view_${one}`) }))} allowDeselect={false} aria-label={t("shell.view")}
         onChange={(value) => choose((value as View | null) ?? "server")}
       />
-      <Rows items={shown} keyOf={(line) => line.key} label="Inventory" role="tree" onKeyDown={onKeyDown}>
+      <Rows items={shown} keyOf={(line) => line.key} label={t("shell.inventory")} role="tree" onKeyDown={onKeyDown}>
         {(line) => <TreeLine line={line} selected={!!line.row && selected(line.row, parts)} fold={fold} />}
       </Rows>
-    </nav>
+    </>
   );
 }
 
@@ -79,7 +81,7 @@ function TreeLine(props: { line: Line; selected: boolean; fold: (id: string, ope
       {group && (
         <button
           type="button" tabIndex={-1} onClick={() => fold(group.id, !group.open)}
-          aria-label={`${group.open ? "Fold" : "Unfold"} ${line.title}`}
+          aria-label={t(group.open ? "shell.fold" : "shell.unfold", { title: line.title })}
         >
           {group.open ? "▾" : "▸"}
         </button>

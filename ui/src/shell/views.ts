@@ -1,14 +1,10 @@
 /** The tree's views: how the inventory is grouped. Pure. */
 
+import { t } from "../i18n";
 import type { Resource } from "../store/inventory";
 
 export type View = "server" | "folder" | "pool" | "tag";
-export const VIEWS: { value: View; label: string }[] = [
-  { value: "server", label: "Server view" },
-  { value: "folder", label: "Folder view" },
-  { value: "pool", label: "Pool view" },
-  { value: "tag", label: "Tag view" },
-];
+export const VIEWS: readonly View[] = ["server", "folder", "pool", "tag"];
 
 export interface Line {
   key: string;
@@ -24,10 +20,10 @@ export function lines(rows: readonly Resource[], view: View, closed: ReadonlySet
   const storages = rows.filter((row) => row.type === "storage");
   if (view === "folder") {
     return [
-      ...folded("Nodes", "kind/node", rows.filter((row) => row.type === "node"), closed),
-      ...folded("Guests", "kind/guest", guests.filter((row) => !row.template), closed),
-      ...folded("Templates", "kind/template", guests.filter((row) => row.template), closed),
-      ...folded("Storages", "kind/storage", storages, closed),
+      ...folded(t("shell.nodes"), "kind/node", rows.filter((row) => row.type === "node"), closed),
+      ...folded(t("shell.guests"), "kind/guest", guests.filter((row) => !row.template), closed),
+      ...folded(t("shell.templates"), "kind/template", guests.filter((row) => row.template), closed),
+      ...folded(t("shell.storages"), "kind/storage", storages, closed),
     ];
   }
   if (view === "server") {
@@ -46,7 +42,7 @@ export function lines(rows: readonly Resource[], view: View, closed: ReadonlySet
     const names = view === "pool" ? [row.pool ?? ""] : (row.tags?.split(";").filter(Boolean) ?? []);
     for (const name of names.length ? names : [""]) groups.set(name, [...(groups.get(name) ?? []), row]);
   }
-  const none = view === "pool" ? "no pool" : "no tag";
+  const none = view === "pool" ? t("shell.noPool") : t("shell.noTag");
   return [...groups]
     .sort(([a], [b]) => Number(!a) - Number(!b) || a.localeCompare(b))
     .flatMap(([name, members]) => folded(name || none, `${view}/${name}`, members, closed));

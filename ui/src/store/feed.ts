@@ -140,7 +140,7 @@ function gone(message: Message): string[] {
 }
 
 function metrics(message: Message): void {
-  const columns = message.columns ?? [];
+  const columns = (message.columns ?? []).slice(1); // the first is the id
   const rows = (message.rows ?? []) as [string, ...(number | null)[]][];
   inventory.patch(
     rows
@@ -153,7 +153,7 @@ async function poll(): Promise<void> {
   const begun = performance.now();
   try {
     inventory.snapshot(await call<Resource[]>("GET", "/cluster/resources"));
-    tasks.changed();
+    tasks.unknown();
     became(true);
   } catch {
     became(false);

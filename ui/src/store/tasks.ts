@@ -2,23 +2,18 @@
 
 import { useSyncExternalStore } from "react";
 
-export interface TaskRow {
-  upid: string;
-  node: string;
-  type: string;
-  id: string;
-  user: string;
-  starttime: number;
-  endtime?: number;
-  status: string;
-  progress?: { done: number; total: number; unit: string };
-}
+import type { TaskRow as Task, TaskProgress } from "../api/types";
+
+/** A row of the task list, and how far a task is. */
+export type TaskRow = Task & { progress?: TaskProgress };
 
 const KEPT = 500;
 
 class Tasks {
   private rows = new Map<string, TaskRow>();
   private version = 0;
+  private asked = 0;
+  private readonly byObject = new Map<string, number>();
   private readonly listeners = new Set<() => void>();
 
   get(upid: string): TaskRow | undefined {
@@ -27,7 +22,12 @@ class Tasks {
 
   put(changes: readonly TaskRow[]): void {
     if (!changes.length) return;
-    for (const row of changes) this.rows.set(row.upid, row);
+    for (const row of changes) {
+      const old = this.rows.get(row.upid);
+      this.rows.set(row.upid, row);
+      // Where a task stands matters to whoever shows its object; how far it is does not.
+      if (old?.status !== row.status || old?.endtime !== row.endtime) this.byObject.set(row.id, (this.byObject.get(row.id) ?? 0) + 1);
+    }
     if (this.rows.size > 2 * KEPT) {
       const newest = [...this.rows.values()].sort((a, b) => b.starttime - a.starttime).slice(0, KEPT);
       this.rows = new Map(newest.map((row) => [row.upid, row]));
@@ -38,6 +38,16 @@ class Tasks {
   /** Something may have changed: whoever shows lists of tasks asks again. */
   changed(): void {
     this.version += 1;
+    this.tell();
+  }
+
+  /** There is no stream: nobody knows what may have changed. */
+  unknown(): void {
+    this.asked += 1;
+    this.changed();
+  }
+
+  private tell(): void {
     this.listeners.forEach((listener) => listener());
   }
 
@@ -47,6 +57,10 @@ class Tasks {
   };
 
   now = (): number => this.version;
+
+  nowOf(object: string): number {
+    return (this.byObject.get(object) ?? 0) + this.asked;
+  }
 }
 
 export const tasks = new Tasks();
@@ -54,4 +68,9 @@ export const tasks = new Tasks();
 /** A number that changes whenever a task did. */
 export function useTaskVersion(): number {
   return useSyncExternalStore(tasks.onChange, tasks.now);
+}
+
+/** A number that changes whenever a task of this object (a guest's number, say) came or ended. */
+export function useTasksOf(object: string): number {
+  return useSyncExternalStore(tasks.onChange, () => tasks.nowOf(object));
 }

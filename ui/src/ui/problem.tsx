@@ -1,23 +1,33 @@
-/** An error with its five parts: what, why, the line that shows it, and what to do. */
+/** An error with its five parts: what, why, the line that shows it, and what to do, which is a click where it can be. */
 
 import { Button, Code } from "@mantine/core";
 import type { ReactNode } from "react";
 
 import type { Problem } from "../api/client";
+import { t } from "../i18n";
+import type { Resource } from "../store/inventory";
+import { FixLine, type Retry } from "./fix";
 
-export function ProblemPanel(props: { problem: Problem; title?: string; onClose?: () => void }): ReactNode {
-  const { problem, title, onClose } = props;
+export function ProblemPanel(props: {
+  problem: Problem;
+  title?: string;
+  /** What the error is about. */
+  at?: Resource | undefined;
+  retry?: Retry | undefined;
+  onClose?: () => void;
+}): ReactNode {
+  const { problem, title, at, retry, onClose } = props;
   return (
     <section className="problem" role="alert">
       <header>
         <strong>{title ? `${title}: ${problem.message}` : problem.message}</strong>
         {onClose && (
           <Button size="compact-xs" variant="subtle" onClick={onClose}>
-            Dismiss
+            {t("common.dismiss")}
           </Button>
         )}
       </header>
-      {problem.cause && <p>Why: {problem.cause}</p>}
+      {problem.cause && <p>{t("common.why", { cause: problem.cause })}</p>}
       {Object.entries(problem.errors ?? {}).map(([key, text]) => (
         <p key={key}>
           <Code>{key}</Code> {text}
@@ -25,19 +35,9 @@ export function ProblemPanel(props: { problem: Problem; title?: string; onClose?
       ))}
       {problem.evidence && <Code block>{problem.evidence}</Code>}
       {problem.fixes?.length ? (
-        <ul>
+        <ul className="fixes">
           {problem.fixes.map((fix) => (
-            <li key={fix.text}>
-              {fix.text}
-              {fix.action && (
-                <>
-                  {" "}
-                  <Code>
-                    {fix.action} {Object.entries(fix.parameters ?? {}).map(([k, v]) => `${k}=${v}`).join(" ")}
-                  </Code>
-                </>
-              )}
-            </li>
+            <FixLine key={fix.text} fix={fix} at={at} retry={retry} onDone={onClose} />
           ))}
         </ul>
       ) : null}

@@ -2,6 +2,7 @@
 
 import type { ReactNode } from "react";
 
+import { word } from "../i18n";
 import type { Resource } from "../store/inventory";
 
 export function stateOf(row: Resource): string {
@@ -16,10 +17,11 @@ const MARKS: Record<string, string> = {
 
 export function State(props: { row: Resource; word?: boolean }): ReactNode {
   const state = stateOf(props.row);
+  const said = word("common", `state_${state}`, state);
   return (
-    <span className={`state state-${state}`} title={state}>
+    <span className={`state state-${state}`} title={said}>
       <span aria-hidden="true">{MARKS[state] ?? "?"}</span>
-      {props.word ? ` ${state}` : <span className="unseen">{state}</span>}
+      {props.word ? ` ${said}` : <span className="unseen">{said}</span>}
     </span>
   );
 }

@@ -1,8 +1,10 @@
 """What a storage can be asked: the protocol that every driver fulfils, and the values it answers with.
 
 A *storage* holds *volumes*; a volume is named by its volume id (`local:100/vm-100-disk-0.qcow2`), and the name's form
-belongs to the driver. Methods take no timeouts: callers bound them with `asyncio.timeout`. A storage whose host call
-hangs blocks nobody but its own callers. The contract suite is tests/contract/test_storage.py.
+belongs to the driver: services ask it for names (`image_name`, `clone_name`), never put one together. A volume need not
+be a file: what QEMU opens is a `Layer`. Storages of files offer more (`FileStorage`). Methods take no timeouts:
+callers bound them with `asyncio.timeout`. A storage whose host call hangs blocks nobody but its own callers. The
+contract suite is tests/contract/test_storage.py.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ class Capabilities:
     """What a driver can do; a service asks this instead of the driver's name. Known once the storage is active, since
     some of it depends on the file system below.
 
-    files            volumes are files: uploads, ISO images and snippets are possible
+    files            volumes are files (`FileStorage`): uploads, ISO images and snippets are possible
+    allocates        volumes can be made and removed here; False: they are what the server offers
     linked_clones    a new image can stand on a base image, storing only what differs
     plain_clones     formats whose linked clones are images in their own right that share blocks with the base image, in
                      the same format and under plain names; others stand on it as qcow2
@@ -61,6 +64,7 @@ class Capabilities:
     default_format: str
     files: bool
     linked_clones: bool
+    allocates: bool = True
     plain_clones: frozenset[str] = frozenset()
     snapshots: Mapping[str, SnapshotKind] = field(default_factory=dict)
     shares_blocks: bool = False
@@ -89,6 +93,7 @@ class VolumeInfo:
 class Layer:
     """One image of a volume's chain.
 
+    path        the file; of what is no file a text that names it, for people and for node names
     direct      O_DIRECT works there
     identity    names the image as long as it lives, whatever file name it has at the moment: QEMU's node names are made
                 of it. "": the path does
@@ -147,8 +152,18 @@ class Storage(Protocol):
     def parse(self, volid: VolumeId) -> VolumeName:
         """The parts of a volume's name. Pure. Raises InvalidInput."""
 
-    def path(self, volid: VolumeId) -> Path:
-        """What QEMU opens. Pure: says nothing about existence. Raises InvalidInput."""
+    def location(self, volid: VolumeId) -> str:
+        """Where a volume is, as the API shows it: a path, or a text such as `rbd:pool/vm-100-disk-0`. Pure: says
+        nothing about existence. Raises InvalidInput."""
+
+    def image_name(self, vmid: int, stem: str, format: str) -> VolumeName:
+        """The name that an image of a guest has here, from one without extension (`vm-100-disk-0`). Pure."""
+
+    def clone_name(self, base: VolumeName, vmid: int, stem: str) -> VolumeName:
+        """The name, and with it the format, that a linked clone of `base` gets here. Pure."""
+
+    def planned(self, volid: VolumeId) -> Layer:
+        """The active layer of a volume that is still to be made, as QEMU will open it. Pure."""
 
     async def activate(self) -> None:
         """Make it usable (directories, mounts); repeatable. Raises HostFailure or Denied when it cannot be."""
@@ -195,7 +210,8 @@ class Storage(Protocol):
 
     async def replace(self, volid: VolumeId, contents: bytes) -> None:
         """Give an image other contents in one step, as for a cloud-init medium; whoever has it open keeps the old
-        ones. Its format and owner stay; a reader sees the old or the new contents, never a part. Raises NotFound."""
+        ones. Its format and owner stay; a reader sees the old or the new contents, never a part (where volumes are no
+        files it is written in place: a reader may see a part of each). Raises NotFound."""
 
     async def import_image(
         self,
@@ -280,8 +296,35 @@ class Storage(Protocol):
         name of the one that it has absorbed. Repeatable."""
 
 
+class FileStorage(Storage, Protocol):
+    """A storage whose volumes are files in directories: it also takes uploads."""
+
+    def path(self, volid: VolumeId) -> Path:
+        """The file. Pure: says nothing about existence. Raises InvalidInput."""
+
+    async def stage(self, name: VolumeName, token: str) -> Path:
+        """Create the empty temporary file in which a new volume's bytes are gathered; same file system, hidden from
+        lists, mode 0600. An older file of the same token is replaced."""
+
+    def staged(self, name: VolumeName, token: str) -> Path:
+        """The path of such a file. Pure."""
+
+    async def install(self, staged: Path, name: VolumeName, *, replace: bool, gid: int | None = None) -> VolumeId:
+        """Make a staged file the volume `name`: contents on disk, then renamed, then the name on disk. Mode 0640,
+        group `gid` if given. Raises Conflict (`refusing to override existing file '...'`) unless `replace`."""
+
+    async def discard(self, name: VolumeName, token: str) -> None:
+        """Remove a staged file, if it is there."""
+
+    async def lost_points(self) -> Sequence[tuple[VolumeId, SnapshotInfo]]:
+        """Points in time whose volume is gone, with that volume's id. `delete_snapshot` removes them."""
+
+    async def sweep(self, keep: Collection[str] = ()) -> Sequence[str]:
+        """Remove temporary files that no unfinished work owns (`keep`: tokens of such work). Returns their names."""
+
+
 @runtime_checkable
-class FreezingStorage(Storage, Protocol):
+class FreezingStorage(FileStorage, Protocol):
     """A storage on which a running guest's disk can become another guest's base image (`capabilities.freezes`)."""
 
     async def freeze_base(self, volid: VolumeId, base: VolumeId, *, owner: Owner | None = None) -> None:
@@ -308,24 +351,3 @@ class FreezingStorage(Storage, Protocol):
     ) -> None:
         """The same for a volume that no guest runs on: write the overlay into the base, which is the volume then.
         Nobody else stands on the base. Repeatable; a crash in the midst of it damages nothing."""
-
-
-class FileStorage(Storage, Protocol):
-    """A storage whose volumes are files in directories: it also takes uploads."""
-
-    async def stage(self, name: VolumeName, token: str) -> Path:
-        """Create the empty temporary file in which a new volume's bytes are gathered; same file system, hidden from
-        lists, mode 0600. An older file of the same token is replaced."""
-
-    def staged(self, name: VolumeName, token: str) -> Path:
-        """The path of such a file. Pure."""
-
-    async def install(self, staged: Path, name: VolumeName, *, replace: bool, gid: int | None = None) -> VolumeId:
-        """Make a staged file the volume `name`: contents on disk, then renamed, then the name on disk. Mode 0640,
-        group `gid` if given. Raises Conflict (`refusing to override existing file '...'`) unless `replace`."""
-
-    async def discard(self, name: VolumeName, token: str) -> None:
-        """Remove a staged file, if it is there."""
-
-    async def sweep(self, keep: Collection[str] = ()) -> Sequence[str]:
-        """Remove temporary files that no unfinished work owns (`keep`: tokens of such work). Returns their names."""

@@ -131,7 +131,10 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
         if size == now:
             return
         await self._volume(volid, lambda: self._check_chain(place, name.format))
-        await image.resize(place, name.format, size, preallocation="off")
+        # What stands on another image has none of its blocks allocated beforehand, at the new end neither.
+        whole = await self._volume(volid, lambda: image.describe(place, name.format)[1] is None)
+        ahead = self._preallocation if whole and self._preallocation in ("falloc", "full") else "off"
+        await image.resize(place, name.format, size, preallocation=ahead)
         await self._volume(volid, lambda: files.sync(place))
 
     async def replace(self, volid: VolumeId, contents: bytes) -> None:

@@ -95,10 +95,13 @@ class DirectoryBases(DirectoryImages):
     ) -> VolumeId:
         async def fill(part: Path) -> None:
             what = f"cannot copy {source.path.name}"
-            size = await self._run(lambda: image.virtual_size(source.path, source.format), what)
-            if format == source.format and await self._run(lambda: self._shared(source, part), what):
-                return
-            await image.copy(source.path, source.format, part, format, size=size, speed=speed, advance=advance)
+            if source.protocol:
+                size = await image.layer_size(source)
+            else:
+                size = await self._run(lambda: image.virtual_size(source.path, source.format), what)
+                if format == source.format and await self._run(lambda: self._shared(source, part), what):
+                    return
+            await image.copy_layer(source, part, format, size=size, speed=speed, advance=advance)
 
         return await self._new_image(vmid, format, name, owner, token, fill)
 

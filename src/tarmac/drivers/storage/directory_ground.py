@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
@@ -9,10 +10,10 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.base import Capabilities, SnapshotKind
+from tarmac.drivers.storage.base import Capabilities, Layer, SnapshotKind
 from tarmac.drivers.storage.directory_layers import layer_of
 from tarmac.drivers.storage.jail import Jail
-from tarmac.drivers.storage.volume_names import LAYOUT, Content, VolumeName, parse_volume_name
+from tarmac.drivers.storage.volume_names import LAYOUT, Content, VolumeName, image_name, parse_volume_name
 from tarmac.lib.files import failure_of
 from tarmac.lib.hostcalls import HostCalls
 from tarmac.model.errors import HostFailure, InvalidInput, NotFound
@@ -20,6 +21,7 @@ from tarmac.model.ids import VolumeId
 
 T = TypeVar("T")
 _FORMATS = ("qcow2", "raw")
+CLONE_FORMAT = "qcow2"
 
 
 def capabilities_of(default_format: str, *, shares_blocks: bool, shared: bool) -> Capabilities:
@@ -88,6 +90,22 @@ class DirectoryGround:
 
     def path(self, volid: VolumeId) -> Path:
         return self._place(self.parse(volid))
+
+    def location(self, volid: VolumeId) -> str:
+        return str(self.path(volid))
+
+    def image_name(self, vmid: int, stem: str, format: str) -> VolumeName:
+        return image_name(vmid, f"{stem}.{format}")
+
+    def clone_name(self, base: VolumeName, vmid: int, stem: str) -> VolumeName:
+        if base.format in self.capabilities.plain_clones:
+            return self.image_name(vmid, stem, base.format)
+        assert base.vmid is not None
+        return dataclasses.replace(self.image_name(vmid, stem, CLONE_FORMAT), base=(base.vmid, base.file))
+
+    def planned(self, volid: VolumeId) -> Layer:
+        name = self.parse(volid)
+        return Layer(path=self._place(name), format=name.format, direct=True)
 
     def _place(self, name: VolumeName) -> Path:
         return self.root / name.path(self.layout)

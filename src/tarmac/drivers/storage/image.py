@@ -7,12 +7,14 @@ that points at a file of the host. Images are touched only while no guest runs o
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from tarmac.drivers.storage.base import Advance
+from tarmac.drivers.storage.base import Advance, Layer
 from tarmac.drivers.storage.headers import Qcow2Header, read_qcow2, vmdk_size
 from tarmac.lib.process import Finished, run
 from tarmac.model.errors import DataCorrupt, Fix, HostFailure, NoSpace, TarmacError
@@ -69,6 +71,59 @@ async def copy(
     limit = ["-r", str(speed)] if speed else []
     argv = ["qemu-img", "convert", "-p", *limit, "-f", source_format, "-O", target_format, str(source), str(target)]
     await qemu_img(argv, f"cannot copy {source.name}", target, percent_of(size, advance))
+
+
+async def copy_layer(
+    source: Layer, target: Path, target_format: str, *, size: int, speed: int = 0, advance: Advance | None = None
+) -> None:
+    """`copy`, of a chain that need not lie in files: given by its top layer, `size` bytes long."""
+    if not source.protocol:
+        await copy(source.path, source.format, target, target_format, size=size, speed=speed, advance=advance)
+        return
+    limit = ["-r", str(speed)] if speed else []
+    argv = ["qemu-img", "convert", "-p", *limit, "-O", target_format, as_word(source), str(target)]
+    await qemu_img(argv, f"cannot copy {source.path}", target, percent_of(size, advance))
+
+
+async def fill_layer(
+    source: Layer, target: Layer, *, size: int, zeroed: bool, speed: int = 0, advance: Advance | None = None
+) -> None:
+    """Write the contents of a chain of `size` bytes into a raw volume that is there and that need not be a file;
+    `zeroed`: nothing was written to it yet."""
+    argv = ["qemu-img", "convert", "-p", "-n", *(["-r", str(speed)] if speed else [])]
+    argv += ["--target-is-zero"] if zeroed else []
+    argv += [] if source.protocol else ["-f", source.format]
+    argv += ["--target-image-opts"] if target.protocol else ["-O", target.format]
+    argv += [as_word(source) if source.protocol else str(source.path)]
+    argv += [as_options(target) if target.protocol else str(target.path)]
+    await qemu_img(argv, f"cannot write to {target.path}", target.path, percent_of(size, advance))
+
+
+async def layer_size(layer: Layer) -> int:
+    """What a guest sees of a layer that is no file, in bytes. Raises HostFailure."""
+    done = await qemu_img(["qemu-img", "info", "--output", "json", as_word(layer)], "cannot read it", layer.path)
+    return int(json.loads(done.text)["virtual-size"])
+
+
+def as_word(layer: Layer) -> str:
+    """A layer that is no file as a file name for qemu-img: everything is said, so nothing is probed."""
+    return "json:" + json.dumps({"driver": layer.format, "file": dict(layer.protocol)}, sort_keys=True)
+
+
+def as_options(layer: Layer) -> str:
+    """The same as `--image-opts` wants it: `driver=raw,file.driver=rbd,...`."""
+    words = [f"driver={layer.format}", *(f"file.{key}={value}" for key, value in _flat(layer.protocol))]
+    return ",".join(word.replace(",", ",,") for word in words)
+
+
+def _flat(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, one in sorted(value.items()):
+        if isinstance(one, Mapping):
+            yield from ((f"{key}.{below}", text) for below, text in _flat(one))
+        elif isinstance(one, bool):
+            yield key, "on" if one else "off"
+        else:
+            yield key, str(one)
 
 
 def percent_of(size: int, advance: Advance | None) -> Callable[[bytes], None]:

@@ -5,6 +5,8 @@
     iso/debian.iso                                         template/iso/debian.iso
     import/debian.qcow2                                    import/debian.qcow2
 
+Storages that are no directories have *flat* names: `vm-100-disk-0`, `base-9000-disk-0/vm-100-disk-0`.
+
 Source: PVE::Storage::Plugin (`parse_volname`, `parse_name_dir`, `get_vtype_subdir`) of Proxmox VE 9. Where Proxmox
 is laxer than a safe file name (`iso/..iso`, control characters), we are not: no name ever leads out of its directory.
 """
@@ -74,7 +76,8 @@ _DISK = re.compile(r"(?:vm|base)-(?P<vmid>\d+)-disk-(?P<number>\d+)(?:\.[a-z0-9]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeName:
     """A parsed volume name. `file` is the plain file name, `vmid` the owner where there is one, `base` the
-    (vmid, file) of the image that a linked clone stands on, `is_base` that it is itself such an image."""
+    (vmid, file) of the image that a linked clone stands on, `is_base` that it is itself such an image, `flat` that the
+    storage knows neither directories nor extensions."""
 
     content: Content
     file: str
@@ -82,8 +85,11 @@ class VolumeName:
     vmid: int | None = None
     base: tuple[int, str] | None = None
     is_base: bool = False
+    flat: bool = False
 
     def __str__(self) -> str:
+        if self.flat:
+            return f"{self.base[1]}/{self.file}" if self.base else self.file
         if self.content is Content.IMAGES:
             own = f"{self.vmid}/{self.file}"
             return f"{self.base[0]}/{self.base[1]}/{own}" if self.base else own
@@ -112,6 +118,29 @@ def parse_volume_name(text: str) -> VolumeName:
     except LookupError:
         pass
     raise ValueError(f"unable to parse directory volume name '{text}'")
+
+
+_FLAT = re.compile(
+    r"(?:(?P<below>base-(?P<owner>[1-9]\d{0,8})-[^\s/@]+)/)?(?P<file>(?:base|vm)-(?P<vmid>[1-9]\d{0,8})-[^\s/@]+)"
+)
+
+
+def parse_flat_name(text: str, kind: str) -> VolumeName:
+    """A name of a storage whose images are raw and lie in no directory; `kind` is Proxmox's word for it in the message.
+
+    Raises ValueError in Proxmox's words."""
+    match = _FLAT.fullmatch(text)
+    if match is None or not _safe(match["file"]) or not text.isprintable():
+        raise ValueError(f"unable to parse {kind} volume name '{text}'")
+    return VolumeName(
+        content=Content.IMAGES,
+        file=match["file"],
+        format="raw",
+        vmid=int(match["vmid"]),
+        base=(int(match["owner"]), match["below"]) if match["below"] else None,
+        is_base=match["file"].startswith("base-"),
+        flat=True,
+    )
 
 
 def _safe(part: str) -> bool:
@@ -191,20 +220,25 @@ def _renamed(name: VolumeName, old: str, new: str) -> VolumeName:
     return dataclasses.replace(name, file=file, is_base=new == "base")
 
 
-def free_disk_name(vmid: int, taken: Collection[str], format: str) -> str:
-    """The first free `vm-100-disk-N.qcow2`. A number counts as taken whatever the format, and for `base-` too.
+def free_disk_stem(vmid: int, taken: Collection[str]) -> str:
+    """The first free `vm-100-disk-N`. A number counts as taken whatever the format, and for `base-` too.
 
     Raises InvalidInput when all are taken (Proxmox's limit: 16384)."""
     numbers = {int(m["number"]) for name in taken if (m := _DISK.fullmatch(name)) and int(m["vmid"]) == vmid}
     for number in range(16384):
         if number not in numbers:
-            return f"vm-{vmid}-disk-{number}.{format}"
+            return f"vm-{vmid}-disk-{number}"
     raise InvalidInput(f"unable to allocate an image name for VM {vmid}", cause="all 16384 names are taken")
 
 
-def cloudinit_name(vmid: int, format: str = "qcow2") -> str:
-    """The file name of a guest's cloud-init medium."""
-    return f"vm-{vmid}-cloudinit.{format}"
+def free_disk_name(vmid: int, taken: Collection[str], format: str) -> str:
+    """The first free `vm-100-disk-N.qcow2`: `free_disk_stem` as a file name."""
+    return f"{free_disk_stem(vmid, taken)}.{format}"
+
+
+def cloudinit_stem(vmid: int) -> str:
+    """The name of a guest's cloud-init medium, without its extension."""
+    return f"vm-{vmid}-cloudinit"
 
 
 def normalize_file_name(text: str) -> str:

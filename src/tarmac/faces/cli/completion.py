@@ -99,12 +99,12 @@ def _possible(before: list[str], typed: str, session: Session | None) -> list[st
 
 def _positional(parser: argparse.ArgumentParser, place: int, session: Session | None) -> list[str]:
     slots = [action for action in parser._actions if not action.option_strings]
-    if place >= len(slots):
+    if place >= len(slots) and not (slots and slots[-1].nargs == "*"):
         return []
-    slot = slots[place]
+    slot = slots[min(place, len(slots) - 1)]
     if slot.choices:
         return [str(choice) for choice in slot.choices]
-    if slot.dest in ("vmid", "guest") and session is not None:
+    if slot.dest in ("vmid", "guest", "guests") and session is not None:
         return _guests(session)
     if slot.metavar == "NAME" and "tiny" in str(slot.help):
         return ["debian-12", "tiny"]

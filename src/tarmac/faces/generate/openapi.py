@@ -9,6 +9,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import Endpoint, Returns
 from tarmac.faces.generate.parameters import schema_of, visible, wire_name
+from tarmac.faces.generate.shape import component, json_schema, shapes_in
 from tarmac.model.settings import Setting, settings_of
 
 _DATA: dict[Returns, dict[str, Any]] = {
@@ -28,9 +29,11 @@ def openapi(endpoints: Iterable[Endpoint], version: str) -> str:
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in table:
         paths.setdefault(endpoint.schema_path, {})[endpoint.method.lower()] = _operation(endpoint)
-    schemas: dict[str, Any] = {"Error": _ERROR_SCHEMA}
+    schemas: dict[str, Any] = {"Error": _ERROR_SCHEMA, "Plan": _PLAN_SCHEMA}
     for config in {e.config for e in table if e.config is not None}:
         schemas[config.__name__] = _object([s for s in settings_of(config) if not s.limits.internal])
+    for shape in {shape for e in table if e.reply is not None for shape in shapes_in(e.reply)}:
+        schemas[shape.__name__] = component(shape)
     document = {
         "openapi": "3.1.0",
         "info": {
@@ -121,10 +124,17 @@ def _object(settings: list[Setting]) -> dict[str, Any]:
     return {**schema, "required": required} if required else schema
 
 
+def _data(endpoint: Endpoint) -> dict[str, Any]:
+    return json_schema(endpoint.reply) if endpoint.reply is not None else _DATA[endpoint.returns]
+
+
 def _success(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.returns is Returns.RAW:
         return {"description": "Not JSON; see the summary."}
-    schema: dict[str, Any] = {"type": "object", "properties": {"data": _DATA[endpoint.returns]}, "required": ["data"]}
+    data = _data(endpoint)
+    if data and any(s.name == "dryrun" for s in visible(endpoint)):
+        data = {"anyOf": [data, {"$ref": "#/components/schemas/Plan"}]}
+    schema: dict[str, Any] = {"type": "object", "properties": {"data": data}, "required": ["data"]}
     if endpoint.returns is Returns.LIST:
         schema["properties"]["total"] = {"type": "integer"}
     if endpoint.returns is Returns.UPID:
@@ -161,5 +171,14 @@ _ERROR_SCHEMA = {
                 "fixes": {"type": "array", "items": {"type": "object"}},
             },
         },
+    },
+}
+_PLAN_SCHEMA = {
+    "type": "object",
+    "description": "With `dryrun`: what would be done.",
+    "required": ["steps"],
+    "properties": {
+        "steps": {"type": "array", "items": {"type": "object", "required": ["step", "title"]}},
+        "effects": {"type": "array"},
     },
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tarmac.model.errors import Bug, Denied, Fix
+from tarmac.model.errors import Bug, Denied, Fix, InvalidInput
 from tarmac.model.privileges import PREDEFINED_ROLES, PRIVILEGES, normalize_path
 from tarmac.model.users import ROOT, AclEntry, Grants, split_token
 from tarmac.services.access.acl_rules import Principal, both
@@ -48,6 +48,14 @@ class Identity:
     def parse(cls, name: str) -> Identity:
         """Raises ValueError unless `name` is a user id or a full token id."""
         return cls(*split_token(name)) if "!" in name else cls(name)
+
+    @classmethod
+    def asked(cls, userid: str) -> Identity:
+        """`parse` of a request's `userid`. Raises InvalidInput."""
+        try:
+            return cls.parse(userid)
+        except ValueError as problem:
+            raise InvalidInput.of("userid", str(problem)) from None
 
 
 class Access:
@@ -129,8 +137,8 @@ class Access:
         self, identity: Identity, *, userid: str | None = None, path: str | None = None
     ) -> dict[str, dict[str, int]]:
         """`GET /access/permissions`: one's own (or one's tokens') privileges; those of others need Sys.Audit on
-        /access. Raises Denied, and ValueError for an id that is none."""
-        asked = identity if userid is None else Identity.parse(userid)
+        /access. Raises Denied, InvalidInput for an id that is none."""
+        asked = identity if userid is None else Identity.asked(userid)
         if asked != identity and not (asked.token and asked.user == identity.name):
             self.check(identity, "/access", ["Sys.Audit"])
         if path is None:

@@ -61,10 +61,7 @@ class AccessWhy:
     def _asked(self, asker: Identity, userid: str | None) -> Identity:
         if userid is None:
             return asker
-        try:
-            asked = Identity.parse(userid)
-        except ValueError as problem:
-            raise InvalidInput.of("userid", str(problem)) from None
+        asked = Identity.asked(userid)
         if asked != asker:
             self._access.check(asker, "/access", ["Sys.Audit"])
         return asked

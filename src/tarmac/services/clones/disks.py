@@ -47,11 +47,13 @@ class Wish:
 
 @dataclass(slots=True, kw_only=True)
 class ClonedDisks:
-    """The steps that make the volumes, the clone's texts with them, and for a mirror the target of each disk."""
+    """The steps that make the volumes, the clone's texts with them, and for a mirror the target of each disk and what
+    filling all of them takes of storages."""
 
     texts: dict[str, str]
     steps: list[PlannedStep] = field(default_factory=list)
     mirrors: dict[str, str] = field(default_factory=dict)
+    filling: dict[str, int] = field(default_factory=dict)
 
 
 class CloneDisks:
@@ -71,6 +73,8 @@ class CloneDisks:
             made = await self._one(vmid, key, volume, wish, taken)
             found.steps.append(made.step)
             taken.append(made.volid)
+            for id, size in made.filling.items():
+                found.filling[id] = found.filling.get(id, 0) + size
             if wish.manner is Manner.MIRRORED and not is_cloudinit(volume):
                 found.mirrors[key] = made.volid
             options = split_property_string(type(volume), draft.texts[key])

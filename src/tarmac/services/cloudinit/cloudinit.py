@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tarmac.drivers.storage.nocloud import build_iso
-from tarmac.drivers.storage.volume_names import Content, cloudinit_name, image_name
+from tarmac.drivers.storage.volume_names import Content, cloudinit_stem
 from tarmac.drivers.store.base import Store
 from tarmac.lib.files import read_bounded
 from tarmac.lib.process import run
@@ -30,6 +30,7 @@ from tarmac.services.cloudinit.documents import HostDns, cloudinit_texts, meta_d
 from tarmac.services.cloudinit.schema import DOCUMENT_MAX, Checked, Schemas
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.storage.storages import Storages
+from tarmac.services.storage.volume_plans import check_allocates
 from tarmac.services.storage.volumes import NewVolume
 
 log = logging.getLogger(__name__)
@@ -154,7 +155,8 @@ class CloudInit:
             if driver.parse(parsed).content is not Content.SNIPPETS:
                 raise InvalidInput.of("cicustom", f"volume '{volid}' is no snippet")
             await driver.info(parsed)
-            raw = await asyncio.to_thread(read_bounded, driver.path(parsed), DOCUMENT_MAX)
+            files, _ = self._storages.file_of(parsed)
+            raw = await asyncio.to_thread(read_bounded, files.path(parsed), DOCUMENT_MAX)
             found[kind] = raw.decode(errors="replace")
         return found
 
@@ -172,7 +174,8 @@ class CloudInit:
         chosen = format or driver.capabilities.default_format
         if chosen not in driver.capabilities.formats:
             raise InvalidInput.of(key, f"storage '{storage}' has no image format '{chosen}'")
-        volid = str(VolumeId(driver.id, str(image_name(vmid, cloudinit_name(vmid, chosen)))))
+        check_allocates(driver)
+        volid = str(VolumeId(driver.id, str(driver.image_name(vmid, cloudinit_stem(vmid), chosen))))
         args = {"volid": volid, "size": MEDIUM_BYTES, "format": chosen}
         step = PlannedStep(step="volume-allocate", title=f"allocate the cloud-init medium {volid}", args=args)
         return NewVolume(volid=volid, size=MEDIUM_BYTES, format=chosen, step=step)

@@ -8,6 +8,9 @@ from tarmac.model.errors import Fix, HostFailure
 from tarmac.model.units import MIB, human_size
 from tarmac.model.vm import VmConfig
 
+PROPOSED = 0.9  # of what is free: that changes while somebody reads
+LEAST_MIB = 16
+
 
 def check_memory(vmid: int, config: VmConfig, *, keep_free: int, promised: int = 0) -> None:
     """Raises HostFailure when the host cannot carry the guest's memory now; `promised` bytes belong to others already,
@@ -17,7 +20,8 @@ def check_memory(vmid: int, config: VmConfig, *, keep_free: int, promised: int =
     free = host.available - promised
     if wanted + keep_free <= free:
         return
-    fits = max(0, (free - keep_free) // MIB)
+    fits = int((free - keep_free) * PROPOSED) // MIB // LEAST_MIB * LEAST_MIB
+    smaller = Fix(text=f"give the guest at most {fits} MiB", action="PUT .../config", parameters={"memory": str(fits)})
     raise HostFailure(
         f"not enough memory to start VM {vmid}: it needs {human_size(wanted)}, {human_size(max(0, free))} are free",
         code="memory-short",
@@ -27,6 +31,6 @@ def check_memory(vmid: int, config: VmConfig, *, keep_free: int, promised: int =
         + (f", {human_size(promised)} of it promised to instant clones" if promised else ""),
         fixes=[
             Fix(text="stop another guest"),
-            Fix(text=f"give the guest at most {fits} MiB", action="PUT .../config", parameters={"memory": str(fits)}),
+            *([smaller] if fits >= LEAST_MIB else []),
         ],
     )

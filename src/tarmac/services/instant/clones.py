@@ -166,7 +166,7 @@ class InstantClones:
             if documents and any(is_cloudinit(volume) for volume in draft.volumes.values()):
                 copied = {"vmid": vmid, "source": source.documents}
                 steps.append(PlannedStep(step="clone-documents", title="copy the cloud-init documents", args=copied))
-            own = renewed(made.texts)
+            own = renewed(made.texts, self._guests.mac_prefix())
             texts[str(vmid)] = own | birth_marks(own, self._qemu_version)
         known = {"vmids": args["vmids"], "template": template}
         count = f"{len(args['vmids'])} clone(s)"

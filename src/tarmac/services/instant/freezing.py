@@ -206,7 +206,7 @@ class LiveFreezing:
         return {"quiet": hold.quiet, "state": len(state)}
 
     def _path(self, volid: str) -> Any:
-        driver, parsed = self._storages.of(volid)
+        driver, parsed = self._storages.file_of(volid)
         return driver.path(parsed)
 
     async def _kept(self, live: LiveState, guest: Guest, disks: Disks) -> LiveState:

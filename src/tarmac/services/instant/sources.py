@@ -82,20 +82,21 @@ class LiveSources:
         found = {}
         for key, disk in guest.config.disks.items():
             if disk.is_cloudinit:
-                driver, volid = self._storages.of(disk.file)
+                driver, volid = self._storages.file_of(disk.file)
                 found[key] = await contents(driver.path(volid), driver.parse(volid).format)
         return found
 
     def state_volume(self, guest: Guest, owner: int) -> str:
-        """Where the state goes, as a volume of guest `owner`: to the storage of the first disk that is one of files."""
-        for disk in guest.config.disks.values():
-            if disk.is_cdrom or disk.empty:
-                continue
-            driver, _ = self._storages.of(disk.file)
-            if driver.capabilities.files and driver.capabilities.linked_clones:
+        """Where the state goes, as a volume of guest `owner`: to the storage of the first disk. All of them must be
+        files: the set is told by their size and time of change, and clones write into overlays on them."""
+        disks = [disk for disk in guest.config.disks.values() if disk.is_cloudinit or not disk.is_cdrom]
+        drivers = [self._storages.of(disk.file)[0] for disk in disks]
+        able = [driver.capabilities.files and driver.capabilities.linked_clones for driver in drivers]
+        for disk, driver in zip(disks, drivers, strict=True):
+            if all(able) and not disk.is_cdrom:
                 return str(VolumeId(driver.id, str(image_name(owner, STATE_VOLUME.format(owner)))))
         raise InvalidInput(
-            f"guest {guest.vmid} has no disk on a storage that can hold a live template",
+            f"guest {guest.vmid} has no disks, or some on storages that cannot hold a live template",
             code="live-storage",
             cause="base images and the saved state need a storage of files with linked clones",
             evidence=", ".join(disk.file for disk in guest.config.disks.values()) or "no disk",

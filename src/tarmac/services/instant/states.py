@@ -152,7 +152,7 @@ class LiveStates:
                 ],
             )
         assert guest.config.vmstate is not None
-        driver, volid = self._storages.of(guest.config.vmstate)
+        driver, volid = self._storages.file_of(guest.config.vmstate)
         if slot.state is None:
             slot.state = await self._load(driver.path(volid))
         await self._check_disks(guest, slot.state)
@@ -177,7 +177,7 @@ class LiveStates:
         file that was moved or restored). Raises DataCorrupt naming the file."""
         for key, known in state.disks.items():
             volid = VolumeId.parse(guest.file.current[key].split(",", 1)[0])
-            path = self._storages.of(str(volid))[0].path(volid)
+            path = self._storages.file_of(volid)[0].path(volid)
             problem = await self._calls.run(_compare, path, known)
             if problem:
                 raise DataCorrupt(

@@ -215,7 +215,7 @@ class LiveTemplates:
             disk = guest.config.disk(key)
             if key.startswith("unused") or key == "vmstate" or (disk is not None and disk.is_cdrom):
                 continue
-            driver, volid = self._storages.of(volume)
+            driver, volid = self._storages.file_of(volume)
             found[key] = await self._calls.run(describe_disk, driver.path(volid))
         return found
 
@@ -228,7 +228,7 @@ class LiveTemplates:
         pieces: dict[str, bytes],
         size: int,
     ) -> int:
-        driver, parsed = self._storages.of(volid)
+        driver, parsed = self._storages.file_of(volid)
         path = driver.path(parsed)
         loop = asyncio.get_running_loop()
 

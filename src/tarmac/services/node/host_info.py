@@ -11,7 +11,7 @@ import hashlib
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +86,11 @@ def _gateways() -> Iterator[tuple[str, str]]:
             yield words[0], socket.inet_ntoa(struct.pack("=I", int(words[2], 16)))
 
 
-def dns() -> dict[str, str]:
+def dns(path: Path = Path("/etc/resolv.conf")) -> dict[str, str]:
     """`search` and up to three servers, from resolv.conf."""
     found: dict[str, str] = {}
     servers = 0
-    for line in _text("/etc/resolv.conf").splitlines():
+    for line in text(path).splitlines():
         words = line.split()
         if len(words) > 1 and words[0] in ("search", "domain"):
             found["search"] = words[1]
@@ -108,16 +108,16 @@ def clock() -> dict[str, Any]:
 
 
 def _zone() -> str:
-    named = _text("/etc/timezone").strip()
+    named = text(Path("/etc/timezone")).strip()
     if named:
         return named
     target = str(Path("/etc/localtime").resolve())
     return target.partition("/zoneinfo/")[2] or "UTC"
 
 
-def hosts() -> dict[str, str]:
+def hosts(path: Path = Path("/etc/hosts")) -> dict[str, str]:
     """The hosts file and its SHA-1."""
-    data = _text("/etc/hosts")
+    data = text(path)
     return {"data": data, "digest": hashlib.sha1(data.encode(), usedforsecurity=False).hexdigest()}
 
 
@@ -162,9 +162,21 @@ def server_id(certificate: Path | None) -> str:
     return base64.b16encode(hashlib.sha256(der).digest()[:16]).decode()
 
 
-def _text(path: str) -> str:
+def netstat(taps: Mapping[str, tuple[int, str]]) -> list[dict[str, str]]:
+    """What each network card of a guest has sent (`out`) and received (`in`), in bytes. `taps`: (VMID, card) by the
+    name of the interface on the host, which receives what the guest sends."""
+    counters = psutil.net_io_counters(pernic=True)
+    return [
+        {"vmid": str(vmid), "dev": card, "in": str(counters[tap].bytes_sent), "out": str(counters[tap].bytes_recv)}
+        for tap, (vmid, card) in sorted(taps.items(), key=lambda item: item[1])
+        if tap in counters
+    ]
+
+
+def text(path: Path) -> str:
+    """The first MiB of a text file; empty when it cannot be read."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with path.open(encoding="utf-8", errors="replace") as file:
             return file.read(MAX_FILE)
     except OSError:
         return ""

@@ -42,6 +42,15 @@ class UsageSampler:
         self.wanted: Callable[[], Collection[str]] = tuple
         self.sampled: list[Callable[[Collection[str]], None]] = []
 
+    def taps(self) -> dict[str, tuple[int, str]]:
+        """The interfaces of running guests' cards on the host: (VMID, card) by name."""
+        running = [guest for guest in self._guests if guest.process is not None]
+        return {
+            tap_name(self._instance, guest.vmid, index): (guest.vmid, f"net{index}")
+            for guest in running
+            for index in guest.config.net
+        }
+
     async def sample(self) -> None:
         """One round: the guests whose turn it is, spread so that each round costs the same."""
         self._round += 1

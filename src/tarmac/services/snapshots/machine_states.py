@@ -32,9 +32,11 @@ _RATE = 400 * MIB  # bytes a second, for the plan's estimate: what a machine wit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saving:
-    """A planned state: the step that makes its volume, the keys it adds to the snapshot's section, lines for people."""
+    """A planned state: the step that makes its volume, what the memory takes of its storage, the keys it adds to the
+    snapshot's section, lines for people."""
 
     volid: str
+    takes: Mapping[str, int]
     allocate: PlannedStep
     texts: Mapping[str, str]
     effects: tuple[str, ...]
@@ -70,10 +72,13 @@ class MachineStates:
             raise _saved_already(guest)
         memory = guest.config.memory_mib * MIB
         size = memory + _SPARE
-        driver = self._storages.get(self._storage(guest), Content.IMAGES)
+        driver = self._storages.files(self._storage(guest), Content.IMAGES)
         volid = str(VolumeId(driver.id, f"{guest.vmid}/vm-{guest.vmid}-state-{name}.raw"))
+        in_use = min(memory, int(guest.usage.get("mem", memory)))  # pages that were never touched are not written
+        await self._storages.space.check(driver, in_use)
         return Saving(
             volid=volid,
+            takes={driver.id: in_use},
             allocate=PlannedStep(
                 step="volume-allocate",
                 title=f"allocate {volid} for up to {human_size(size)}",
@@ -91,7 +96,8 @@ class MachineStates:
             return guest.config.vmstatestorage
         for disk in disks_of(guest.file.current).values():
             id = VolumeId.parse(disk.file).storage
-            if "raw" in self._storages.get(id).capabilities.formats:
+            can = self._storages.get(id).capabilities
+            if can.files and "raw" in can.formats:
                 return id
         return LOCAL
 
@@ -115,7 +121,7 @@ class MachineStates:
 
     async def check(self, volid: str) -> MachineRecord:
         """The record of a saved state that this node can go on with. Raises HostFailure naming what differs."""
-        driver, volume = self._storages.of(volid)
+        driver, volume = self._storages.file_of(volid)
         record = await asyncio.to_thread(machine_state.read_record, driver.path(volume))
         facts = await self._probe.facts()
         have = {
@@ -161,7 +167,7 @@ class MachineStates:
         record = await self._record(guest)
         process = guest.process
         assert process is not None
-        driver, volume = self._storages.of(volid)
+        driver, volume = self._storages.file_of(volid)
         overlays = await self._disks.overlays(guest, layers, name)
         if ctx.resumed:
             await self._disks.forget_copies(copies, name)
@@ -202,7 +208,7 @@ class MachineStates:
                 return {"pid": guest.process.pid}
             await self._runtime.stop(guest, 10)
         record = await self.check(volid)
-        driver, volume = self._storages.of(volid)
+        driver, volume = self._storages.file_of(volid)
         started = await self._runtime.launch(guest, ctx.log, ran=record.argv)
         assert guest.process is not None
         try:

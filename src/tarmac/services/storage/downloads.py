@@ -119,7 +119,7 @@ class Downloads:
 
     async def _check_free(self, storage: str, volume: str) -> None:
         name = parse_volume_name(volume)
-        driver = self._storages.get(storage, name.content)
+        driver = self._storages.files(storage, name.content)
         try:
             await driver.info(VolumeId(storage, volume))
         except NotFound:
@@ -147,14 +147,16 @@ class Downloads:
         compression: str | None,
     ) -> dict[str, int]:
         name = parse_volume_name(volume)
-        driver = self._storages.get(storage, name.content)
+        driver = self._storages.files(storage, name.content)
         await self._check_free(storage, volume)
         staged = await driver.stage(name, ctx.upid)
         async with fetch(url, self._rules_for(storage, verify), own=self._own) as response:
             total = response.content_length
-            await self._storages.space.check(driver, total or 0)
             received = Checksum(algorithm)
-            async with await Sink.open(staged) as sink:
+            async with (
+                self._storages.space.held(driver, f"download of {name.file} ({ctx.upid})", total or 0),
+                await Sink.open(staged) as sink,
+            ):
                 await self._pour(ctx, url, response, sink, compression, received)
                 await sink.end()
         received.compare(checksum, name.file)
@@ -189,9 +191,9 @@ class Downloads:
             unpacker.end()
 
     async def _undo_fetch(self, ctx: StepContext, storage: str, volume: str, **_: Any) -> None:
-        await self._storages.get(storage).discard(parse_volume_name(volume), ctx.upid)
+        await self._storages.files(storage).discard(parse_volume_name(volume), ctx.upid)
 
     async def _do_finish(self, ctx: StepContext, storage: str, volume: str) -> dict[str, str]:
         name = parse_volume_name(volume)
-        driver = self._storages.get(storage, name.content)
+        driver = self._storages.files(storage, name.content)
         return {"volid": str(await finish(driver, self._jail, name, ctx.upid, replace=False))}

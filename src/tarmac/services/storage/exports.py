@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tarmac.drivers.storage import image
 from tarmac.drivers.storage.volume_names import Content
-from tarmac.model.errors import Fix, InvalidInput, NotBuilt, NotFound, WrongState
+from tarmac.model.errors import Fix, InvalidInput, NotFound, WrongState
 from tarmac.model.lifecycle import State
 from tarmac.services.guests.guests import Guests
 from tarmac.services.jobs.jobs import Jobs
@@ -70,10 +70,7 @@ class Exports:
             async with self._jobs.queues.hold([shared(f"guest/{owner}")], f"export {token}"):
                 self._check_still(owner, volid, snapshot)
                 top = (await driver.layers(parsed, snapshot))[0]
-                if top.protocol:
-                    raise NotBuilt("this storage's volumes cannot be exported yet", evidence=volid)
-                size = await asyncio.to_thread(image.virtual_size, top.path, top.format)
-                await image.copy(top.path, top.format, target, format, size=size)
+                await image.copy_layer(top, target, format, size=0)
             yield target
         finally:
             await asyncio.to_thread(target.unlink, True)

@@ -60,7 +60,7 @@ class Images:
         if name not in RECIPES:
             known = ", ".join(RECIPES)
             raise InvalidInput.of("name", f"value '{name}' does not have a value in the enumeration '{known}'")
-        self._storages.get(args["storage"], Content.IMPORT)
+        self._storages.files(args["storage"], Content.IMPORT)
         volid = f"{args['storage']}:import/{name}.qcow2"
         where = {"name": name, "volid": volid}
         steps = (
@@ -103,5 +103,5 @@ class Images:
 
     def _place_of(self, volid: str) -> tuple[FileStorage, VolumeName]:
         parsed = VolumeId.parse(volid)
-        driver = self._storages.get(parsed.storage, Content.IMPORT)
+        driver = self._storages.files(parsed.storage, Content.IMPORT)
         return driver, driver.parse(parsed)

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from tarmac.drivers.storage.base import FileStorage
+from tarmac.drivers.storage.base import Storage
 from tarmac.model.errors import Fix, Unavailable
 
 READ_SECONDS = 10.0
@@ -15,13 +15,13 @@ READ_SECONDS = 10.0
 _READS = frozenset({"status", "list", "info", "layers", "snapshots", "give"})
 
 
-def patient(driver: FileStorage) -> FileStorage:
+def patient(driver: Storage) -> Storage:
     """The same storage; its reading calls raise Unavailable after READ_SECONDS."""
-    return cast(FileStorage, _Patient(driver))
+    return cast(Storage, _Patient(driver))
 
 
 class _Patient:
-    def __init__(self, driver: FileStorage) -> None:
+    def __init__(self, driver: Storage) -> None:
         self._driver = driver
 
     def __getattr__(self, name: str) -> Any:
@@ -48,7 +48,7 @@ def does_not_answer(storage: str, seconds: float) -> Unavailable:
     return Unavailable(
         f"storage '{storage}' does not answer",
         code="storage-timeout",
-        cause="the call into its file system hangs, as with a dead file server",
+        cause="the call into it hangs, as with a dead file server",
         evidence=f"no answer within {seconds:g} s",
         fixes=[Fix(text="look whether its server runs and can be reached; the storage comes back by itself")],
     )

@@ -14,7 +14,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tarmac.drivers.storage.base import FileStorage, Storage
 from tarmac.drivers.storage.volume_names import Content
@@ -24,6 +24,7 @@ from tarmac.model.ids import VolumeId
 from tarmac.model.settings import find_setting
 from tarmac.model.storage import StorageDefinition, definition_of
 from tarmac.model.storage_types import BUILT
+from tarmac.services.changes.record import change_entry, prune
 from tarmac.services.storage.patience import does_not_answer, patient
 from tarmac.services.storage.probe import PROBE_SECONDS, StorageProbe
 from tarmac.services.storage.space import StorageSpace
@@ -34,7 +35,7 @@ LOCAL = "local"
 CHANGED = "detected modified configuration - file changed by other user? Try again."
 _FIXED = frozenset({"storage", "type"})
 log = logging.getLogger(__name__)
-Build = Callable[[StorageDefinition, Mapping[str, str]], FileStorage]
+Build = Callable[[StorageDefinition, Mapping[str, str]], Storage]
 
 
 class Storages:
@@ -50,7 +51,7 @@ class Storages:
         self._texts: dict[str, dict[str, str]] = {LOCAL: dict(self._local)}
         self._revisions: dict[str, int] = {}
         self._definitions: dict[str, StorageDefinition] = {LOCAL: definition_of(self._local)}
-        self._drivers: dict[str, FileStorage] = {}
+        self._drivers: dict[str, Storage] = {}
         self._secrets: dict[str, dict[str, str]] = {}
         self._ready: set[str] = set()
         self.space = StorageSpace(self.definition_record)
@@ -62,6 +63,7 @@ class Storages:
             self._secrets[entry.key.removeprefix(SECRETS)] = json.loads(entry.value)["texts"]
         for entry in await self._store.range(PREFIX):
             self._take(json.loads(entry.value)["texts"], entry.revision)
+        await prune(self._store, "storages")
         await self.refresh()
 
     async def refresh(self) -> None:
@@ -84,7 +86,7 @@ class Storages:
                 with contextlib.suppress(TarmacError, OSError):
                     await self.space.count(driver)
 
-    async def _make_ready(self, driver: FileStorage) -> None:
+    async def _make_ready(self, driver: Storage) -> None:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 await driver.activate()
@@ -125,7 +127,7 @@ class Storages:
         except KeyError:
             raise NotFound(f"storage '{id}' does not exist", code="no-such-storage") from None
 
-    async def create(self, texts: Mapping[str, str]) -> dict[str, str]:
+    async def create(self, texts: Mapping[str, str], *, by: str = "") -> dict[str, str]:
         """`POST /storage`. The directory is made and looked at before the definition is stored.
 
         Raises InvalidInput, NotBuilt for another type, Conflict for a taken id; nothing is stored then."""
@@ -135,11 +137,17 @@ class Storages:
             raise Conflict(f"storage ID '{id}' already defined", code="storage-exists")
         plain, secrets = _parted(definition, texts)
         await self._usable(definition, secrets)
-        await self._write(id, plain, secrets, expect=0)
+        await self._write(id, plain, secrets, expect=0, by=by)
         return {"storage": id, "type": definition.type}
 
     async def update(
-        self, id: str, texts: Mapping[str, str], *, delete: Sequence[str] = (), digest: str | None = None
+        self,
+        id: str,
+        texts: Mapping[str, str],
+        *,
+        delete: Sequence[str] = (),
+        digest: str | None = None,
+        by: str = "",
     ) -> dict[str, str]:
         """`PUT /storage/{storage}`. Raises NotFound, InvalidInput, Conflict (another digest, changed meanwhile)."""
         self._known(id)
@@ -165,10 +173,10 @@ class Storages:
         plain, secrets = _parted(definition, merged)
         if not definition.disable:
             await self._usable(definition, secrets)
-        await self._write(id, plain, secrets, expect=self._revisions.get(id, 0))
+        await self._write(id, plain, secrets, expect=self._revisions.get(id, 0), by=by)
         return {"storage": id, "type": definition.type}
 
-    async def delete(self, id: str, *, used_by: Sequence[int] = ()) -> None:
+    async def delete(self, id: str, *, used_by: Sequence[int] = (), by: str = "") -> None:
         """`DELETE /storage/{storage}`: forgets the definition; the volumes stay where they are. `used_by`: guests that
         refer to it. Raises NotFound, Conflict while guests refer to it, InvalidInput for `local`."""
         self._known(id)
@@ -187,7 +195,8 @@ class Storages:
                 evidence="guests " + ", ".join(map(str, used_by)),
             )
         unchanged = Compare.unchanged(PREFIX + id, self._revisions[id])
-        await self._store.transact([unchanged], deletes=[PREFIX + id, SECRETS + id])
+        told = self._told(id, None, {}, by=by, what=f"remove storage {id}")
+        await self._store.transact([unchanged], puts=told, deletes=[PREFIX + id, SECRETS + id])
         driver = self._drivers.pop(id, None)
         del self._texts[id], self._revisions[id], self._definitions[id]
         self._secrets.pop(id, None)
@@ -197,7 +206,7 @@ class Storages:
         if driver is not None:
             await self._let_go(driver)
 
-    async def _let_go(self, driver: FileStorage) -> None:
+    async def _let_go(self, driver: Storage) -> None:
         """Unmount what a forgotten storage had mounted; one that hangs or is in use stays mounted, and says so."""
         try:
             async with asyncio.timeout(PROBE_SECONDS):
@@ -234,8 +243,22 @@ class Storages:
             except TimeoutError:
                 raise does_not_answer(definition.storage, PROBE_SECONDS) from None
 
-    async def _write(self, id: str, texts: Mapping[str, str], secrets: Mapping[str, str], *, expect: int) -> None:
-        puts = {PREFIX + id: _record(texts)}
+    def _told(
+        self, id: str, texts: Mapping[str, str] | None, secrets: Mapping[str, str], *, by: str, what: str
+    ) -> dict[str, bytes]:
+        """The change for the history; `secrets` marks a side of it that something secret belongs to."""
+        was = self._texts.get(id)
+        hidden = {"secrets": "1"} if secrets != self._secrets.get(id, {}) else {}
+        before = None if was is None else {**was, **hidden}
+        after = None if texts is None else {**texts, **hidden}
+        key = f"storage/{id}"
+        return change_entry("storages", by=by, what=what, before={key: before}, after={key: after})
+
+    async def _write(
+        self, id: str, texts: Mapping[str, str], secrets: Mapping[str, str], *, expect: int, by: str
+    ) -> None:
+        verb = "change" if id in self._texts else "define"
+        puts = {PREFIX + id: _record(texts), **self._told(id, texts, secrets, by=by, what=f"{verb} storage {id}")}
         if secrets:
             puts[SECRETS + id] = _record(secrets)
         gone = [] if secrets else [SECRETS + id]
@@ -249,7 +272,7 @@ class Storages:
 
     # -- drivers ------------------------------------------------------------------------------------------------
 
-    def _driver(self, id: str) -> FileStorage | None:
+    def _driver(self, id: str) -> Storage | None:
         """The driver, None when the storage is disabled or not on this node."""
         definition = self._definitions[id]
         if definition.disable or (definition.nodes and self.node not in definition.nodes):
@@ -258,7 +281,7 @@ class Storages:
             self._drivers[id] = patient(self._build(definition, self._secrets.get(id, {})))
         return self._drivers[id]
 
-    def get(self, id: str, content: Content | None = None) -> FileStorage:
+    def get(self, id: str, content: Content | None = None) -> Storage:
         """The driver of a storage that can be used here, for volumes of `content`.
 
         Raises NotFound (unknown), WrongState (disabled, not on this node), InvalidInput (content not allowed)."""
@@ -276,6 +299,24 @@ class Storages:
             )
         return driver
 
+    def files(self, id: str, content: Content | None = None) -> FileStorage:
+        """`get`, for what only storages of files can. Raises InvalidInput for another one, too."""
+        driver = self.get(id, content)
+        if not driver.capabilities.files:
+            raise InvalidInput(
+                f"storage '{id}' holds no files",
+                code="storage-no-files",
+                cause="its volumes are no files: it takes no uploads, saved states or live templates",
+                evidence=f"type: {self._definitions[id].type}",
+                fixes=[Fix(text="use a storage of files for this, for instance 'local'")],
+            )
+        return cast(FileStorage, driver)
+
+    def file_of(self, volid: VolumeId | str) -> tuple[FileStorage, VolumeId]:
+        """The storage of a volume that is a file. Raises InvalidInput for a volume that is none, NotFound."""
+        _, parsed = self.of(volid)
+        return self.files(parsed.storage), parsed
+
     def of(self, volid: VolumeId | str) -> tuple[Storage, VolumeId]:
         """The storage of a volume. Raises InvalidInput, NotFound."""
         try:
@@ -284,7 +325,7 @@ class Storages:
             raise InvalidInput(str(problem), code="volume-id") from None
         return self.get(parsed.storage), parsed
 
-    def usable(self) -> list[FileStorage]:
+    def usable(self) -> list[Storage]:
         """The drivers of this node's enabled storages."""
         return [driver for id in sorted(self._definitions) if (driver := self._driver(id)) is not None]
 

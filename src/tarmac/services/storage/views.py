@@ -93,11 +93,13 @@ class StorageViews:
     ) -> list[dict[str, Any]]:
         """`GET .../storage/{storage}/content`: every volume, referred to or not.
 
-        Raises NotFound, Unavailable when the storage does not answer in time."""
+        Raises NotFound, InvalidInput for a content type that is none, Unavailable when the storage does not answer in
+        time."""
         driver = self._storages.get(storage)
+        wanted = _content(content) if content else None
         try:
             async with asyncio.timeout(LIST_SECONDS):
-                volumes = await driver.list(Content(content) if content else None, vmid)
+                volumes = await driver.list(wanted, vmid)
         except TimeoutError:
             raise does_not_answer(storage, LIST_SECONDS) from None
         return [volume_row(volume) for volume in volumes]
@@ -111,7 +113,7 @@ class StorageViews:
         except TimeoutError:
             raise does_not_answer(parsed.storage, LIST_SECONDS) from None
         return {
-            "path": str(driver.path(parsed)),
+            "path": driver.location(parsed),
             "size": info.size,
             "used": info.size if info.used is None else info.used,
             "format": info.format,
@@ -128,6 +130,13 @@ class StorageViews:
         if storage is not None and volume.partition(":")[0] != storage:
             raise InvalidInput.of("volume", f"storage ID missmatch ({storage} != {volume.partition(':')[0]})")
         return volume
+
+
+def _content(word: str) -> Content:
+    try:
+        return Content(word)
+    except ValueError:
+        raise InvalidInput.of("content", f"invalid format - invalid content type '{word}'") from None
 
 
 def volume_row(volume: VolumeInfo) -> dict[str, Any]:

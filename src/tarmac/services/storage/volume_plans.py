@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tarmac.drivers.storage.base import Storage
+from tarmac.drivers.storage.base import SnapshotKind, Storage, VolumeInfo
 from tarmac.drivers.storage.jail import Jail
-from tarmac.drivers.storage.volume_names import Content, free_disk_name, image_name
+from tarmac.drivers.storage.volume_names import Content, VolumeName, free_disk_stem
 from tarmac.model.disk import Volume
-from tarmac.model.errors import Fix, InvalidInput
+from tarmac.model.errors import Fix, InvalidInput, TarmacError
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import PlannedStep
-from tarmac.model.storage import Preallocation
 from tarmac.model.units import human_size
 from tarmac.services.storage.storages import Storages
-
-CLONE_FORMAT = "qcow2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewVolume:
-    """A planned volume: its id, its size in bytes and format once the step is done."""
+    """A planned volume: its id, its size in bytes and format once the step is done. `filling`: what filling it takes
+    of storages, where a later step does that."""
 
     volid: str
     size: int
     format: str
     step: PlannedStep
+    filling: Mapping[str, int] = field(default_factory=dict)
 
 
 class VolumePlans:
@@ -62,33 +60,32 @@ class VolumePlans:
         self, vmid: int, storage: str, size: int, *, format: str | None = None, taken: Collection[str] = ()
     ) -> NewVolume:
         """An empty volume of `size` bytes under the first free name."""
-        driver = self._storages.get(storage, Content.IMAGES)
+        driver = self._target_storage(storage)
         chosen = self.format_of(driver, format)
-        await self._check_room(driver, size if self._fills_at_once(storage) else 0)
+        takes = self.growing(storage, size)
+        await self._check_room(driver, takes)
         volid = await self._free_volid(driver, vmid, chosen, taken)
         args = {"volid": volid, "size": size, "format": chosen}
         title = f"allocate {volid} ({human_size(size)})"
-        return NewVolume(
-            volid=volid, size=size, format=chosen, step=PlannedStep(step="volume-allocate", title=title, args=args)
-        )
+        step = PlannedStep(step="volume-allocate", title=title, args=args, takes=takes)
+        return NewVolume(volid=volid, size=size, format=chosen, step=step)
 
     async def plan_filled(
         self, vmid: int, storage: str, template: Path, size: int, *, format: str, taken: Collection[str] = ()
     ) -> NewVolume:
         """A volume with the contents of a raw file of this host that the platform itself ships or trusts (a firmware's
         variables), `size` bytes long."""
-        driver = self._storages.get(storage, Content.IMAGES)
+        driver = self._target_storage(storage)
         volid = await self._free_volid(driver, vmid, format, taken)
         args = {"volid": volid, "format": format, "template": str(template)}
         title = f"fill {volid} from {template.name}"
-        return NewVolume(
-            volid=volid, size=size, format=format, step=PlannedStep(step="volume-import", title=title, args=args)
-        )
+        step = PlannedStep(step="volume-import", title=title, args=args, takes=self._taking(storage, size))
+        return NewVolume(volid=volid, size=size, format=format, step=step)
 
     async def _plan_import(
         self, vmid: int, key: str, storage: str, source: str, format: str | None, taken: Collection[str]
     ) -> NewVolume:
-        driver = self._storages.get(storage, Content.IMAGES)
+        driver = self._target_storage(storage)
         origin, volid = self._storages.of(source)
         name = origin.parse(volid)
         if name.content not in (Content.IMAGES, Content.IMPORT):
@@ -96,15 +93,16 @@ class VolumePlans:
         info = await origin.info(volid)
         size = info.size
         if name.content is Content.IMPORT:
-            size = (await self._jail.inspect(origin.path(volid), name.format)).virtual_size
+            files, _ = self._storages.file_of(volid)
+            size = (await self._jail.inspect(files.path(volid), name.format)).virtual_size
         chosen = self.format_of(driver, format)
-        await self._check_room(driver, size if info.used is None else min(size, info.used))
+        takes = self._taking(storage, size if info.used is None else min(size, info.used))
+        await self._check_room(driver, takes)
         target = await self._free_volid(driver, vmid, chosen, taken)
         args = {"volid": target, "format": chosen, "source": source}
         title = f"import {source} as {target} ({human_size(size)})"
-        return NewVolume(
-            volid=target, size=size, format=chosen, step=PlannedStep(step="volume-import", title=title, args=args)
-        )
+        step = PlannedStep(step="volume-import", title=title, args=args, takes=takes)
+        return NewVolume(volid=target, size=size, format=chosen, step=step)
 
     async def plan_clone(
         self, vmid: int, base: str, *, taken: Collection[str] = (), coming: int | None = None
@@ -122,13 +120,9 @@ class VolumePlans:
                 fixes=[Fix(text="make a full clone", parameters={"full": "1"})],
             )
         size = (await driver.info(volid)).size if coming is None else coming
-        await self._check_room(driver, 0)
-        alone = name.format in driver.capabilities.plain_clones
-        format = name.format if alone else CLONE_FORMAT
-        target = await self._free_volid(driver, vmid, format, taken)
-        if not alone:
-            named = dataclasses.replace(driver.parse(VolumeId.parse(target)), base=(name.vmid, name.file))
-            target = str(VolumeId(driver.id, str(named)))
+        await self._check_room(driver, {})
+        named = driver.clone_name(name, vmid, await self._free_stem(driver, vmid, taken))
+        target, format = str(VolumeId(driver.id, str(named))), named.format
         title = f"clone {base} as {target} (linked)"
         step = PlannedStep(step="volume-clone", title=title, args={"base": base, "volid": target})
         return NewVolume(volid=target, size=size, format=format, step=step)
@@ -146,41 +140,65 @@ class VolumePlans:
     ) -> NewVolume:
         """A full copy of a volume, or of a point in time of it. Without `storage` beside its source, without `format`
         in its source's if that can be there; at most `speed` bytes a second. Raises InvalidInput, NotFound."""
-        target, size, chosen = await self._target(vmid, source, storage, format, taken)
+        target, size, chosen, takes = await self._target(vmid, source, storage, format, taken)
         args = {"volid": target, "format": chosen, "source": source, "snapshot": snapshot, "speed": speed}
         title = f"copy {source}{f' as in {snapshot}' if snapshot else ''} to {target} ({human_size(size)})"
-        step = PlannedStep(step="volume-copy", title=title, args=args)
+        step = PlannedStep(step="volume-copy", title=title, args=args, takes=takes)
         return NewVolume(volid=target, size=size, format=chosen, step=step)
 
     async def plan_mirror(
         self, vmid: int, source: str, *, storage: str | None, format: str | None, taken: Collection[str] = ()
     ) -> NewVolume:
-        """An empty volume into which a running guest's disk will be mirrored; as `plan_copy` otherwise."""
-        target, size, chosen = await self._target(vmid, source, storage, format, taken)
+        """An empty volume into which a running guest's disk will be mirrored (what that takes is `filling`, for the
+        step that does it); as `plan_copy` otherwise."""
+        target, size, chosen, filling = await self._target(vmid, source, storage, format, taken)
+        id = VolumeId.parse(target).storage
+        takes = self.growing(id, size)  # one that is allocated whole takes nothing when it is filled
+        await self._check_room(self._storages.get(id), takes)
         args = {"volid": target, "size": size, "format": chosen}
-        step = PlannedStep(step="volume-allocate", title=f"allocate {target} ({human_size(size)})", args=args)
-        return NewVolume(volid=target, size=size, format=chosen, step=step)
+        title = f"allocate {target} ({human_size(size)})"
+        step = PlannedStep(step="volume-allocate", title=title, args=args, takes=takes)
+        return NewVolume(volid=target, size=size, format=chosen, step=step, filling={} if takes else filling)
 
     async def _target(
         self, vmid: int, source: str, storage: str | None, format: str | None, taken: Collection[str]
-    ) -> tuple[str, int, str]:
-        """(volume id, size in bytes, format) of what a copy of `source` will be."""
+    ) -> tuple[str, int, str, Mapping[str, int]]:
+        """(volume id, size in bytes, format, bytes taken) of what a copy of `source` will be."""
         origin, volid = self._storages.of(source)
         info = await origin.info(volid)
-        driver = self._storages.get(storage or origin.id, Content.IMAGES)
+        driver = self._target_storage(storage or origin.id)
         if format is None and origin.parse(volid).format in driver.capabilities.formats:
             format = origin.parse(volid).format
         chosen = self.format_of(driver, format)
         shares = driver.id == origin.id and chosen == info.format and driver.capabilities.shares_blocks
-        await self._check_room(driver, 0 if shares else info.size if info.used is None else min(info.size, info.used))
-        return await self._free_volid(driver, vmid, chosen, taken), info.size, chosen
+        takes = self._taking(driver.id, 0 if shares else await self._held(origin, volid, info))
+        await self._check_room(driver, takes)
+        return await self._free_volid(driver, vmid, chosen, taken), info.size, chosen, takes
 
-    async def _check_room(self, driver: Storage, need: int) -> None:
+    @staticmethod
+    async def _held(driver: Storage, volid: VolumeId, info: VolumeInfo) -> int:
+        """How many bytes a whole copy of a volume takes: at most its size, and what all of its layers hold."""
+        if info.used is None:
+            return info.size
+        parsed = driver.parse(volid)
+        below = []
+        if driver.capabilities.snapshots.get(parsed.format) is SnapshotKind.OVERLAY:
+            below = [point.used or 0 for point in await driver.snapshots(volid)]
+        if parsed.base is not None:
+            try:
+                base = await driver.info(VolumeId(driver.id, f"{parsed.base[0]}/{parsed.base[1]}"))
+            except TarmacError:
+                return info.size
+            below.append(base.size if base.used is None else base.used)
+        return min(info.size, info.used + sum(below))
+
+    async def _check_room(self, driver: Storage, takes: Mapping[str, int]) -> None:
         """Raises NoSpace where a new volume would take what is kept for the others."""
-        await self._storages.space.check(driver, need)
+        await self._storages.space.check(driver, takes.get(driver.id, 0))
 
-    def _fills_at_once(self, storage: str) -> bool:
-        return self._storages.definition_record(storage).preallocation in (Preallocation.FALLOC, Preallocation.FULL)
+    @staticmethod
+    def _taking(storage: str, size: int) -> Mapping[str, int]:
+        return {storage: size} if size else {}
 
     async def plan_resize(self, volid: str, size: int) -> PlannedStep:
         """Grow a volume that no guest runs on to `size` bytes. Raises InvalidInput when it is smaller, NotFound."""
@@ -188,8 +206,14 @@ class VolumePlans:
         now = (await driver.info(parsed)).size
         if size < now:
             raise shrinks(volid, now, size)
+        takes = self.growing(driver.id, size - now)
+        await self._check_room(driver, takes)
         title = f"resize {volid} to {human_size(size)}"
-        return PlannedStep(step="volume-resize", title=title, args={"volid": volid, "size": size})
+        return PlannedStep(step="volume-resize", title=title, args={"volid": volid, "size": size}, takes=takes)
+
+    def growing(self, storage: str, more: int) -> Mapping[str, int]:
+        """What a volume that grows by `more` bytes takes at once."""
+        return self._taking(storage, more if self._storages.definition_record(storage).fills_at_once else 0)
 
     @staticmethod
     def format_of(driver: Storage, format: str | None) -> str:
@@ -199,11 +223,37 @@ class VolumePlans:
             raise InvalidInput.of("format", f"storage '{driver.id}' has no image format '{chosen}'")
         return chosen
 
+    def _target_storage(self, id: str) -> Storage:
+        """A storage for new volumes. Raises what `Storages.get` raises, and InvalidInput where there are none to be
+        made."""
+        driver = self._storages.get(id, Content.IMAGES)
+        check_allocates(driver)
+        return driver
+
     async def _free_volid(self, driver: Storage, vmid: int, format: str, taken: Collection[str]) -> str:
+        name: VolumeName = driver.image_name(vmid, await self._free_stem(driver, vmid, taken), format)
+        return str(VolumeId(driver.id, str(name)))
+
+    async def _free_stem(self, driver: Storage, vmid: int, taken: Collection[str]) -> str:
         there = [volume.volid for volume in await driver.list(Content.IMAGES, vmid)]
         planned = [VolumeId.parse(text) for text in taken]
         names = [driver.parse(volid).file for volid in (*there, *planned) if volid.storage == driver.id]
-        return str(VolumeId(driver.id, str(image_name(vmid, free_disk_name(vmid, names, format)))))
+        return free_disk_stem(vmid, names)
+
+
+def check_allocates(driver: Storage) -> None:
+    """Raises InvalidInput where the volumes are given and none can be made."""
+    if not driver.capabilities.allocates:
+        raise InvalidInput(
+            f"can't allocate space on storage '{driver.id}'",
+            code="storage-fixed",
+            cause="its volumes are what its server offers; none is made or removed here",
+            evidence=f"storage: {driver.id}",
+            fixes=[
+                Fix(text="use a volume that is there", action=f"GET .../storage/{driver.id}/content"),
+                Fix(text="use another storage"),
+            ],
+        )
 
 
 def shrinks(volid: str, now: int, asked: int) -> InvalidInput:

@@ -26,7 +26,7 @@ from tarmac.model.vm import VmConfig
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.storage.storages import Storages
-from tarmac.services.storage.volume_plans import NewVolume, VolumePlans
+from tarmac.services.storage.volume_plans import NewVolume, VolumePlans, check_allocates
 
 log = logging.getLogger(__name__)
 References = Callable[[str], Sequence[int]]
@@ -105,15 +105,18 @@ class Volumes:
         if match is None:
             raise InvalidInput.of("size", "value does not match the regex pattern")
         driver = self._storages.get(storage, Content.IMAGES)
+        check_allocates(driver)
         ending = filename.rpartition(".")[2] if "." in filename else None
         if ending in ("raw", "qcow2", "vmdk"):
             if format is not None and format != ending:
                 raise InvalidInput.of("format", f"different storage formats ({format} != {ending})")
             format = ending
-        await self._storages.space.check(driver)
-        made = await driver.allocate(
-            vmid, size=int(match[1]) * _UNITS[match[2]], format=self.plans.format_of(driver, format), name=filename
-        )
+        bytes_ = int(match[1]) * _UNITS[match[2]]
+        takes = self.plans.growing(driver.id, bytes_).get(driver.id, 0)
+        async with self._storages.space.held(driver, f"allocation of {filename}", takes):
+            made = await driver.allocate(
+                vmid, size=bytes_, format=self.plans.format_of(driver, format), name=filename
+            )  # fmt: skip
         return str(made)
 
     async def delete(self, user: str, volid: str, *, dryrun: bool = False) -> Started:
@@ -216,7 +219,7 @@ class Volumes:
             driver, parsed = self._storages.of(volid)
             name = driver.parse(parsed)
             if volid in planned:
-                found[volid] = VolumeFacts(path=str(driver.path(parsed)), format=name.format)
+                found[volid] = chain_facts([driver.planned(parsed)])
                 continue
             read_only = name.content is not Content.IMAGES or name.is_base
             found[volid] = chain_facts(await driver.layers(parsed), read_only=read_only)
@@ -259,23 +262,23 @@ class Volumes:
     ) -> dict[str, Any]:
         """`source`: a volume; `template`: a raw file of this host that the platform trusts (a firmware's variables)."""
         driver, parsed, owner, file = self._named(volid)
+        what: dict[str, Any] = {
+            "format": format,
+            "name": file,
+            "token": _token(ctx, volid),
+            "advance": lambda done, total: ctx.progress(done, total, "bytes"),
+        }
         if template is not None:
-            path, source_format, foreign = Path(template), "raw", False
+            await driver.import_image(Path(template), "raw", owner, foreign=False, **what)
         else:
             assert source is not None
             origin, from_volid = self._storages.of(source)
             name = origin.parse(from_volid)
-            path, source_format, foreign = origin.path(from_volid), name.format, name.content is Content.IMPORT
-        await driver.import_image(
-            path,
-            source_format,
-            owner,
-            format=format,
-            name=file,
-            foreign=foreign,
-            token=_token(ctx, volid),
-            advance=lambda done, total: ctx.progress(done, total, "bytes"),
-        )
+            if name.content is Content.IMPORT:
+                files, _ = self._storages.file_of(from_volid)
+                await driver.import_image(files.path(from_volid), name.format, owner, foreign=True, **what)
+            else:
+                await driver.copy((await origin.layers(from_volid))[0], owner, **what)
         await self._warn(ctx, driver)
         return {"volid": volid, "size": (await driver.info(parsed)).size}
 

@@ -6,6 +6,7 @@ import { type FormEvent, type ReactNode, useEffect, useState } from "react";
 
 import { problemFrom } from "../../actions/run";
 import { call, type Params, type Problem } from "../../api/client";
+import { t } from "../../i18n";
 import { soon } from "../../store/feed";
 import { apiPath, type Resource, titleOf, useAll } from "../../store/inventory";
 import { ProblemPanel } from "../../ui/problem";
@@ -14,11 +15,6 @@ import { statusOf as taskStatus, type TaskStatus } from "../tasks/tasks";
 import { statusOf } from "./api";
 
 type Way = "instant" | "linked" | "full";
-const WAYS: Record<Way, { label: string; what: string }> = {
-  instant: { label: "Instant", what: "Goes on in a moment from the memory of its template, or of the running guest, with an identity of its own." },
-  linked: { label: "Linked", what: "Stores only what differs from the template; boots." },
-  full: { label: "Full", what: "A copy that stands on nothing." },
-};
 
 export function CloneForm(props: { row: Resource; onClose: () => void }): ReactNode {
   const { row, onClose } = props;
@@ -54,29 +50,29 @@ export function CloneForm(props: { row: Resource; onClose: () => void }): ReactN
       setBegun({ upid, at });
       soon();
     } catch (raised) {
-      setProblem(problemFrom(raised, "clone"));
+      setProblem(problemFrom(raised, t("clone.clone")));
     }
   };
 
   return (
-    <Drawer opened onClose={onClose} position="right" size="md" title={`Clone ${titleOf(row)}`}>
+    <Drawer opened onClose={onClose} position="right" size="md" title={t("clone.title", { guest: titleOf(row) })}>
       {begun ? (
         <Stopwatch node={row.node ?? ""} {...begun} onClose={onClose} />
       ) : (
         <form onSubmit={(event) => void submit(event)} className="form">
           <SegmentedControl
-            fullWidth value={way} onChange={(value) => set({ way: value as Way })} aria-label="Kind of clone"
-            data={ways.map((id) => ({ value: id, label: WAYS[id].label }))}
+            fullWidth value={way} onChange={(value) => set({ way: value as Way })} aria-label={t("clone.kind")}
+            data={ways.map((id) => ({ value: id, label: t(`clone.${id}`) }))}
           />
-          <p className="hint">{WAYS[way].what}</p>
-          {way === "instant" && plan.data?.effects.map((line) => <p className="hint" key={line}>{line}</p>)}
-          <NumberInput label="How many" min={1} max={100} value={form.count} onChange={(count) => set({ count: Number(count) })} data-autofocus />
-          <TextInput label="Name" required value={form.name} onChange={(e) => set({ name: e.currentTarget.value })} description="{n} becomes 1, 2, 3; {vmid} the number" />
+          <p className="hint">{t(`clone.${way}Help`)}</p>
+          {way === "instant" && plan.data?.effects.map((text) => <p className="hint" key={text}>{text}</p>)}
+          <NumberInput label={t("clone.count")} min={1} max={100} value={form.count} onChange={(count) => set({ count: Number(count) })} data-autofocus />
+          <TextInput label={t("clone.name")} required value={form.name} onChange={(e) => set({ name: e.currentTarget.value })} description={t("clone.nameHelp", { index: "{n}", number: "{vmid}" })} />
           {way === "full" && (
-            <Select label="Storage" placeholder="where the disks are now" clearable value={form.storage || null} data={storages.map((one) => one.storage ?? "")} onChange={(value) => set({ storage: value ?? "" })} />
+            <Select label={t("clone.storage")} placeholder={t("clone.storageSame")} clearable value={form.storage || null} data={storages.map((one) => one.storage ?? "")} onChange={(value) => set({ storage: value ?? "" })} />
           )}
           {problem && <ProblemPanel problem={problem} />}
-          <Button type="submit">Clone</Button>
+          <Button type="submit">{t("clone.clone")}</Button>
         </form>
       )}
     </Drawer>
@@ -118,21 +114,21 @@ function Stopwatch(props: { node: string; upid: string; at: number; onClose: () 
   const made = clonesOf(status.data);
   const steps = Object.keys(made[0]?.seconds ?? {});
   return (
-    <section aria-label="Clones" aria-live="polite">
+    <section aria-label={t("clone.clones")} aria-live="polite">
       <p className="stopwatch" role="timer">
-        {((now - at) / 1000).toFixed(2)} s
+        {t("common.seconds", { n: ((now - at) / 1000).toFixed(2) })}
       </p>
-      <p>{ended ? status.data?.exitstatus : "working…"}</p>
+      <p>{ended ? status.data?.exitstatus : t("clone.working")}</p>
       {status.data?.error && <ProblemPanel problem={status.data.error} />}
       <Table
-        label="Made" rows={made} keyOf={(one) => String(one.vmid)} empty=""
+        label={t("clone.made")} rows={made} keyOf={(one) => String(one.vmid)} empty=""
         columns={[
-          { title: "Number", show: (one) => one.vmid },
-          ...steps.map((step) => ({ title: step, show: (one: Made) => `${one.seconds[step]?.toFixed(2) ?? "–"} s` })),
+          { title: t("clone.number"), show: (one) => one.vmid },
+          ...steps.map((step) => ({ title: step, show: (one: Made) => t("common.seconds", { n: one.seconds[step]?.toFixed(2) ?? "–" }) })),
         ]}
       />
       <Button onClick={onClose} variant="default" mt="sm">
-        Close
+        {t("common.close")}
       </Button>
     </section>
   );

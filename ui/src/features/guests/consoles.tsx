@@ -5,6 +5,7 @@
 
 import { createContext, lazy, type ReactNode, Suspense, useCallback, useContext, useMemo, useState } from "react";
 
+import { t } from "../../i18n";
 import { apiPath, type Resource, useAll } from "../../store/inventory";
 import { configOf } from "./api";
 
@@ -48,14 +49,14 @@ export function ConsoleLayer(props: { children: ReactNode }): ReactNode {
           if (kind === undefined) return null;
           const Console = kind === "vnc" ? Vnc : Terminal;
           return (
-            <section key={`${row.id} ${kind}`} hidden={row.id !== front} className="console" aria-label={`Console of ${row.vmid}`}>
+            <section key={`${row.id} ${kind}`} hidden={row.id !== front} className="console" aria-label={t("consoles.of", { vmid: String(row.vmid) })}>
               <header>
                 {(["vnc", "terminal"] as const).map((one) => (
                   <button
                     key={one} type="button" aria-pressed={kind === one}
                     onClick={() => setKinds((old) => ({ ...old, [row.id]: one }))}
                   >
-                    {one === "vnc" ? "Screen" : "Serial terminal"}
+                    {t(one === "vnc" ? "consoles.screen" : "consoles.serial")}
                   </button>
                 ))}
               </header>

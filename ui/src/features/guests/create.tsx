@@ -6,16 +6,12 @@ import { type FormEvent, type ReactNode, useState } from "react";
 
 import { problemFrom } from "../../actions/run";
 import { call, type Params, type Problem } from "../../api/client";
+import type { Volume } from "../../api/types";
+import { t } from "../../i18n";
 import { go } from "../../lib/router";
 import { soon } from "../../store/feed";
 import { useAll } from "../../store/inventory";
 import { ProblemPanel } from "../../ui/problem";
-
-interface Volume {
-  volid: string;
-  content: string;
-  size: number;
-}
 
 const SIZES = {
   small: { cores: 1, memory: 1024, disk: 10 },
@@ -47,41 +43,41 @@ export function CreateGuest(props: { onClose: () => void }): ReactNode {
       props.onClose();
       go("qemu", vmid, "tasks");
     } catch (raised) {
-      setProblem(problemFrom(raised, "create"));
+      setProblem(problemFrom(raised, t("create.title")));
     } finally {
       setBusy(false);
     }
   };
 
   return (
-    <Drawer opened onClose={props.onClose} position="right" size="md" title="New guest">
+    <Drawer opened onClose={props.onClose} position="right" size="md" title={t("create.title")}>
       <form onSubmit={(event) => void submit(event)} className="form">
-        <TextInput label="Name" required value={form.name} onChange={(e) => set({ name: e.currentTarget.value })} data-autofocus />
+        <TextInput label={t("create.name")} required value={form.name} onChange={(e) => set({ name: e.currentTarget.value })} data-autofocus />
         <Select
-          label="From" searchable placeholder="an empty disk" clearable value={form.source || null}
+          label={t("create.from")} searchable placeholder={t("create.fromNothing")} clearable value={form.source || null}
           data={(volumes.data ?? []).map((volume) => volume.volid)} onChange={(value) => set({ source: value ?? "" })}
-          description="A disk image to copy, or an ISO image to install from"
+          description={t("create.fromHelp")}
         />
         <SegmentedControl
-          fullWidth value={form.size} onChange={(value) => set({ size: value as Size })} aria-label="Size"
-          data={[...Object.entries(SIZES).map(([id, s]) => ({ value: id, label: `${s.cores} CPU, ${s.memory / 1024} GiB` })), { value: "own", label: "own" }]}
+          fullWidth value={form.size} onChange={(value) => set({ size: value as Size })} aria-label={t("create.size")}
+          data={[...Object.entries(SIZES).map(([id, s]) => ({ value: id, label: t("create.sizeOf", { cpus: s.cores, memory: s.memory / 1024 }) })), { value: "own", label: t("create.own") }]}
         />
         {form.size === "own" && (
           <>
-            <NumberInput label="CPUs" min={1} value={form.cores} onChange={(v) => set({ cores: Number(v) })} />
-            <NumberInput label="Memory, MiB" min={16} value={form.memory} onChange={(v) => set({ memory: Number(v) })} />
-            <NumberInput label="Disk, GiB" min={1} value={form.disk} onChange={(v) => set({ disk: Number(v) })} />
+            <NumberInput label={t("create.cpus")} min={1} value={form.cores} onChange={(v) => set({ cores: Number(v) })} />
+            <NumberInput label={t("create.memory")} min={16} value={form.memory} onChange={(v) => set({ memory: Number(v) })} />
+            <NumberInput label={t("create.disk")} min={1} value={form.disk} onChange={(v) => set({ disk: Number(v) })} />
           </>
         )}
         <details>
-          <summary>All else</summary>
-          <Select label="Storage of the disk" value={storage} onChange={(value) => set({ storage: value ?? "" })} data={stores.filter((row) => row.content?.includes("images")).map((row) => row.storage ?? "")} />
-          <Textarea label="SSH keys, for images with cloud-init" autosize minRows={2} value={form.keys} onChange={(e) => set({ keys: e.currentTarget.value })} />
+          <summary>{t("create.allElse")}</summary>
+          <Select label={t("create.storage")} value={storage} onChange={(value) => set({ storage: value ?? "" })} data={stores.filter((row) => row.content?.includes("images")).map((row) => row.storage ?? "")} />
+          <Textarea label={t("create.keys")} autosize minRows={2} value={form.keys} onChange={(e) => set({ keys: e.currentTarget.value })} />
         </details>
-        <Checkbox label="Start it" checked={form.start} onChange={(e) => set({ start: e.currentTarget.checked })} />
+        <Checkbox label={t("create.start")} checked={form.start} onChange={(e) => set({ start: e.currentTarget.checked })} />
         {problem && <ProblemPanel problem={problem} />}
         <Button type="submit" loading={busy}>
-          Create
+          {t("create.create")}
         </Button>
       </form>
     </Drawer>

@@ -4,6 +4,7 @@ import { TextInput } from "@mantine/core";
 import { type KeyboardEvent, type ReactNode, useDeferredValue, useEffect, useMemo, useState } from "react";
 
 import { ActionBar } from "../../actions/menu";
+import { t } from "../../i18n";
 import { bytes, duration, percent } from "../../lib/format";
 import { go, href } from "../../lib/router";
 import { search } from "../../shell/views";
@@ -12,29 +13,32 @@ import { type Resource, useAll } from "../../store/inventory";
 import { Rows } from "../../ui/rows";
 import { State, stateOf } from "../../ui/state";
 
+type Title = `guests.${"number" | "name" | "state" | "cpu" | "memory" | "up" | "node" | "tags"}`;
+
 interface Column {
   id: string;
-  title: string;
+  /** The key of a text without values. */
+  title: Title;
   width: string;
   sort: (row: Resource) => string | number;
   show: (row: Resource) => ReactNode;
 }
 
 const COLUMNS: Column[] = [
-  { id: "vmid", title: "Number", width: "5rem", sort: (r) => r.vmid ?? 0, show: (r) => r.vmid },
+  { id: "vmid", title: "guests.number", width: "5rem", sort: (r) => r.vmid ?? 0, show: (r) => r.vmid },
   {
-    id: "name", title: "Name", width: "minmax(8rem, 2fr)", sort: (r) => r.name ?? "",
+    id: "name", title: "guests.name", width: "minmax(8rem, 2fr)", sort: (r) => r.name ?? "",
     show: (r) => <a href={href("qemu", r.vmid ?? 0)}>{r.name ?? r.vmid}</a>,
   },
-  { id: "state", title: "State", width: "7rem", sort: stateOf, show: (r) => <State row={r} word /> },
-  { id: "cpu", title: "CPU", width: "6rem", sort: (r) => r.cpu ?? -1, show: (r) => (r.status === "running" ? percent(r.cpu) : "") },
+  { id: "state", title: "guests.state", width: "7rem", sort: stateOf, show: (r) => <State row={r} word /> },
+  { id: "cpu", title: "guests.cpu", width: "6rem", sort: (r) => r.cpu ?? -1, show: (r) => (r.status === "running" ? percent(r.cpu) : "") },
   {
-    id: "mem", title: "Memory", width: "9rem", sort: (r) => r.mem ?? 0,
-    show: (r) => (r.status === "running" ? `${bytes(r.mem)} of ${bytes(r.maxmem)}` : bytes(r.maxmem)),
+    id: "mem", title: "guests.memory", width: "9rem", sort: (r) => r.mem ?? 0,
+    show: (r) => (r.status === "running" ? t("common.of", { part: bytes(r.mem), whole: bytes(r.maxmem) }) : bytes(r.maxmem)),
   },
-  { id: "uptime", title: "Up", width: "7rem", sort: (r) => r.uptime ?? 0, show: (r) => (r.uptime ? duration(r.uptime) : "") },
-  { id: "node", title: "Node", width: "7rem", sort: (r) => r.node ?? "", show: (r) => r.node },
-  { id: "tags", title: "Tags", width: "minmax(4rem, 1fr)", sort: (r) => r.tags ?? "", show: (r) => r.tags?.replaceAll(";", " ") },
+  { id: "uptime", title: "guests.up", width: "7rem", sort: (r) => r.uptime ?? 0, show: (r) => (r.uptime ? duration(r.uptime) : "") },
+  { id: "node", title: "guests.node", width: "7rem", sort: (r) => r.node ?? "", show: (r) => r.node },
+  { id: "tags", title: "guests.tags", width: "minmax(4rem, 1fr)", sort: (r) => r.tags ?? "", show: (r) => r.tags?.replaceAll(";", " ") },
 ];
 const GRID = `1.5rem ${COLUMNS.map((column) => column.width).join(" ")}`;
 const collator = new Intl.Collator(undefined, { numeric: true });
@@ -74,11 +78,11 @@ export function GuestList(props: { of?: (row: Resource) => boolean; title?: stri
     <section className="list">
       <header>
         <TextInput
-          size="xs" placeholder="Filter: words, status:running, tag:web" aria-label="Filter" value={text}
+          size="xs" placeholder={t("guests.filterHint")} aria-label={t("guests.filter")} value={text}
           onChange={(event) => setText(event.currentTarget.value)} data-filter
         />
         <span className="hint" aria-live="polite">
-          {rows.length ? `${rows.length} of ${shown.length} chosen` : `${shown.length} guests`}
+          {rows.length ? t("guests.chosen", { n: rows.length, all: shown.length }) : t("guests.count", { n: shown.length })}
         </span>
         {rows.length > 0 && <ActionBar rows={rows} />}
       </header>
@@ -89,13 +93,13 @@ export function GuestList(props: { of?: (row: Resource) => boolean; title?: stri
             key={column.id} type="button"
             onClick={() => setBy({ column: column.id, down: by.column === column.id && !by.down })}
           >
-            {column.title} {by.column === column.id ? (by.down ? "▾" : "▴") : ""}
+            {t(column.title)} {by.column === column.id ? (by.down ? "▾" : "▴") : ""}
           </button>
         ))}
       </div>
       <Rows
-        items={shown} keyOf={(row) => row.id} label={props.title ?? "Guests"} role="grid" onKeyDown={onKeyDown}
-        empty={<p className="hint">{text ? "Nothing matches." : "There are no guests yet."}</p>}
+        items={shown} keyOf={(row) => row.id} label={props.title ?? t("guests.list")} role="grid" onKeyDown={onKeyDown}
+        empty={<p className="hint">{t(text ? "guests.noMatch" : "guests.none")}</p>}
       >
         {(row, index) => (
           <div
@@ -105,7 +109,7 @@ export function GuestList(props: { of?: (row: Resource) => boolean; title?: stri
           >
             <span role="gridcell">
               <input
-                type="checkbox" readOnly tabIndex={-1} checked={chosen.has(row.id)} aria-label={`Choose ${row.vmid}`}
+                type="checkbox" readOnly tabIndex={-1} checked={chosen.has(row.id)} aria-label={t("guests.choose", { vmid: String(row.vmid) })}
               />
             </span>
             {COLUMNS.map((column) => (

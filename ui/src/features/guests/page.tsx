@@ -1,25 +1,23 @@
 /** One guest: its head with the actions, and its views. */
 
 import { Tabs } from "@mantine/core";
-import { type ReactNode, useEffect } from "react";
+import { lazy, type ReactNode, Suspense, useEffect } from "react";
 
 import { ActionBar } from "../../actions/menu";
+import { t } from "../../i18n";
 import { go, usePlace } from "../../lib/router";
 import { apiPath, inventory, titleOf, useLoaded, useResource } from "../../store/inventory";
 import { State } from "../../ui/state";
 import { TaskList } from "../tasks/panel";
 import { useConsoles } from "./consoles";
-import { Hardware } from "./hardware";
 import { Snapshots } from "./snapshots";
 import { Summary } from "./summary";
 
-const VIEWS = [
-  { id: "summary", label: "Summary" },
-  { id: "console", label: "Console" },
-  { id: "hardware", label: "Hardware and options" },
-  { id: "snapshots", label: "Snapshots" },
-  { id: "tasks", label: "Tasks" },
-];
+const Hardware = lazy(() => import("./config/screen").then((screen) => ({ default: screen.Hardware })));
+const Options = lazy(() => import("./config/screen").then((screen) => ({ default: screen.Options })));
+const CloudInit = lazy(() => import("./config/screen").then((screen) => ({ default: screen.CloudInit })));
+
+const VIEWS = ["summary", "console", "hardware", "options", "cloudinit", "snapshots", "tasks"] as const;
 
 export function GuestPage(props: { id: string }): ReactNode {
   const row = useResource(props.id);
@@ -34,7 +32,7 @@ export function GuestPage(props: { id: string }): ReactNode {
     consoles.show(shown);
     return consoles.hide;
   }, [view, running, props.id, consoles]);
-  if (!row) return <p className="hint">{loaded ? "There is no such guest, or you may not see it." : ""}</p>;
+  if (!row) return <p className="hint">{loaded ? t("guests.missing") : ""}</p>;
   return (
     <section className="page">
       <header>
@@ -46,16 +44,20 @@ export function GuestPage(props: { id: string }): ReactNode {
       <Tabs value={view} onChange={(next) => go("qemu", row.vmid ?? 0, next ?? "summary")}>
         <Tabs.List>
           {VIEWS.map((one) => (
-            <Tabs.Tab key={one.id} value={one.id}>
-              {one.label}
+            <Tabs.Tab key={one} value={one}>
+              {t(`guests.view_${one}`)}
             </Tabs.Tab>
           ))}
         </Tabs.List>
       </Tabs>
       <div className="page-body">
         {view === "summary" && <Summary row={row} />}
-        {view === "console" && !running && <p className="hint">The console is there once the guest runs.</p>}
-        {view === "hardware" && <Hardware path={apiPath(row)} />}
+        {view === "console" && !running && <p className="hint">{t("guests.consoleLater")}</p>}
+        <Suspense fallback={null}>
+          {view === "hardware" && <Hardware row={row} />}
+          {view === "options" && <Options row={row} />}
+          {view === "cloudinit" && <CloudInit row={row} />}
+        </Suspense>
         {view === "snapshots" && <Snapshots path={apiPath(row)} running={running} />}
         {view === "tasks" && <TaskList node={row.node ?? ""} vmid={row.vmid ?? 0} />}
       </div>

@@ -5,24 +5,13 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 
 import { problemFrom } from "../../actions/run";
-import { call, type Method, type Problem } from "../../api/client";
+import { call, type Method, type Plan, type Problem } from "../../api/client";
+import type { SnapshotRow as Snapshot } from "../../api/types";
+import { t } from "../../i18n";
 import { time } from "../../lib/format";
 import { soon } from "../../store/feed";
 import { FormDrawer } from "../../ui/form";
 import { ProblemPanel } from "../../ui/problem";
-
-interface Snapshot {
-  name: string;
-  description?: string;
-  parent?: string;
-  snaptime?: number;
-  vmstate?: number;
-}
-
-interface Plan {
-  steps: { title: string }[];
-  effects: string[];
-}
 
 interface Work {
   title: string;
@@ -46,20 +35,20 @@ export function Snapshots(props: { path: string; running: boolean }): ReactNode 
     soon();
   };
   const remove = (name: string): Work => ({
-    title: `Remove the snapshot ${name}?`, method: "DELETE", path: `${path}/snapshot/${name}`, yes: "Remove it",
+    title: t("snapshots.removeTitle", { name }), method: "DELETE", path: `${path}/snapshot/${name}`, yes: t("snapshots.removeYes"),
   });
   const back = (name: string): Work => ({
-    title: `Go back to ${name}?`, method: "POST", path: `${path}/snapshot/${name}/rollback`, yes: "Go back",
+    title: t("snapshots.backTitle", { name }), method: "POST", path: `${path}/snapshot/${name}/rollback`, yes: t("snapshots.backYes"),
   });
   return (
     <div className="hardware">
-      <table aria-label="Snapshots">
+      <table aria-label={t("snapshots.list")}>
         <thead>
           <tr>
-            <th>Snapshot</th>
-            <th>Taken</th>
-            <th>Memory</th>
-            <th>Description</th>
+            <th>{t("snapshots.snapshot")}</th>
+            <th>{t("snapshots.taken")}</th>
+            <th>{t("snapshots.memory")}</th>
+            <th>{t("snapshots.description")}</th>
             <th />
           </tr>
         </thead>
@@ -67,19 +56,19 @@ export function Snapshots(props: { path: string; running: boolean }): ReactNode 
           {ordered(list.data ?? []).map(({ snapshot, depth }) => (
             <tr key={snapshot.name}>
               <th scope="row" style={{ paddingInlineStart: 8 + depth * 16 }}>
-                {snapshot.name === NOW ? <strong>NOW</strong> : snapshot.name}
+                {snapshot.name === NOW ? <strong>{t("snapshots.now")}</strong> : snapshot.name}
               </th>
               <td>{time(snapshot.snaptime)}</td>
-              <td>{snapshot.name !== NOW && (snapshot.vmstate ? "kept" : "–")}</td>
+              <td>{snapshot.name !== NOW && (snapshot.vmstate ? t("snapshots.kept") : "–")}</td>
               <td>{snapshot.name !== NOW && snapshot.description}</td>
               <td>
                 {snapshot.name !== NOW && (
                   <Group gap={4}>
                     <Button size="compact-xs" variant="subtle" onClick={() => setWork(back(snapshot.name))}>
-                      Go back
+                      {t("snapshots.back")}
                     </Button>
                     <Button size="compact-xs" variant="subtle" color="red" onClick={() => setWork(remove(snapshot.name))}>
-                      Remove
+                      {t("snapshots.remove")}
                     </Button>
                   </Group>
                 )}
@@ -90,7 +79,7 @@ export function Snapshots(props: { path: string; running: boolean }): ReactNode 
       </table>
       <Group mt="sm">
         <Button size="compact-sm" onClick={() => setTaking(true)}>
-          Take a snapshot
+          {t("snapshots.take")}
         </Button>
       </Group>
       {taking && <Take path={path} running={running} onClose={() => { setTaking(false); again(); }} />}
@@ -117,13 +106,13 @@ function Take(props: { path: string; running: boolean; onClose: () => void }): R
     await call("POST", `${props.path}/snapshot`, { ...form, vmstate: form.vmstate || undefined, wait: 2 });
   };
   return (
-    <FormDrawer title="Take a snapshot" submit="Take it" onSubmit={submit} onClose={props.onClose}>
-      <TextInput label="Name" required value={form.snapname} onChange={(e) => set({ snapname: e.currentTarget.value })} data-autofocus />
-      <Textarea label="Description" value={form.description} onChange={(e) => set({ description: e.currentTarget.value })} />
+    <FormDrawer title={t("snapshots.take")} submit={t("snapshots.takeYes")} onSubmit={submit} onClose={props.onClose}>
+      <TextInput label={t("snapshots.name")} required value={form.snapname} onChange={(e) => set({ snapname: e.currentTarget.value })} data-autofocus />
+      <Textarea label={t("snapshots.description")} value={form.description} onChange={(e) => set({ description: e.currentTarget.value })} />
       {props.running && (
         <Checkbox
-          label="With its memory" checked={form.vmstate} onChange={(e) => set({ vmstate: e.currentTarget.checked })}
-          description="Going back then continues where it was; the guest stands while its memory is written."
+          label={t("snapshots.withMemory")} checked={form.vmstate} onChange={(e) => set({ vmstate: e.currentTarget.checked })}
+          description={t("snapshots.withMemoryHelp")}
         />
       )}
     </FormDrawer>
@@ -147,7 +136,7 @@ function Confirm(props: { work: Work; onClose: () => void }): ReactNode {
   const refused = plan.error ? problemFrom(plan.error, work.title) : null;
   return (
     <Modal opened onClose={onClose} title={work.title} centered>
-      <ul className="plan" aria-label="What will happen">
+      <ul className="plan" aria-label={t("snapshots.willHappen")}>
         {[...(plan.data?.effects ?? []), ...(plan.data?.steps ?? []).map((step) => step.title)].map((text) => (
           <li key={text}>{text}</li>
         ))}
@@ -155,7 +144,7 @@ function Confirm(props: { work: Work; onClose: () => void }): ReactNode {
       {(problem ?? refused) && <ProblemPanel problem={(problem ?? refused) as Problem} />}
       <Group justify="flex-end" mt="md">
         <Button variant="default" onClick={onClose}>
-          Keep it
+          {t("common.keep")}
         </Button>
         <Button color="red" onClick={() => void act()}>
           {work.yes}

@@ -1,12 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
-import { type ReactNode, useEffect } from "react";
+import { lazy, type ReactNode, Suspense, useEffect } from "react";
 
+import { t, word } from "../../i18n";
 import { bytes, duration, percent } from "../../lib/format";
 import { watch } from "../../store/feed";
 import { apiPath, type Resource } from "../../store/inventory";
 import { Fact, Gauge } from "../../ui/facts";
 import { addressesOf, statusOf } from "./api";
 
+const FiguresPanel = lazy(() => import("../figures/panel"));
 const BOOTING = 60; // seconds in which no agent is expected to answer
 
 export function Summary(props: { row: Resource }): ReactNode {
@@ -23,26 +25,29 @@ export function Summary(props: { row: Resource }): ReactNode {
   return (
     <div className="summary">
       <dl>
-        <Fact name="State" value={now?.qmpstatus ?? row.status} />
-        <Fact name="Up" value={duration(row.uptime)} />
-        <Fact name="Addresses" value={addresses.data?.join(", ") || (running ? "not known: the agent does not say" : "–")} />
-        <Fact name="Node" value={row.node} />
-        <Fact name="Pool" value={row.pool} />
-        <Fact name="Tags" value={row.tags?.replaceAll(";", ", ")} />
+        <Fact name={t("summary.state")} value={now && word("common", `state_${now.qmpstatus}`, now.qmpstatus)} />
+        <Fact name={t("summary.up")} value={duration(row.uptime)} />
+        <Fact name={t("summary.addresses")} value={addresses.data?.join(", ") || (running ? t("summary.addressesUnknown") : "–")} />
+        <Fact name={t("summary.node")} value={row.node} />
+        <Fact name={t("summary.pool")} value={row.pool} />
+        <Fact name={t("summary.tags")} value={row.tags?.replaceAll(";", ", ")} />
         {now?.accelerator && (
           <Fact
-            name="Runs on"
-            value={now.accelerator === "kvm" ? "KVM" : `emulation, which is slow: ${now["accelerator-reason"] ?? ""}`}
+            name={t("summary.runsOn")}
+            value={now.accelerator === "kvm" ? "KVM" : t("summary.emulated", { reason: now["accelerator-reason"] ?? "" })}
           />
         )}
-        {now?.["last-exit"] && <Fact name="Ended last" value={now["last-exit"]} />}
-        {now?.note && <Fact name="Note" value={now.note} />}
+        {now?.["last-exit"] && <Fact name={t("summary.lastExit")} value={now["last-exit"]} />}
+        {now?.note && <Fact name={t("summary.note")} value={now.note} />}
       </dl>
-      <Gauge name={`CPU, of ${row.maxcpu ?? 1}`} part={running ? (row.cpu ?? 0) : 0} text={percent(running ? row.cpu : 0)} />
+      <Gauge name={t("summary.cpuOf", { n: row.maxcpu ?? 1 })} part={running ? (row.cpu ?? 0) : 0} text={percent(running ? row.cpu : 0)} />
       <Gauge
-        name={`Memory, of ${bytes(row.maxmem)}`} part={running && row.maxmem ? (row.mem ?? 0) / row.maxmem : 0}
+        name={t("summary.memoryOf", { whole: bytes(row.maxmem) })} part={running && row.maxmem ? (row.mem ?? 0) / row.maxmem : 0}
         text={bytes(running ? row.mem : 0)}
       />
+      <Suspense fallback={null}>
+        <FiguresPanel row={row} kind="guest" />
+      </Suspense>
     </div>
   );
 }

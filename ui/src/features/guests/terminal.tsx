@@ -6,6 +6,7 @@ import { type ReactNode, useEffect, useRef, useState } from "react";
 
 import { problemFrom } from "../../actions/run";
 import type { Problem } from "../../api/client";
+import { t } from "../../i18n";
 import type { Resource } from "../../store/inventory";
 import { ProblemPanel } from "../../ui/problem";
 import { offer } from "./socket";
@@ -27,7 +28,7 @@ export default function Terminal(props: { row: Resource }): ReactNode {
     const watcher = new ResizeObserver(() => fit.fit());
     watcher.observe(place.current);
     const ended = new AbortController();
-    connect(row, terminal, ended.signal).catch((raised: unknown) => setProblem(problemFrom(raised, "terminal")));
+    connect(row, terminal, ended.signal).catch((raised: unknown) => setProblem(problemFrom(raised, t("consoles.serial"))));
     terminal.focus();
     return () => {
       ended.abort();
@@ -63,7 +64,7 @@ async function connect(row: Resource, terminal: Xterm, ended: AbortSignal): Prom
   };
   socket.onclose = () => {
     clearInterval(ping);
-    terminal.write("\r\n[the connection has ended]\r\n");
+    terminal.write(`\r\n[${t("consoles.ended")}]\r\n`);
   };
   terminal.onData((text) => socket.send(`0:${bytes.encode(text).length}:${text}`));
   terminal.onResize(({ cols, rows }) => socket.readyState === WebSocket.OPEN && socket.send(`1:${cols}:${rows}:`));

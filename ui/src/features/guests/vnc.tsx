@@ -3,6 +3,7 @@ import { type ReactNode, useEffect, useRef, useState } from "react";
 
 import { problemFrom } from "../../actions/run";
 import type { Problem } from "../../api/client";
+import { t } from "../../i18n";
 import type { Resource } from "../../store/inventory";
 import { ProblemPanel } from "../../ui/problem";
 import { offer } from "./socket";
@@ -29,7 +30,7 @@ export default function Vnc(props: { row: Resource }): ReactNode {
         rfb.addEventListener("disconnect", () => setEnded(true));
         screen.current = rfb;
       })
-      .catch((raised: unknown) => setProblem(problemFrom(raised, "console")));
+      .catch((raised: unknown) => setProblem(problemFrom(raised, t("consoles.screen"))));
     return () => {
       gone = true;
       screen.current?.disconnect();
@@ -47,17 +48,17 @@ export default function Vnc(props: { row: Resource }): ReactNode {
     <>
       <div className="console-tools">
         <button type="button" onClick={() => screen.current?.sendCtrlAltDel()}>
-          Ctrl-Alt-Del
+          {t("consoles.ctrlAltDel")}
         </button>
         <button type="button" onClick={() => void paste()}>
-          Type the clipboard
+          {t("consoles.paste")}
         </button>
         <button type="button" onClick={() => void place.current?.requestFullscreen()}>
-          Full screen
+          {t("consoles.full")}
         </button>
         {ended && (
           <button type="button" onClick={() => setTurn(turn + 1)}>
-            Connect again
+            {t("consoles.again")}
           </button>
         )}
       </div>

@@ -1,6 +1,7 @@
 /** Sending a file to a storage, with its progress. (`fetch` does not tell how far a body is.) */
 
 import { ApiError, csrfToken } from "../../api/client";
+import { t } from "../../i18n";
 
 export function upload(path: string, content: string, file: File, advance: (part: number) => void): Promise<string> {
   const form = new FormData();
@@ -11,7 +12,7 @@ export function upload(path: string, content: string, file: File, advance: (part
     request.open("POST", `/api2/json${path}/upload`);
     request.setRequestHeader("CSRFPreventionToken", csrfToken());
     request.upload.onprogress = (event) => advance(event.loaded / (event.total || 1));
-    request.onerror = () => reject(new ApiError(0, { code: "unreachable", message: "The upload broke off." }));
+    request.onerror = () => reject(new ApiError(0, { code: "unreachable", message: t("common.uploadBroke") }));
     request.onload = () => {
       const body = JSON.parse(request.responseText || "{}") as { data?: string; message?: string; error?: object };
       if (request.status === 200) resolve(body.data ?? "");

@@ -2,13 +2,15 @@
 
 import { Button, Drawer, Progress } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 
+import { t } from "../../i18n";
 import { duration, time } from "../../lib/format";
+import { useResource } from "../../store/inventory";
 import { useTaskVersion } from "../../store/tasks";
 import { ProblemPanel } from "../../ui/problem";
 import { Rows } from "../../ui/rows";
-import { ended, failed, logOf, nameOf, recent, statusOf, stop, type Task } from "./tasks";
+import { ended, failed, logOf, nameOf, objectOf, parsed, recent, statusOf, stop, type Task } from "./tasks";
 
 const EVERY_MS = 2000;
 
@@ -25,8 +27,8 @@ export function TaskList(props: { node: string; vmid?: number }): ReactNode {
   return (
     <>
       <Rows
-        items={tasks.data ?? []} keyOf={(task) => task.upid} label="Tasks"
-        empty={<p className="hint">Nothing has been done yet.</p>}
+        items={tasks.data ?? []} keyOf={(task) => task.upid} label={t("tasks.list")}
+        empty={<p className="hint">{t("tasks.none")}</p>}
       >
         {(task) => (
           <button type="button" className="task-line" onClick={() => setOpen(task)}>
@@ -34,7 +36,7 @@ export function TaskList(props: { node: string; vmid?: number }): ReactNode {
             <span>{nameOf(task)}</span>
             <span>{task.user}</span>
             <span className={failed(task) ? "bad" : ended(task) ? "good" : "busy"}>
-              {ended(task) ? task.status : "running"}
+              {ended(task) ? task.status : t("tasks.running")}
             </span>
             <span>{duration((task.endtime ?? Date.now() / 1000) - task.starttime)}</span>
           </button>
@@ -44,6 +46,19 @@ export function TaskList(props: { node: string; vmid?: number }): ReactNode {
         {open && <TaskView task={open} />}
       </Drawer>
     </>
+  );
+}
+
+/** One task, by its address. */
+export function TaskPage(props: { upid: string }): ReactNode {
+  const task = useMemo(() => parsed(props.upid), [props.upid]);
+  return (
+    <section className="page">
+      <header>
+        <h2>{nameOf(task)}</h2>
+      </header>
+      <TaskView task={task} />
+    </section>
   );
 }
 
@@ -64,22 +79,25 @@ function TaskView(props: { task: Task }): ReactNode {
     });
     // Each look at the status brings the lines that came since.
   }, [task, seen]); // oxlint-disable-line
-  useEffect(() => place.current?.scrollTo(0, place.current.scrollHeight), [lines]);
+  useEffect(() => {
+    void place.current?.scrollTo(0, place.current.scrollHeight); // newer browsers return a promise, which is no clean-up
+  }, [lines]);
   const { progress, error } = status.data ?? {};
+  const at = useResource(objectOf(task));
   return (
     <section className="task-view">
       <p>
-        {task.user}, {time(task.starttime)} – <strong>{running ? "running" : status.data?.exitstatus}</strong>
-        {status.data?.["waits-for"] && <> – waits for {status.data["waits-for"]}</>}
+        {task.user}, {time(task.starttime)} – <strong>{running ? t("tasks.running") : status.data?.exitstatus}</strong>
+        {status.data?.["waits-for"] && <> – {t("tasks.waitsFor", { what: status.data["waits-for"] })}</>}
       </p>
-      {progress && <Progress value={(100 * progress.done) / (progress.total || 1)} aria-label="Progress" animated />}
-      {error && <ProblemPanel problem={error} />}
-      <pre ref={place} className="log" tabIndex={0} aria-label="Log" aria-live="polite">
+      {progress && <Progress value={(100 * progress.done) / (progress.total || 1)} aria-label={t("tasks.progress")} animated />}
+      {error && <ProblemPanel problem={error} at={at} />}
+      <pre ref={place} className="log" tabIndex={0} aria-label={t("tasks.log")} aria-live="polite">
         {lines.join("\n")}
       </pre>
       {running && (
         <Button size="compact-sm" color="red" variant="light" onClick={() => void stop(task)}>
-          Stop it
+          {t("tasks.stop")}
         </Button>
       )}
     </section>

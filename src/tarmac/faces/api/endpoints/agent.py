@@ -10,6 +10,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import NULL, OBJECT, Allow, Call, get, post
 from tarmac.faces.api.endpoints.common import Guest
+from tarmac.faces.api.shapes.guests import AgentInterfaces
 from tarmac.model.errors import InvalidInput
 from tarmac.model.settings import setting
 
@@ -49,6 +50,9 @@ ACT: dict[str, tuple[str, Allow]] = {
 }
 
 
+REPLIES = {"network-get-interfaces": AgentInterfaces}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Command(Guest):
     command: str = setting(choices=tuple(sorted((*ASK, *ACT))), help="The agent's command.")
@@ -84,7 +88,7 @@ class FileWrite(Guest):
 class Password(Guest):
     username: str = setting(max_length=256, help="The user in the guest.")
     password: str = setting(
-        max_length=1024, pattern=r"(?s).{5,}", secret=True, help="The new password, at least 5 characters."
+        max_length=1024, pattern=r"[\s\S]{5,}", secret=True, help="The new password, at least 5 characters."
     )
     crypted: bool = setting(False, help="`password` is a hash already.")
 
@@ -114,7 +118,7 @@ def _plain(name: str) -> Callable[[Call, Guest], Awaitable[dict[str, Any]]]:
 
 
 PLAIN = (
-    *(get(f"{BASE}/{name}", params=Guest, allow=AUDIT, returns=OBJECT, help=text)(_plain(name))
+    *(get(f"{BASE}/{name}", params=Guest, allow=AUDIT, returns=OBJECT, help=text, reply=REPLIES.get(name))(_plain(name))
       for name, text in ASK.items()),
     *(post(f"{BASE}/{name}", params=Guest, allow=rule, returns=OBJECT, help=text)(_plain(name))
       for name, (text, rule) in ACT.items()),

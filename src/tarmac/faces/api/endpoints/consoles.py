@@ -11,10 +11,11 @@ from aiohttp import web
 
 from tarmac.faces.api.auth import credentials_of
 from tarmac.faces.api.console_bridge import bridge_terminal, bridge_vnc
-from tarmac.faces.api.declare import OBJECT, RAW, Allow, Call, get, post
+from tarmac.faces.api.declare import OBJECT, RAW, TEXT, Allow, Call, get, post
 from tarmac.faces.api.endpoints.common import Guest
 from tarmac.faces.api.origin import check_origin
 from tarmac.faces.api.replies import HEADERS
+from tarmac.faces.api.shapes.guests import ConsoleOffer
 from tarmac.model.errors import InvalidInput
 from tarmac.model.settings import setting
 
@@ -50,8 +51,30 @@ class Socket(Guest):
     vncticket: str = setting(max_length=512, secret=True, help="The ticket that it answered.")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Command(Guest):
+    command: str = setting(max_length=4096, help="The command, as QEMU's human monitor takes it.")
+
+
 @post(
-    f"{BASE}/vncproxy", params=Vnc, allow=CONSOLE, returns=OBJECT, help="Offer a VNC console, to be opened within 40 s."
+    f"{BASE}/monitor",
+    params=Command,
+    allow=Allow("/vms/{vmid}", "Sys.Audit", "Sys.Modify", any=True),
+    returns=TEXT,
+    cli="vm monitor {vmid} {command}",
+    help="A command to QEMU's human monitor; without Sys.Modify only `info` and `help`.",
+)
+async def monitor(call: Call, p: Command) -> Any:
+    return await call.services.human_monitor.command(call.identity, p.vmid, p.command)
+
+
+@post(
+    f"{BASE}/vncproxy",
+    params=Vnc,
+    allow=CONSOLE,
+    returns=OBJECT,
+    reply=ConsoleOffer,
+    help="Offer a VNC console, to be opened within 40 s.",
 )
 async def vncproxy(call: Call, p: Vnc) -> dict[str, Any]:
     offer = await call.services.console_sessions.offer_vnc(call.identity, p.vmid, tell_password=p.generate_password)
@@ -60,6 +83,7 @@ async def vncproxy(call: Call, p: Vnc) -> dict[str, Any]:
 
 @post(
     f"{BASE}/termproxy",
+    reply=ConsoleOffer,
     params=Term,
     allow=CONSOLE,
     returns=OBJECT,

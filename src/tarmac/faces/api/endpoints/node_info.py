@@ -1,4 +1,4 @@
-"""The host behind a node: interfaces, name service, clock, hosts file, certificate; read, not changed."""
+"""The host behind a node: interfaces, name service, clock, hosts file, certificate."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, OBJECT, Allow, Call, get
+from tarmac.faces.api.declare import LIST, NULL, OBJECT, Allow, Call, get, post, put
 from tarmac.faces.api.endpoints.common import Node
+from tarmac.faces.api.shapes import nodes as shapes
 from tarmac.model.settings import setting
 from tarmac.services.node import host_info
 
@@ -27,15 +28,8 @@ NETWORK_TYPES = (
     "any_local_bridge",
     "include_sdn",
 )
-PROPERTIES = (
-    "acme",
-    *(f"acmedomain{i}" for i in range(6)),
-    "ballooning-target",
-    "description",
-    "startall-onboot-delay",
-    "wakeonlan",
-)
 AUDIT = Allow("/nodes/{node}", "Sys.Audit")
+MODIFY = Allow("/nodes/{node}", "Sys.Modify")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +43,22 @@ class Interface(Node):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Properties(Node):
-    property: str | None = setting(None, choices=PROPERTIES, default_text="all", help="Only this one.")
+class Dns(Node):
+    search: str = setting(max_length=256, help="The domain in which short names are looked for.")
+    dns1: str | None = setting(None, format="ip", help="The first name server.")
+    dns2: str | None = setting(None, format="ip", help="The second one.")
+    dns3: str | None = setting(None, format="ip", help="The third one.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zone(Node):
+    timezone: str = setting(max_length=64, help="The zone's name, as `Europe/Vienna`.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostsFile(Node):
+    data: str = setting(max_length=1 << 20, help="The whole file.")
+    digest: str | None = setting(None, max_length=64, help="Only if the file still has this digest.")
 
 
 @get(
@@ -85,9 +93,34 @@ async def dns(call: Call, p: Node) -> Any:
     return await asyncio.to_thread(host_info.dns)
 
 
+@put(
+    "/nodes/{node}/dns",
+    params=Dns,
+    allow=MODIFY,
+    returns=NULL,
+    cli="node dns-set",
+    help="Set the host's search domain and name servers. Without servers those that are there stay.",
+)
+async def set_dns(call: Call, p: Dns) -> None:
+    servers = tuple(server for server in (p.dns1, p.dns2, p.dns3) if server)
+    await call.services.host_changes.set_dns(search=p.search, servers=servers)
+
+
 @get("/nodes/{node}/time", params=Node, allow=AUDIT, returns=OBJECT, cli="node time", help="The host's clock and zone.")
 async def time(call: Call, p: Node) -> Any:
     return await asyncio.to_thread(host_info.clock)
+
+
+@put(
+    "/nodes/{node}/time",
+    params=Zone,
+    allow=MODIFY,
+    returns=NULL,
+    cli="node timezone {timezone}",
+    help="Set the host's time zone.",
+)
+async def set_timezone(call: Call, p: Zone) -> None:
+    await call.services.host_changes.set_timezone(p.timezone)
 
 
 @get("/nodes/{node}/hosts", params=Node, allow=Allow("/", "Sys.Audit"), returns=OBJECT, help="The host's hosts file.")
@@ -95,15 +128,20 @@ async def hosts(call: Call, p: Node) -> Any:
     return await asyncio.to_thread(host_info.hosts)
 
 
+@post("/nodes/{node}/hosts", params=HostsFile, allow=MODIFY, returns=NULL, help="Replace the host's hosts file.")
+async def set_hosts(call: Call, p: HostsFile) -> None:
+    await call.services.host_changes.set_hosts(data=p.data, digest=p.digest)
+
+
 @get(
-    "/nodes/{node}/config",
-    params=Properties,
-    allow=Allow("/", "Sys.Audit"),
-    returns=OBJECT,
-    help="The node's own settings; there are none that could be set yet.",
+    "/nodes/{node}/netstat",
+    params=Node,
+    allow=AUDIT,
+    returns=LIST,
+    help="What the network cards of running guests have sent and received.",
 )
-async def config(call: Call, p: Properties) -> Any:
-    return {}
+async def netstat(call: Call, p: Node) -> Any:
+    return await asyncio.to_thread(host_info.netstat, call.services.usage.taps())
 
 
 @get(
@@ -120,6 +158,7 @@ async def subscription(call: Call, p: Node) -> Any:
 
 @get(
     "/nodes/{node}/certificates/info",
+    reply=list[shapes.Certificate],
     params=Node,
     allow=Allow.login,
     returns=LIST,

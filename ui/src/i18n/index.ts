@@ -1,0 +1,88 @@
+/**
+ * The page's words: `t("guests.count", { n: 3 })`. English is in the shell, every other language is loaded when it is
+ * chosen. Keys and the values they want are checked by the compiler; `texts.test.ts` finds words outside of here.
+ */
+
+import { useSyncExternalStore } from "react";
+
+import { en } from "./en";
+
+export type En = typeof en;
+type Plural = { one: string; other: string };
+/** What a language has to say: the same keys, each with a text, or with one for each plural form of its own. */
+export type Messages = {
+  [Area in keyof En]: { [Key in keyof En[Area]]: En[Area][Key] extends string ? string : Plural & Partial<Record<Intl.LDMLPluralRule, string>> };
+};
+export type Key = { [Area in keyof En]: `${Area & string}.${keyof En[Area] & string}` }[keyof En];
+
+type Text<K extends Key> = K extends `${infer Area extends keyof En & string}.${infer Name}`
+  ? Name extends keyof En[Area] ? (En[Area][Name] extends Plural ? En[Area][Name]["other"] : En[Area][Name]) : never
+  : never;
+type Names<S> = S extends `${string}{${infer Name}}${infer Rest}` ? Name | Names<Rest> : never;
+type Values<K extends Key> = Record<Names<Text<K>>, string | number>;
+type Wanted<K extends Key> = [Names<Text<K>>] extends [never] ? [] : [values: Values<K>];
+
+/** Each language in its own name. */
+export const LANGUAGES = { en: "English", de: "Deutsch" } as const;
+export type Language = keyof typeof LANGUAGES;
+const LOADERS: Record<Language, () => Promise<Messages>> = {
+  en: () => Promise.resolve(en),
+  de: () => import("./de").then((module) => module.de),
+};
+const KEPT = "tarmac-language";
+
+let language: Language = "en";
+let messages: Messages = en;
+let plurals = new Intl.PluralRules("en");
+const listeners = new Set<() => void>();
+
+/** A text in the language of the page. `{name}` stands for a value; `n` decides on the plural form. */
+export function t<K extends Key>(key: K, ...[values]: Wanted<K>): string {
+  const dot = key.indexOf(".");
+  const area = messages[key.slice(0, dot) as keyof Messages] as Record<string, string | Plural>;
+  const found = area[key.slice(dot + 1)] ?? key;
+  const given = (values ?? {}) as Record<string, string | number>;
+  const text = typeof found === "string" ? found : (found[plurals.select(Number(given["n"])) as keyof Plural] ?? found.other);
+  return text.replaceAll(/\{(\w+)\}/g, (whole, name: string) => {
+    const value = given[name];
+    return value === undefined ? whole : typeof value === "number" ? value.toLocaleString(language) : value;
+  });
+}
+
+/** The text of a name that the server gave (a state, a kind of task), or the name itself where we have no text. */
+export function word(area: keyof Messages, name: string, otherwise: string): string {
+  const found = (messages[area] as Record<string, string | Plural>)[name];
+  return typeof found === "string" ? found : otherwise;
+}
+
+export function locale(): Language {
+  return language;
+}
+
+/** The language of an earlier visit, else the first of the browser's that there is. */
+export function preferred(): Language {
+  const wishes = [localStorage.getItem(KEPT), ...navigator.languages].map((one) => one?.slice(0, 2));
+  return (wishes.find((one) => one !== undefined && one in LANGUAGES) as Language | undefined) ?? "en";
+}
+
+/** Load a language and show everything in it. When it cannot be loaded, all stays as it is and the promise rejects. */
+export async function speak(next: Language): Promise<void> {
+  messages = await LOADERS[next]();
+  language = next;
+  plurals = new Intl.PluralRules(next);
+  document.documentElement.lang = next;
+  listeners.forEach((listener) => listener());
+}
+
+/** As `speak`, and for the visits to come. */
+export async function choose(next: Language): Promise<void> {
+  await speak(next);
+  localStorage.setItem(KEPT, next);
+}
+
+export function useLanguage(): Language {
+  return useSyncExternalStore((listener) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }, locale);
+}
