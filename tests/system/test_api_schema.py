@@ -76,6 +76,7 @@ def narrowed() -> dict[str, Any]:
                 _make_brief(schema.get("properties", {}))
                 if "timeout" in schema.get("properties", {}):  # without one a guest has a minute to shut down
                     schema["required"] = [*schema.get("required", []), "timeout"]
+                    operation["requestBody"]["required"] = True
         document["paths"][path] = {m: o for m, o in methods.items() if f"{m.upper()} {path}" not in LEFT_OUT}
     return document
 
