@@ -15,7 +15,7 @@ from tarmac.drivers.storage.base import Capabilities, StorageStatus
 from tarmac.drivers.storage.volume_names import VolumeName
 
 Argv = Sequence[str]
-LINGER_SECONDS = 40.0
+LINGER_SECONDS = 90.0
 BASE_POINT = "__base__"
 """The point in time of a base image on which linked clones stand: Proxmox's name. Never listed."""
 
