@@ -1,4 +1,4 @@
-"""What storages of files do beside: renaming for another guest, linked clones made whole, points in time without disk."""
+"""Renaming for another guest, linked clones made whole, points in time without disk: of storages of files."""
 
 from __future__ import annotations
 
