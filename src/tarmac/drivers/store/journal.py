@@ -60,8 +60,7 @@ class Journal:
         await self._thread.write(lambda db: db.execute(sql, row))
 
     async def planned(self, upid: str, steps: Sequence[StepRecord], result: Any = None) -> None:
-        """The plan of a job, whole, before its first step (whose intent may come with it, as its state); `result`: what
-        it already says of the outcome."""
+        """The plan of a job, whole, before its first step; `result`: what it already says of the outcome."""
         rows = [(upid, s.position, s.step, s.version, s.title, json.dumps(dict(s.args)), s.state.value) for s in steps]
         takes = [(upid, s.position, storage, size) for s in steps for storage, size in s.takes.items()]
 

@@ -134,9 +134,6 @@ class JobRun:
             for admission in self._admissions:
                 await admission.admit(record, plan, steps)
             record.steps, record.result = steps, dict(plan.result)
-            if steps:
-                self._on_phase(steps[0].step, "before-intent")
-                steps[0].state, live.begun = StepState.INTENT, steps[0]
             await self._journal.planned(record.upid, record.steps, record.result)
         record.state = JobState.RUNNING
         self._on_change(record)
