@@ -1,4 +1,4 @@
-"""Storages of files rename images for another guest, make linked clones whole, know points in time without a disk."""
+"""Renaming for another guest, linked clones made whole, points in time without disk: of storages of files."""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ from tarmac.services.running.uids import Uids
 Started = str | Plan
 RESERVED = {"lock": "clone"}
 MOST = 100  # what one transaction of the store holds, with room
+TOGETHER = 50  # the same, if their uids are in it
 
 
 class Clones:
@@ -274,8 +275,15 @@ class Clones:
     # -- steps --------------------------------------------------------------------------------------------------
 
     async def _do_reserve(self, ctx: StepContext, vmids: Sequence[int], origin: Mapping[str, Any]) -> None:
-        uids = {vmid: await self._uids.allocate(vmid) for vmid in vmids}
-        await self._guests.create_many(uids, print_conf(GuestFile(current=RESERVED)), origin=origin, user=ctx.user)
+        text = print_conf(GuestFile(current=RESERVED))
+        if len(vmids) > TOGETHER:
+            uids = {vmid: await self._uids.allocate(vmid) for vmid in vmids}
+            await self._guests.create_many(uids, text, origin=origin, user=ctx.user)
+            return
+        async with self._uids.together(vmids) as new:
+            await self._guests.create_many(
+                new.uids, text, origin=origin, user=ctx.user, compares=new.compares, also=new.puts
+            )
 
     async def _undo_reserve(self, ctx: StepContext, vmids: Sequence[int], origin: Mapping[str, Any]) -> None:
         for vmid in vmids:
