@@ -5,6 +5,7 @@ from __future__ import annotations
 from tarmac.faces.api.declare import Endpoint, collect
 from tarmac.faces.api.endpoints import (
     access,
+    acme,
     agent,
     audit,
     bulk,
@@ -57,6 +58,7 @@ MODULES = (
     options,
     node_info,
     certificates,
+    acme,
     capabilities,
     tasks,
     qemu,
