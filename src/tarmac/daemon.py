@@ -136,6 +136,7 @@ class House:
             (services.metrics.push, METRICS_SECONDS, "figures to metric servers"),
             (services.events.check, EVENTS_CHECK_SECONDS, "logins of event streams"),
             (services.storages.count, STORAGE_SECONDS, "storage promises"),
+            (services.acme_orders.renew_due, CERTIFICATE_SECONDS, "ordered certificates"),
             (services.retention.run, RETENTION_SECONDS, "old tasks"),
             (services.io_errors.look, LOOK_SECONDS, "waiting guests"),
             (services.frozen_ends.look, FROZEN_SECONDS, "frozen states"),

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tarmac.services.access.users import Users
     from tarmac.services.access.why import AccessWhy
     from tarmac.services.attention.attention import Attention
+    from tarmac.services.acme.accounts import AcmeAccounts
+    from tarmac.services.acme.orders import AcmeOrders
     from tarmac.services.changes.definitions import DefinitionHistory
     from tarmac.services.changes.guest_history import GuestHistory
     from tarmac.services.clones.clones import Clones
@@ -108,6 +110,8 @@ class Services:
     version: str
     web: str = ""
     certificates: Certificates = LATER
+    acme_accounts: AcmeAccounts = LATER
+    acme_orders: AcmeOrders = LATER
     jobs: Jobs = LATER
     tasks: Tasks = LATER
     vms: Vms = LATER

@@ -246,6 +246,8 @@ IN_WORDS = {
     "POST /nodes/{node}/qemu/{vmid}/agent", "GET /nodes/{node}/storage/{storage}/content/{volume}",
     "DELETE /nodes/{node}/storage/{storage}/content/{volume}", "POST /nodes/{node}/storage/{storage}/download-url",
     "GET /nodes/{node}/query-url-metadata",
+    # Anybody could have the node call any address; the schema of `meta` names a node that its path does not have.
+    "GET /cluster/acme/tos", "GET /cluster/acme/meta",
     # A live template, which is ours, takes more.
     "POST /nodes/{node}/qemu/{vmid}/template",
 }  # fmt: skip
@@ -253,7 +255,8 @@ IN_WORDS = {
 FOR_ALL = {"GET /cluster/options"}
 # Only for root@pam in Proxmox; here there is nothing to keep from anybody.
 NOT_ROOT_ONLY = {
-    "GET /cluster/acme/account/{name}", "GET /cluster/backup-info", "GET /cluster/sdn/vnets/{vnet}/firewall",
+    "GET /cluster/acme/account/{name}", "PUT /cluster/acme/account/{name}", "DELETE /cluster/acme/account/{name}",
+    "POST /cluster/acme/account", "GET /cluster/backup-info", "GET /cluster/sdn/vnets/{vnet}/firewall",
 }  # fmt: skip
 
 

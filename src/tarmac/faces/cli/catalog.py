@@ -22,6 +22,7 @@ NOUNS: dict[str, str] = {
     "group": "groups of users",
     "role": "what users may do, by name",
     "pool": "guests and storages that are granted together",
+    "acme": "certificates from an authority",
     "metric-server": "where figures are sent",
     "history": "changes of users, grants, pools, storages, options",
     "audit": "who changed what, from where",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tarmac.faces.api.declare import Endpoint, collect
 from tarmac.faces.api.endpoints import (
     access,
+    acme,
     agent,
     attention,
     audit,
@@ -68,6 +69,7 @@ MODULES = (
     node_system,
     certificates,
     memory_rules,
+    acme,
     capabilities,
     tasks,
     qemu,
