@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from tarmac.services.access.tokens import Tokens
     from tarmac.services.access.users import Users
     from tarmac.services.access.why import AccessWhy
-    from tarmac.services.attention.attention import Attention
     from tarmac.services.acme.accounts import AcmeAccounts
     from tarmac.services.acme.orders import AcmeOrders
+    from tarmac.services.attention.attention import Attention
     from tarmac.services.changes.definitions import DefinitionHistory
     from tarmac.services.changes.guest_history import GuestHistory
     from tarmac.services.clones.clones import Clones
