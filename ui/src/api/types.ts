@@ -1042,6 +1042,17 @@ export interface Api {
   "PUT /access/users/{userid}/token/{tokenid}": { params: { userid: string; tokenid: string; comment?: string | undefined; expire?: number | undefined; privsep?: Flag | undefined; delete?: string | undefined; dryrun?: Flag | undefined; }; reply: Record<string, unknown> };
   "PUT /access/users/{userid}/unlock-tfa": { params: { userid: string; dryrun?: Flag | undefined; }; reply: unknown };
   "GET /access/why": { params: { path: string; privs: string; userid?: string | undefined; }; reply: WhyReply };
+  "GET /cluster/acme/account": { params: object; reply: unknown[] };
+  "POST /cluster/acme/account": { params: { directory?: string | undefined; contact: string; name?: string | undefined; tos_url?: string | undefined; "eab-kid"?: string | undefined; "eab-hmac-key"?: string | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
+  "DELETE /cluster/acme/account/{name}": { params: { name: string; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
+  "GET /cluster/acme/account/{name}": { params: { name: string; }; reply: Record<string, unknown> };
+  "PUT /cluster/acme/account/{name}": { params: { name: string; contact?: string | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
+  "GET /cluster/acme/challenge-schema": { params: object; reply: unknown[] };
+  "GET /cluster/acme/directories": { params: object; reply: unknown[] };
+  "GET /cluster/acme/meta": { params: { directory?: string | undefined; }; reply: Record<string, unknown> };
+  "GET /cluster/acme/plugins": { params: { type?: "dns" | "standalone" | undefined; }; reply: unknown[] };
+  "GET /cluster/acme/plugins/{id}": { params: { id: string; }; reply: Record<string, unknown> };
+  "GET /cluster/acme/tos": { params: { directory?: string | undefined; }; reply: string };
   "GET /cluster/attention": { params: object; reply: Finding[] };
   "GET /cluster/backup-info/not-backed-up": { params: object; reply: unknown[] };
   "POST /cluster/bulk-action/guest/migrate": { params: { vms?: readonly string[] | undefined; "max-workers"?: number | undefined; maxworkers?: number | undefined; target: string; online?: Flag | undefined; "with-local-disks"?: Flag | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
@@ -1107,6 +1118,9 @@ export interface Api {
   "GET /nodes/{node}/capabilities/qemu/cpu-flags": { params: { node: string; arch?: "x86_64" | "aarch64" | undefined; }; reply: unknown[] };
   "GET /nodes/{node}/capabilities/qemu/machines": { params: { node: string; arch?: "x86_64" | "aarch64" | undefined; }; reply: unknown[] };
   "GET /nodes/{node}/capabilities/qemu/migration": { params: { node: string; }; reply: Record<string, unknown> };
+  "DELETE /nodes/{node}/certificates/acme/certificate": { params: { node: string; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
+  "POST /nodes/{node}/certificates/acme/certificate": { params: { node: string; force?: Flag | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
+  "PUT /nodes/{node}/certificates/acme/certificate": { params: { node: string; force?: Flag | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "DELETE /nodes/{node}/certificates/custom": { params: { node: string; restart?: Flag | undefined; dryrun?: Flag | undefined; }; reply: null };
   "POST /nodes/{node}/certificates/custom": { params: { node: string; certificates: string; key?: string | undefined; force?: Flag | undefined; restart?: Flag | undefined; dryrun?: Flag | undefined; }; reply: Record<string, unknown> };
   "GET /nodes/{node}/certificates/info": { params: { node: string; }; reply: Certificate[] };
