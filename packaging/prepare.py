@@ -1,6 +1,6 @@
 """The set-up of a checkout, before anything of Tarmac can be imported: standard library of Python 3.11 only.
 
-    python3 packaging/prepare.py [--dev]
+    python3 packaging/prepare.py [--dev] [--no-page]
 
 Brings about, in this order, what is missing: the Debian packages of `debian-packages.txt` (as root; otherwise it names
 the one command to type and stops), the virtual environment `.venv`, the Python packages of `requirements.lock` with
@@ -176,6 +176,7 @@ def works(python: Path) -> bool:
 def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Set up this checkout of Tarmac.")
     parser.add_argument("--dev", action="store_true", help="also what the tests need")
+    parser.add_argument("--no-page", action="store_true", help="leave the web page; what it is made of comes")
     options = parser.parse_args(words)
     listed = sections(PACKAGES.read_text())
     wanted = [*listed["python"], *listed["runtime"], *listed["image-building"]]
@@ -188,7 +189,8 @@ def main(words: Sequence[str]) -> int:
             ensure_packages(wanted)
             dev = HERE / "requirements-dev.lock"
             ensure_environment(dev if options.dev else _present(HERE / "requirements.lock", dev))
-            ensure_page()
+            if not options.no_page:
+                ensure_page()
     except Stop as stop:
         say(f"\nThe set-up stopped: {stop}")
         return 1

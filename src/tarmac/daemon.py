@@ -11,6 +11,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -33,6 +34,7 @@ from tarmac.services.events.encoded_rows import warm
 from tarmac.services.events.events import CHECK_SECONDS as EVENTS_CHECK_SECONDS
 from tarmac.services.figures.history import SECONDS as HISTORY_SECONDS
 from tarmac.services.figures.metrics import SECONDS as METRICS_SECONDS
+from tarmac.services.instant.frozen_ends import LOOK_SECONDS as FROZEN_SECONDS
 from tarmac.services.node.instance import Instance, open_instance
 from tarmac.services.node.nodes import SAMPLE_SECONDS
 from tarmac.services.registry import Services
@@ -42,8 +44,11 @@ from tarmac.services.snapshots.schedules import SECONDS as SCHEDULE_SECONDS
 
 log = logging.getLogger(__name__)
 STORAGE_SECONDS = 10.0
+RETENTION_SECONDS = 3600.0
 THREADS = 32
+OPEN_FILES = 65536
 OFFLINE = "TARMAC_OFFLINE"  # set: the daemon fetches nothing of its own accord
+EXPIRE_SECONDS = 300.0
 CERTIFICATE_SECONDS = 24 * 3600.0
 
 
@@ -67,6 +72,7 @@ class Options:
 def main(options: Options) -> int:
     """Serve until SIGTERM or SIGINT. Raises TarmacError when it cannot start."""
     logs.set_up(options.log_level)
+    _allow_many_files()
     asyncio.run(_serve(options))
     return 0
 
@@ -123,13 +129,16 @@ class House:
         watchers: tuple[tuple[Callable[[], Awaitable[object]], float, str], ...] = (
             (services.nodes.refresh, SAMPLE_SECONDS, "node figures"),
             (services.usage.sample, USAGE_SECONDS, "guest figures"),
-            (services.storages.refresh, STORAGE_SECONDS, "storage probes"),
+            (services.storage_alarms.probe, STORAGE_SECONDS, "storage probes"),
             (services.snapshot_schedules.run, SCHEDULE_SECONDS, "snapshot schedules"),
             (services.history.record, HISTORY_SECONDS, "figures over time"),
             (services.metrics.push, METRICS_SECONDS, "figures to metric servers"),
             (services.events.check, EVENTS_CHECK_SECONDS, "logins of event streams"),
             (services.storages.count, STORAGE_SECONDS, "storage promises"),
+            (services.retention.run, RETENTION_SECONDS, "old tasks"),
             (services.io_errors.look, LOOK_SECONDS, "waiting guests"),
+            (services.frozen_ends.look, FROZEN_SECONDS, "frozen states"),
+            (services.resumable.expire, EXPIRE_SECONDS, "uploads that were given up"),
         )
         for work, seconds, name in watchers:
             self._supervisor.repeat(work, every=seconds, name=name)
@@ -164,6 +173,13 @@ def _web_address(listen: str, own: str, port: int) -> str:
     """Where a browser finds this node: the address it listens on, or for all of them its own."""
     host = own if listen in ("", "0.0.0.0", "::") else listen
     return f"https://[{host}]:{port}/" if ":" in host else f"https://{host}:{port}/"
+
+
+def _allow_many_files() -> None:
+    """Each connection is a file: the limit that a shell gives (1024) is too low for a crowd of them."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _host_was_restarted(data: Path) -> bool:

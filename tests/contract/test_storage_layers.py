@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tarmac.drivers.storage.base import FileStorage, Layer, Owner, SnapshotKind
+from tarmac.drivers.storage.base import FileStorage, FreezingStorage, Layer, Owner, SnapshotKind
 from tarmac.model.errors import Conflict, InvalidInput, NotFound, WrongState
 from tarmac.model.ids import VolumeId
 
@@ -267,3 +267,75 @@ async def test_shared_blocks_take_no_space(storage: FileStorage, format: str) ->
     await holds(storage, volid, *[1] * 8, snapshot="a")
     await holds(storage, copies[0], 2, 1)
     await holds(storage, copies[1], *[1] * 8)
+
+
+# -- frozen under a running guest ------------------------------------------------------------------------------------
+
+
+async def frozen(storage: FileStorage) -> tuple[FreezingStorage, VolumeId, VolumeId]:
+    """A volume with two megabytes, of which the second was written after it had become a base image."""
+    if "qcow2" not in storage.capabilities.freezes:
+        pytest.skip("no disk becomes a base image here while its guest runs")
+    assert isinstance(storage, FreezingStorage)
+    volid = await storage.allocate(100, size=8 * MIB, format="qcow2")
+    base = VolumeId(storage.id, "900/base-900-disk-0.qcow2")
+    await put(storage, volid, 1)
+    await storage.freeze_base(volid, base)
+    await storage.freeze_base(volid, base)  # repeated after a crash
+    await storage.guard_base(base)
+    await put(storage, volid, 2, at=1)
+    return storage, volid, base
+
+
+async def test_a_frozen_disk_is_a_base_image_that_others_stand_on(storage: FileStorage) -> None:
+    freezing, volid, base = await frozen(storage)
+    await holds(storage, volid, 1, 2)
+    await holds(storage, base, 1, 0)
+    clone = await storage.clone(base, 101)
+    assert str(clone).startswith(f"{base}/101/")
+    await put(storage, clone, 3, at=1)
+    await holds(storage, volid, 1, 2)
+    await storage.free(clone)
+    await freezing.join_base(volid, base)
+    await freezing.join_base(volid, base)
+    await holds(storage, volid, 1, 2)
+    assert [v.volid for v in await storage.list()] == [volid], "the base is gone"
+    await put(storage, volid, 4)
+
+
+async def test_a_freeze_that_nobody_wrote_after_is_taken_back(storage: FileStorage) -> None:
+    if "qcow2" not in storage.capabilities.freezes:
+        pytest.skip("no disk becomes a base image here while its guest runs")
+    assert isinstance(storage, FreezingStorage)
+    volid = await storage.allocate(100, size=8 * MIB, format="qcow2")
+    base = VolumeId(storage.id, "900/base-900-disk-0.qcow2")
+    await storage.unfreeze_base(volid, base)  # it never happened
+    await put(storage, volid, 1)
+    await storage.freeze_base(volid, base)
+    await storage.unfreeze_base(volid, base)
+    await storage.unfreeze_base(volid, base)
+    await holds(storage, volid, 1, 0)
+    assert [v.volid for v in await storage.list()] == [volid]
+    # Cut off between the second name and the overlay: both names lead to one image.
+    place, below = storage.path(volid), storage.path(base)
+    below.parent.mkdir(exist_ok=True)
+    os.link(place, below)
+    await storage.unfreeze_base(volid, base)
+    assert place.exists() and not below.exists()
+    os.makedirs(below.parent, exist_ok=True)
+    os.link(place, below)
+    await storage.freeze_base(volid, base)
+    await holds(storage, volid, 1, 0)
+
+
+async def test_a_base_of_another_name_is_not_taken(storage: FileStorage) -> None:
+    freezing, volid, base = await frozen(storage)
+    other = await storage.allocate(102, size=8 * MIB, format="qcow2")
+    with pytest.raises(Conflict):
+        await freezing.freeze_base(other, base)
+    with pytest.raises(InvalidInput):
+        await freezing.freeze_base(base, volid)
+    await storage.snapshot(other, "one")
+    if storage.capabilities.snapshots["qcow2"] is SnapshotKind.OVERLAY:
+        with pytest.raises(WrongState):
+            await freezing.freeze_base(other, VolumeId(storage.id, "901/base-901-disk-0.qcow2"))

@@ -18,7 +18,7 @@ from tarmac.drivers.qemu.agent import Agent
 from tarmac.drivers.qemu.argv import build
 from tarmac.drivers.qemu.facts import LaunchFacts, NodeFacts, VolumeFacts
 from tarmac.drivers.qemu.launch import prepare_runtime_dir
-from tarmac.drivers.qemu.live import freeze, memory, state_file, stream
+from tarmac.drivers.qemu.live import cpu, freeze, memory, state_file, stream
 from tarmac.drivers.qemu.live.machine import RUNTIME, CloneFacts, Machine, clone_argv, record_machine
 from tarmac.drivers.qemu.process import GuestProcess, qmp_pair, spawn
 from tarmac.model.errors import TarmacError
@@ -100,8 +100,8 @@ async def answers(agent: Agent, seconds: float = 90) -> None:
                 await asyncio.sleep(0.1)
 
 
-def machine_of(base: Path, disk: Path) -> Machine:
-    config = VmConfig.parse(TEXTS)
+def machine_of(base: Path, disk: Path, **changes: str) -> Machine:
+    config = VmConfig.parse({**TEXTS, **changes})
     volume = VolumeFacts(path=str(disk), format="qcow2", backing=VolumeFacts(path=str(base), format="qcow2"))
     fds = {"qmp": 3, "ram": 4}
     node = installed_node()
@@ -109,13 +109,13 @@ def machine_of(base: Path, disk: Path) -> Machine:
     return record_machine(build(config, node, facts), config, node.qemu_version)
 
 
-async def make_frozen(place: Path, image: Path) -> Frozen:
+async def make_frozen(place: Path, image: Path, **changes: str) -> Frozen:
     """Boot, leave traces in memory and on disk, freeze, write the volume, end the source."""
     disk = overlay(place / "vm-100-disk-0.qcow2", image)
-    guest, agent = await boot(place, "100", disk, image)
+    guest, agent = await boot(place, "100", disk, image, **changes)
     done = await agent.run(["/bin/sh", "-c", "echo in-memory >/run/mark; echo on-disk >/data/mark; hostname source"])
     assert done.exit_code == 0
-    machine = machine_of(image, disk)
+    machine = await cpu.fixed(machine_of(image, disk, **changes), guest.monitor())
     state, notes = bytearray(), []
     async with freeze.held(guest, agent, notes.append) as hold:
         began = time.monotonic()

@@ -299,3 +299,36 @@ async def test_qemu_killed_while_it_is_held(place: Path, tiny_image: Path) -> No
     finally:
         agent.close()
         await guest.close()
+
+
+async def test_max_goes_on_as_the_processor_it_stood_for(tiny_image: Path) -> None:
+    """Every feature by name, so that clones are the same processor whatever `max` means by then (spec 6)."""
+    place = Path(tempfile.mkdtemp(prefix="tm-live-", dir="/tmp"))
+    place.chmod(0o711)
+    try:
+        frozen = await make_frozen(place, tiny_image, cpu="max,flags=-aes")
+        text = dict(frozen.machine.options)["-cpu"]
+        assert text.startswith("base,") and ",aes=off," in text and ",sse2=on," in text and "phys-bits=" in text
+        ram = await memory.filled_memory(frozen.volume, "template", MEMORY, None)
+        try:
+            async with clone(frozen, ram, "240") as (guest, agent):
+                await answers(agent)
+                await agent.fsfreeze_thaw()
+                assert await say(agent, "cat /run/mark") == "in-memory\n"
+                words = await guest.monitor().qom_get("/machine/unattached/device[0]", "feature-words")
+                assert await _words_of(place, tiny_image) == words
+        finally:
+            os.close(ram)
+    finally:
+        shutil.rmtree(place)
+
+
+async def _words_of(place: Path, image: Path) -> object:
+    """The features of a processor that was started as `max` itself."""
+    guest, agent = await boot(place, "241", overlay(place / "other.qcow2", image), image, cpu="max,flags=-aes")
+    try:
+        return await guest.monitor().qom_get("/machine/unattached/device[0]", "feature-words")
+    finally:
+        agent.close()
+        await guest.kill()
+        await guest.close()

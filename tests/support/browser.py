@@ -59,10 +59,16 @@ class Visit:
 
 @contextlib.contextmanager
 def visit(
-    daemon: TestDaemon, *, width: int = 1280, height: int = 800, scheme: str = "light", locale: str = "en-US"
+    daemon: TestDaemon,
+    *,
+    width: int = 1280,
+    height: int = 800,
+    scheme: str = "light",
+    name: str = "127.0.0.1",
+    locale: str = "en-US",
 ) -> Iterator[Visit]:
-    """A new browser with nothing remembered. The daemon gets the user `admin@pve`. Fails at its end if something was
-    said in the browser's console."""
+    """A new browser with nothing remembered, on the page under that name. The daemon gets the user `admin@pve`. Fails
+    at its end if something was said in the browser's console."""
     if not any(user["userid"] == USER for user in daemon.get("/access/users")):
         daemon.post("/access/users", userid=USER, password=PASSWORD)
         daemon.call("PUT", "/access/acl", path="/", users=USER, roles="Administrator")
@@ -79,7 +85,7 @@ def visit(
             page = context.new_page()
             page.set_default_timeout(30_000)
             expect.set_options(timeout=WAIT_MS)  # the machine may have much to do
-            found = Visit(page, f"https://127.0.0.1:{daemon.port}/")
+            found = Visit(page, f"https://{name}:{daemon.port}/")
             page.on("console", lambda said: found.complaints.append(said.text) if said.type == "error" else None)
             page.on("pageerror", lambda fault: found.complaints.append(str(fault)))
             yield found

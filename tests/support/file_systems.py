@@ -15,11 +15,40 @@ from pathlib import Path
 
 import pytest
 
+from support.daemon import TestDaemon
+
 MKFS = {
     "ext4": ("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1"),
     "xfs": ("mkfs.xfs", "-q", "-m", "reflink=1"),
     "btrfs": ("mkfs.btrfs", "-q"),
 }
+
+
+@contextlib.contextmanager
+def tight_storage(daemon: TestDaemon, mib: int, content: str = "images") -> Iterator[Path]:
+    """A storage `tight` of a daemon, `mib` large, on a tmpfs of its own, where nothing is refused before it is tried.
+    Afterwards the daemon is removed with all its guests, which may have files open there."""
+    place = Path(tempfile.mkdtemp(prefix="tarmac-tight-"))
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=0711", "tarmac-test", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        place.rmdir()
+        pytest.skip("this machine lets nobody mount a small file system")
+    try:
+        daemon.post("/storage", storage="tight", type="dir", path=str(place), content=content, reserve="0")
+        yield place
+    finally:
+        daemon.remove()
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+        place.rmdir()
+
+
+def fill(place: Path, leave: int) -> Path:
+    """A file that leaves so many bytes of the file system at `place` free."""
+    figures = os.statvfs(place)
+    ballast = place / "ballast"
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, figures.f_bavail * figures.f_frsize - leave)
+    return ballast
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from tarmac.services.jobs.locks import Queues
 from tarmac.services.jobs.steps import Registry
 from tarmac.services.jobs.task_log import TaskLogs
 from tarmac.services.storage.downloads import Downloads
+from tarmac.services.storage.space import SpaceAdmission
 from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.uploads import Uploads
 from tarmac.services.storage.views import StorageViews
@@ -110,6 +111,7 @@ async def site(
                 node="n1", store=store, build=functools.partial(build_storage, jail=prison), data=base / "storage"
             )
             await storages.start()
+            jobs.admissions.append(SpaceAdmission(storages.space, storages.get))
             nets = {"own": own} if own is not None else {}
             yield Site(
                 root=base,

@@ -18,6 +18,7 @@ SAMPLES = {
     "roles": "PVEAuditor", "pos": "0", "osdid": "0", "idlist": "scsi0", "key": "ret", "vncticket": "x", "port": "5900",
     "command": "ping", "file": "/etc/hosts", "content": "iso", "type": "dir", "pid": "1", "username": "root@pam",
     "disk": "/dev/nosuch",
+    "schedule": "daily",
 }  # fmt: skip
 
 

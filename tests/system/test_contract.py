@@ -10,6 +10,7 @@ import pytest
 
 from support.daemon import ApiError, TestDaemon
 from support.proxmox_facts import facts
+from support.reply_shapes import mismatches
 from support.walk import Somebody, fill, sample
 from tarmac.faces.api.declare import Endpoint
 from tarmac.faces.api.endpoints.table import endpoints
@@ -111,6 +112,40 @@ def test_replies_have_the_schemas_types(daemon: TestDaemon, small_image: Path) -
         wrong += [f"{key}: {text}" for text in _mismatches(FACTS[key], data) if (key, text) not in BY_CONTRACT]
     assert wrong == []
     assert walked > 60
+
+
+def test_replies_have_their_declared_shapes(daemon: TestDaemon, small_image: Path) -> None:
+    image = daemon.add_image(small_image, "shaped.qcow2")
+    daemon.create(101, image, name="shaped", onboot=1)
+    daemon.task("POST", f"{daemon.qemu}/101/clone", newid=102, full=1)
+    daemon.task("POST", f"{daemon.qemu}/101/snapshot", snapname="s1")
+    daemon.post("/access/users", userid="shaped@pve", password="a good password", comment="c")
+    daemon.post("/access/users/shaped@pve/token/one")
+    daemon.post("/access/tfa/shaped@pve", type="recovery", description="d")
+    daemon.put("/access/acl", path="/vms/101", users="shaped@pve", roles="PVEVMUser")
+    daemon.post("/pools", poolid="shaped", comment="c")
+    daemon.put("/pools", poolid="shaped", vms="101", storage="local")
+    daemon.post("/cluster/notifications/endpoints/sendmail", name="to-root", mailto="root@localhost")
+    daemon.post("/cluster/notifications/matchers", name="all", target="to-root", **{"match-severity": "error,warning"})
+    daemon.post("/cluster/metrics/server/graph", type="graphite", server="127.0.0.1", port="2003")
+    upid = daemon.get(f"/nodes/{daemon.node}/tasks", limit=1)[0]["upid"]
+    given = {
+        "node": "n1", "vmid": "101", "storage": "local", "upid": upid, "poolid": "shaped", "userid": "shaped@pve",
+        "path": "/vms/101", "privs": "VM.Audit", "timeframe": "hour",
+    }  # fmt: skip
+    wrong, empty, walked = [], [], set()
+    for endpoint in endpoints():
+        if endpoint.reply is None or endpoint.method != "GET" or "/agent/" in endpoint.path:
+            continue
+        path = fill(endpoint.schema_path, {name: given[name] for name in endpoint.places})
+        asked = {s.name: given[s.name] for s in endpoint.settings if s.required and s.name not in endpoint.places}
+        data = daemon.call("GET", path, **asked, **({"full": 1} if path == "/access/users" else {}))
+        wrong += [f"{path}: {text}" for text in mismatches(endpoint.reply, data)]
+        walked.add(endpoint.schema_path)
+        if not data and not path.endswith(("/orphans", "/rrddata", "/clones", "/groups", "/attention")):
+            empty.append(path)
+    assert (wrong, empty) == ([], [])
+    assert len(walked) > 20
 
 
 # Where Proxmox answers another type than its schema says.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ import pytest
 
 from support.daemon import ApiError, TestDaemon, test_daemon
 from support.faults import CPU_STOPPED, eventually, task_rows
-from support.file_systems import file_system
+from support.file_systems import file_system, fill
+from support.listener import listener, tell
 
 MIB = 1 << 20
 DATA, DISK = 24 * MIB, 32 * MIB
@@ -41,17 +43,19 @@ def house(small: Path) -> Iterator[TestDaemon]:
             daemon.remove()
 
 
-def fill(small: Path, leave: int) -> Path:
-    """A file that leaves so many bytes of the file system free."""
-    figures = os.statvfs(small)
-    filler = small / "filler"
-    with filler.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, figures.f_bavail * figures.f_frsize - leave)
-    return filler
+@pytest.fixture(scope="module")
+def told(house: TestDaemon) -> Iterator[list[bytes]]:
+    """What people are told by notifications."""
+    with listener() as (port, bodies):
+        tell(house, port, "regex:type=^(storage|guest)-.*$")
+        yield bodies
 
 
 @pytest.mark.parametrize("format", ["raw", "qcow2"])
-def test_a_guest_waits_for_room_and_goes_on(house: TestDaemon, small: Path, tiny_image: Path, format: str) -> None:
+def test_a_guest_waits_for_room_and_goes_on(
+    house: TestDaemon, small: Path, tiny_image: Path, format: str, told: list[bytes]
+) -> None:
+    before, waits = len(told), "VM 200 waits"
     contents = os.urandom(DATA)
     source = house.data / "storage/import/data.raw"
     source.parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +74,7 @@ def test_a_guest_waits_for_room_and_goes_on(house: TestDaemon, small: Path, tiny
     assert status["qmpstatus"] == "io-error" and error["kind"] == "no-space" and error["code"] == "disk-no-space"
     assert "'small'" in error["message"] and "scsi2" in error["message"]
     assert all(error[part] for part in ("cause", "evidence", "fixes"))
+    eventually(lambda: any(waits in title for title in _titles(told[before:], "VM 200")), "people are told", 10)
     house.restart()  # another daemon finds the same
     eventually(lambda: "io-error" in house.status(vmid), "a new daemon says why, too", 30)
     filler.unlink()
@@ -86,6 +91,9 @@ def test_a_guest_waits_for_room_and_goes_on(house: TestDaemon, small: Path, tiny
     assert done["exitcode"] == 0, done
     resumes = task_rows(house, "qmresume", str(vmid))
     assert 1 <= len(resumes) <= 3 and all(row["status"] == "OK" for row in resumes)
+    eventually(lambda: "VM 200 no longer waits" in _titles(told[before:], "VM 200"), "people are told", 30)
+    titles = _titles(told[before:], "VM 200")
+    assert [title.startswith(waits) for title in titles] == [True, False], titles
     house.task("POST", f"{house.qemu}/{vmid}/status/stop")
     assert flat(small / f"images/{vmid}/vm-{vmid}-disk-0.{format}", format) == contents + bytes(DISK - DATA)
     house.task("DELETE", f"{house.qemu}/{vmid}")
@@ -97,10 +105,14 @@ def flat(image: Path, format: str) -> bytes:
     return target.read_bytes()
 
 
-def test_what_is_kept_for_others_is_not_given_away(house: TestDaemon, small: Path) -> None:
+def test_what_is_kept_for_others_is_not_given_away(house: TestDaemon, small: Path, told: list[bytes]) -> None:
+    full, room = "storage 'small' is almost full", "storage 'small' has room again"
+    eventually(lambda: _titles(told, "storage 'small'")[-1:] != [full], "the tests before have their end told", 30)
+    told.clear()
     house.put("/storage/small", reserve="60M")
     filler = fill(small, leave=30 * MIB)
     try:
+        eventually(lambda: _titles(told, "storage 'small'") == [full], "people are told", 30)
         eventually(lambda: "reserve" in _row(house).get("warning", ""), "lists warn", 30)
         resources = house.get("/cluster/resources", type="storage")
         assert any("warning" in row for row in resources if row["storage"] == "small")
@@ -117,8 +129,14 @@ def test_what_is_kept_for_others_is_not_given_away(house: TestDaemon, small: Pat
     finally:
         filler.unlink()
     house.put("/storage/small", reserve="10M")
+    eventually(lambda: _titles(told, "storage 'small'") == [full, room], "people are told that it is over", 30)
     house.task("POST", house.qemu, vmid=210, scsi0="small:0.5", **CPU_STOPPED)  # more than there is, thin
     house.task("DELETE", f"{house.qemu}/210")
+
+
+def _titles(told: list[bytes], word: str) -> list[str]:
+    """What people were told that begins so, in order."""
+    return [title for body in told if (title := json.loads(body)).startswith(word)]
 
 
 def _row(house: TestDaemon) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 
 from support.daemon import ApiError, TestDaemon, test_daemon
 from support.faults import CPU_STOPPED, PHASES, ask_and_die, assert_whole, eventually, image_files, task_rows, upload
+from support.file_systems import tight_storage
 
 MIB = 1024 * 1024
 ISO = bytes(range(256)) * 4096
@@ -25,19 +24,8 @@ def house() -> Iterator[TestDaemon]:
 
 @pytest.fixture(scope="module")
 def tight(house: TestDaemon) -> Iterator[Path]:
-    """A storage `tight` of 24 MiB, on a file system of its own, where nothing is refused before it is tried."""
-    place = Path(tempfile.mkdtemp(prefix="tarmac-tight-"))
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=0711", "tarmac-test", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
-        place.rmdir()
-        pytest.skip("this machine lets nobody mount a small file system")
-    try:
-        house.post("/storage", storage="tight", type="dir", path=str(place), content="images,iso,import", reserve="0")
+    with tight_storage(house, 24, "images,iso,import") as place:
         yield place
-    finally:
-        house.remove()
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-        place.rmdir()
 
 
 @pytest.fixture(scope="module")

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import ssl
-import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from support.daemon import ApiError, TestDaemon, eventually
+from support.listener import listener, tell
 
 FROZEN = {"memory": 64, "freeze": 1, "vga": "none", "serial0": "socket"}
-
-
-@contextmanager
-def listener() -> Iterator[tuple[int, list[bytes]]]:
-    """An HTTP server that takes everything; the list holds the bodies."""
-    bodies: list[bytes] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            bodies.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_address[1], bodies
-        server.shutdown()
-        thread.join()
 
 
 def get(daemon: TestDaemon, path: str, token: str) -> str:
@@ -90,11 +65,7 @@ def test_figures_go_to_a_server(daemon: TestDaemon) -> None:
 
 def test_a_failed_task_is_told(daemon: TestDaemon) -> None:
     with listener() as (port, bodies):
-        body = "e3sganNvbiB0aXRsZSB9fQ=="  # {{ json title }}
-        hook = {"name": "hook", "method": "post", "url": f"http://127.0.0.1:{port}/", "body": body}
-        daemon.post("/cluster/notifications/endpoints/webhook", **hook, **{"allowed-hosts": "127.0.0.1"})
-        rules = {"match-severity": "error", "match-field": "exact:type=task-failed", "target": "hook"}
-        daemon.post("/cluster/notifications/matchers", name="failures", **rules)
+        tell(daemon, port, "exact:type=task-failed")
         upid = daemon.post(f"{daemon.qemu}/100/status/start")  # it runs already
         assert daemon.wait_task(upid)["exitstatus"] != "OK"
         eventually(lambda: bodies)

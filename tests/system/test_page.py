@@ -143,7 +143,7 @@ def test_a_user_gets_a_token_and_a_grant(page: Visit, daemon: TestDaemon) -> Non
     page.go("#/access/grants")
     screen.get_by_role("button", name="New grant").click()
     form.get_by_label("Path").fill("/vms")
-    form.get_by_label("User or token").click()
+    form.get_by_label("User, group or token").click()
     screen.get_by_role("option", name="ann@pve", exact=True).click()
     form.get_by_label("Role").click()
     screen.get_by_role("option", name="PVEVMUser").click()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 from support.daemon import ApiError, TestDaemon, test_daemon
 from support.faults import ask_and_die, eventually, wait_idle
+from support.file_systems import fill, tight_storage
 
 MIB = 1024 * 1024
 FILE = "/data/f"
@@ -26,19 +26,8 @@ def house() -> Iterator[TestDaemon]:
 
 @pytest.fixture(scope="module")
 def tight(house: TestDaemon) -> Iterator[Path]:
-    """A storage `tight` of 112 MiB, on a file system of its own."""
-    place = Path(tempfile.mkdtemp(prefix="tarmac-tight-"))
-    mount = ["mount", "-t", "tmpfs", "-o", "size=112m,mode=0711", "tarmac-test", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
-        place.rmdir()
-        pytest.skip("this machine lets nobody mount a small file system")
-    try:
-        house.post("/storage", storage="tight", type="dir", path=str(place), content="images")
+    with tight_storage(house, 112) as place:
         yield place
-    finally:
-        house.remove()
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-        place.rmdir()
 
 
 @pytest.fixture(scope="module")
@@ -67,15 +56,6 @@ def names(daemon: TestDaemon, vmid: int) -> list[str]:
 
 def files(place: Path) -> list[str]:
     return sorted(p.name for p in (place / "images/100").iterdir())
-
-
-def fill(place: Path, leave: int) -> Path:
-    """A file that leaves so many bytes free."""
-    figures = os.statvfs(place)
-    ballast = place / "ballast"
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, figures.f_bavail * figures.f_frsize - leave)
-    return ballast
 
 
 def fails(daemon: TestDaemon, method: str, path: str, **params: Any) -> dict[str, Any]:

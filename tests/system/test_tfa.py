@@ -91,4 +91,4 @@ def test_what_is_shown_and_who_may_change(daemon: TestDaemon, keys: list[str]) -
     assert somebody.call("GET", "/access/tfa/two@pve")[0] == 403  # a token is not its user
     assert somebody.call("DELETE", f"/access/tfa/two@pve/{own['id']}")[0] == 403  # not with a token
     with pytest.raises(ApiError, match="501"):
-        daemon.post("/access/tfa/two@pve", type="webauthn")
+        daemon.post("/access/tfa/two@pve", type="yubico")

@@ -34,6 +34,7 @@ class Ground:
     registry: Registry
     jobs: Jobs
     logs: TaskLogs
+    journal: Journal
     users: UserDirectory
     access: Access
 
@@ -79,6 +80,7 @@ async def lay_ground(node: str, instance: Instance, stack: contextlib.AsyncExitS
         registry=registry,
         jobs=jobs,
         logs=logs,
+        journal=journal,
         users=users,
         access=Access(users),
     )

@@ -21,7 +21,10 @@ from tarmac.services.guests.lifecycle import Vms
 from tarmac.services.guests.live_changes import VmLive
 from tarmac.services.guests.resize import VmDisks
 from tarmac.services.guests.status import VmStatus
+from tarmac.services.guests.storage_rights import StorageRights
+from tarmac.services.guests.tags import TagRules
 from tarmac.services.instant.admission import CloneAdmission
+from tarmac.services.instant.frozen_records import FrozenRecords
 from tarmac.services.instant.records import InstantRecords
 from tarmac.services.instant.states import LiveStates
 from tarmac.services.node.cluster import Cluster
@@ -42,6 +45,7 @@ def add_running(ground: Ground, s: Services, stack: contextlib.AsyncExitStack) -
     """The running side."""
     s.agents = Agents(s.guests)
     s.instant_records = InstantRecords(ground.store)
+    s.frozen_records = FrozenRecords(ground.store)
     s.consoles = Consoles(guests=s.guests)
     s.launcher = Launcher(
         runtime_root=ground.instance.runtime,
@@ -50,6 +54,7 @@ def add_running(ground: Ground, s: Services, stack: contextlib.AsyncExitStack) -
         taps=Taps(ground.mark),
         volumes=s.volumes,
         probe=s.probe,
+        keyboard=lambda: s.datacenter.value.keyboard,
     )
     s.runtime = Runtime(
         guests=s.guests,
@@ -95,8 +100,17 @@ def add_guests(ground: Ground, s: Services) -> None:
         registry=registry,
     )
     s.io_errors = IoErrors(guests=guests, runtime=s.runtime, storages=s.storages, vms=s.vms, jobs=jobs)
+    s.tags = TagRules(guests=guests, access=access, options=lambda: s.datacenter.value)
     s.vm_configs = VmConfigs(
-        guests=guests, jobs=jobs, access=access, disks=disks, live=live, volumes=s.volumes, registry=registry
+        guests=guests,
+        jobs=jobs,
+        access=access,
+        disks=disks,
+        live=live,
+        volumes=s.volumes,
+        storage_rights=StorageRights(access=access, storages=s.storages),
+        tags=s.tags,
+        registry=registry,
     )
     s.vm_create = VmCreate(
         guests=guests,
@@ -139,6 +153,19 @@ def add_guests(ground: Ground, s: Services) -> None:
         guests=guests, jobs=jobs, nodes=s.nodes, access=access, records=s.instant_records, states=s.live_states
     )
     add_instant(ground, s, live)
-    s.autostart = Autostart(node=ground.node, guests=guests, jobs=jobs, registry=registry)
-    s.bulk = BulkActions(guests=guests, jobs=jobs, access=access, registry=registry)
+    s.autostart = Autostart(
+        node=ground.node,
+        guests=guests,
+        jobs=jobs,
+        registry=registry,
+        onboot_delay=lambda: s.node_config.value.startall_onboot_delay or 0,
+        default_workers=lambda: s.datacenter.value.max_workers,
+    )
+    s.bulk = BulkActions(
+        guests=guests,
+        jobs=jobs,
+        access=access,
+        registry=registry,
+        default_workers=lambda: s.datacenter.value.max_workers,
+    )
     s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources, pools=s.pools)

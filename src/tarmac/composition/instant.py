@@ -6,10 +6,16 @@ from tarmac.composition.ground import Ground
 from tarmac.services.clones.disks import CloneDisks
 from tarmac.services.guests.live_changes import VmLive
 from tarmac.services.instant.admission import CloneAdmission
+from tarmac.services.instant.capture import LiveCaptures
 from tarmac.services.instant.clones import InstantClones
+from tarmac.services.instant.freezing import LiveFreezing
+from tarmac.services.instant.frozen_disks import FrozenDisks
+from tarmac.services.instant.frozen_ends import FrozenEnds
 from tarmac.services.instant.identities import Identities
 from tarmac.services.instant.identity import InstantIdentity
 from tarmac.services.instant.launch import CloneLauncher
+from tarmac.services.instant.members import CloneMembers
+from tarmac.services.instant.sources import LiveSources
 from tarmac.services.instant.templates import LiveTemplates
 from tarmac.services.instant.twins import LiveTwins
 from tarmac.services.registry import Services
@@ -18,16 +24,17 @@ from tarmac.services.registry import Services
 def add_instant(ground: Ground, s: Services, live: VmLive) -> None:
     """Live templates, and what goes on from them."""
     guests, jobs, registry = s.guests, ground.jobs, ground.registry
+    sources = LiveSources(launcher=s.launcher, agents=s.agents, storages=s.storages)
+    twins = LiveTwins(launcher=s.launcher, probe=s.probe, storages=s.storages)
     s.live_templates = LiveTemplates(
         guests=guests,
         jobs=jobs,
         runtime=s.runtime,
-        launcher=s.launcher,
-        agents=s.agents,
+        sources=sources,
         storages=s.storages,
         templates=s.templates,
         states=s.live_states,
-        twins=LiveTwins(launcher=s.launcher, probe=s.probe),
+        twins=twins,
         registry=registry,
     )
     identity = InstantIdentity(
@@ -42,6 +49,28 @@ def add_instant(ground: Ground, s: Services, live: VmLive) -> None:
         records=s.instant_records,
         registry=registry,
     )
+    freezing = LiveFreezing(
+        guests=guests,
+        runtime=s.runtime,
+        uids=s.uids,
+        storages=s.storages,
+        sources=sources,
+        captures=LiveCaptures(launcher=s.launcher, twins=twins),
+        twins=twins,
+        disks=FrozenDisks(guests=guests, storages=s.storages, runtime=s.runtime, probe=s.probe, registry=registry),
+        states=s.live_states,
+        records=s.frozen_records,
+        registry=registry,
+    )
+    s.frozen_ends = FrozenEnds(
+        guests=guests,
+        jobs=jobs,
+        volumes=s.volumes,
+        states=s.live_states,
+        records=s.frozen_records,
+        freezing=freezing,
+        registry=registry,
+    )
     s.instant_clones = InstantClones(
         guests=guests,
         jobs=jobs,
@@ -51,10 +80,22 @@ def add_instant(ground: Ground, s: Services, live: VmLive) -> None:
         disks=CloneDisks(storages=s.storages, plans=s.volumes.plans, cloudinit=s.cloudinit),
         cloudinit=s.cloudinit,
         states=s.live_states,
-        launcher=CloneLauncher(launcher=s.launcher, probe=s.probe),
-        identity=identity,
         records=s.instant_records,
+        members=CloneMembers(
+            guests=guests,
+            runtime=s.runtime,
+            uids=s.uids,
+            storages=s.storages,
+            volumes=s.volumes,
+            cloudinit=s.cloudinit,
+            states=s.live_states,
+            launcher=CloneLauncher(launcher=s.launcher, probe=s.probe),
+            identity=identity,
+            records=s.instant_records,
+            registry=registry,
+        ),
         admission=CloneAdmission(guests=guests, records=s.instant_records, states=s.live_states),
+        freezing=freezing,
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,
     )

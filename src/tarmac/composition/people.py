@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from tarmac.composition.ground import Ground
+from tarmac.drivers.auth.ldap import Directory
 from tarmac.drivers.auth.pam import Pam
 from tarmac.faces.api import tls
 from tarmac.lib.passwords import Hasher
 from tarmac.lib.signing import Signer
+from tarmac.model.realms import RealmOptions
 from tarmac.services.access.acls import Acls
 from tarmac.services.access.groups import Groups
 from tarmac.services.access.login import Login
+from tarmac.services.access.login_limits import LoginLimits
+from tarmac.services.access.openid import OpenIdLogins
 from tarmac.services.access.pools import Pools
+from tarmac.services.access.realm_sync import RealmSync
+from tarmac.services.access.realms import Realms
 from tarmac.services.access.roles import Roles
 from tarmac.services.access.tfa import SecondFactors
 from tarmac.services.access.tickets import Tickets
@@ -29,6 +35,9 @@ async def add_people(ground: Ground, s: Services) -> None:
     s.certificate = tls.Pki(ground.data / "pki").certificate
     s.tickets = Tickets(users, await Signer.open(ground.data / "pki"))
     s.second_factors = SecondFactors(users, access)
+    s.realms = Realms(users, _try_connection)
+    s.realm_sync = RealmSync(directory=users, realms=s.realms, jobs=ground.jobs, registry=ground.registry)
+    limits = LoginLimits()
     s.login = Login(
         directory=users,
         access=access,
@@ -36,5 +45,12 @@ async def add_people(ground: Ground, s: Services) -> None:
         hasher=hasher,
         factors=s.second_factors,
         pam=Pam(),
+        realms=s.realms,
         data_dir=ground.data,
+        limits=limits,
     )
+    s.openid = OpenIdLogins(directory=users, realms=s.realms, login=s.login, limits=limits)
+
+
+async def _try_connection(kind: str, options: RealmOptions) -> None:
+    await Directory(kind, options).check()

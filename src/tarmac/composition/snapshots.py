@@ -6,6 +6,7 @@ from tarmac.composition.ground import Ground
 from tarmac.services.guests.features import VmFeatures
 from tarmac.services.registry import Services
 from tarmac.services.snapshots.disks import SnapshotDisks
+from tarmac.services.snapshots.lost_points import LostPoints
 from tarmac.services.snapshots.machine_states import MachineStates
 from tarmac.services.snapshots.plans import SnapshotPlans
 from tarmac.services.snapshots.rollback import VmRollback
@@ -33,7 +34,9 @@ async def add_snapshots(ground: Ground, s: Services) -> None:
         guests=guests, jobs=jobs, plans=plans, states=states, access=ground.access, registry=registry
     )
     s.snapshot_schedules = SnapshotSchedules(
-        store=ground.store, guests=guests, snapshots=s.vm_snapshots, access=ground.access
+        store=ground.store, guests=guests, snapshots=s.vm_snapshots, access=ground.access, pools=s.pools
     )
     await s.snapshot_schedules.load()
+    s.lost_points = LostPoints(storages=s.storages, guests=guests, jobs=jobs, registry=registry)
+    s.orphans.others.append(s.lost_points.listing)
     s.vm_features = VmFeatures(guests=guests, storages=s.storages, snapshots=s.vm_snapshots, node=ground.node)

@@ -7,6 +7,7 @@ import functools
 from tarmac.composition.ground import Ground
 from tarmac.drivers.storage.build import build_storage
 from tarmac.drivers.storage.jail import Jail
+from tarmac.model.datacenter import MAC_PREFIX, id_range
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.cloudinit.schema import Schemas
 from tarmac.services.guests.guests import Guests
@@ -19,7 +20,10 @@ from tarmac.services.storage.downloads import Downloads
 from tarmac.services.storage.exports import Exports
 from tarmac.services.storage.images import Images
 from tarmac.services.storage.orphans import Orphans
+from tarmac.services.storage.resumable import ResumableUploads
+from tarmac.services.storage.space import SpaceAdmission
 from tarmac.services.storage.storages import Storages
+from tarmac.services.storage.upload_records import UploadRecords
 from tarmac.services.storage.uploads import Uploads
 from tarmac.services.storage.views import StorageViews
 from tarmac.services.storage.volumes import Volumes
@@ -31,6 +35,8 @@ async def add_node(ground: Ground, s: Services) -> None:
     await s.nodes.refresh()
     s.host_changes = HostChanges(own=ground.instance.default, jobs=ground.jobs, registry=ground.registry)
     s.guests = Guests(store=ground.store, node=ground.node, mirror=ground.data / "guests")
+    s.guests.id_range = lambda: id_range(s.datacenter.value)
+    s.guests.mac_prefix = lambda: s.datacenter.value.mac_prefix or MAC_PREFIX
     await s.guests.load()
 
 
@@ -42,10 +48,13 @@ async def add_storage(ground: Ground, s: Services) -> None:
     build = functools.partial(build_storage, jail=jail)
     s.storages = Storages(node=ground.node, store=store, build=build, data=ground.data / "storage")
     await s.storages.start()
+    jobs.admissions.append(SpaceAdmission(s.storages.space, s.storages.get))
     s.storage_views = StorageViews(s.storages)
     s.orphans = Orphans(storages=s.storages, guests=s.guests, jobs=jobs)
     s.volumes = Volumes(storages=s.storages, jail=jail, jobs=jobs, registry=registry, references=s.guests.references)
     s.uploads = Uploads(storages=s.storages, jail=jail, jobs=jobs, registry=registry)
+    s.resumable = ResumableUploads(storages=s.storages, uploads=s.uploads, records=UploadRecords(store))
+    await s.resumable.load()
     s.downloads = Downloads(storages=s.storages, jail=jail, jobs=jobs, registry=registry)
     cache = ground.data / "cache" / "images"
     s.images = Images(storages=s.storages, jail=jail, jobs=jobs, registry=registry, cache=cache)

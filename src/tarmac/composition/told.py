@@ -1,10 +1,12 @@
-"""What is told and kept of all this: `services.events`, `services.figures`."""
+"""What is told and kept of all this: `services.events`, `services.figures`, `services.attention`."""
 
 from __future__ import annotations
 
 from tarmac.composition.ground import Ground
 from tarmac.model.metric_server import MetricServer
+from tarmac.services.attention.attention import Attention
 from tarmac.services.definitions import Definitions
+from tarmac.services.events.alarms import Alarms
 from tarmac.services.events.events import Events
 from tarmac.services.events.notifications import Notifications
 from tarmac.services.figures.figures import Figures
@@ -12,6 +14,7 @@ from tarmac.services.figures.history import History
 from tarmac.services.figures.metrics import Metrics, check_server
 from tarmac.services.figures.prometheus import Prometheus
 from tarmac.services.registry import Services
+from tarmac.services.storage.alarms import StorageAlarms
 from tarmac.version import VERSION
 
 
@@ -54,10 +57,33 @@ async def add_told(ground: Ground, s: Services) -> None:
     )
     s.prometheus = Prometheus(metrics=s.metrics, guests=s.guests, version=VERSION)
     s.notifications = Notifications(
-        store=ground.store, directory=ground.users, supervisor=ground.supervisor, node=ground.node
+        store=ground.store,
+        directory=ground.users,
+        supervisor=ground.supervisor,
+        node=ground.node,
+        sender=lambda: s.datacenter.value.email_from,
     )
     await s.notifications.load()
     ground.jobs.on_end.append(s.notifications.task_ended)
+    alarms = Alarms(store=ground.store, notify=s.notifications.notify)
+    await alarms.load()
+    s.storage_alarms = StorageAlarms(storages=s.storages, guests=s.guests, alarms=alarms)
+    s.io_errors.waits.append(s.storage_alarms.guest_waits)
+    for driver in s.storages.usable():
+        used = await s.history.storage_use(driver.id)
+        s.storages.space.remember(driver.id, used)
+    s.attention = Attention(
+        node=ground.node,
+        guests=s.guests,
+        jobs=ground.jobs,
+        access=ground.access,
+        storages=s.storage_views,
+        orphans=s.orphans,
+        metrics=s.metrics,
+        second_factors=s.second_factors,
+        certificate=lambda: s.certificate,
+    )
+    ground.jobs.on_end.append(s.attention.task_ended)
     events.connect(guests=s.guests, jobs=ground.jobs, logs=ground.logs, directory=ground.users)
     s.runtime.changed.append(events.touch_guest)
     s.cluster.touched.append(events.touch)

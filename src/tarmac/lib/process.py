@@ -32,6 +32,7 @@ _PACKAGES = {
     "mmdebstrap": "mmdebstrap",
     "genisoimage": "genisoimage",
     "swtpm": "swtpm",
+    "ldapsearch": "ldap-utils",
     "nft": "nftables",
     "ip": "iproute2",
     "dnsmasq": "dnsmasq-base",

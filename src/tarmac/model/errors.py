@@ -4,6 +4,7 @@
     ├── InvalidInput        the request is wrong: change it           (parameters name the places)
     ├── NotBuilt            known, but this version does not have it
     ├── Unauthenticated     no valid login
+    │   └── LoginFailed     a login was tried, and refused: why is told
     ├── Denied              logged in, but not allowed
     ├── NotFound            the object does not exist
     ├── Conflict            it exists already, or changed meanwhile
@@ -100,6 +101,10 @@ class Unauthenticated(TarmacError):
     """No ticket or token, or one that is not valid (any more)."""
 
     code = "unauthenticated"
+
+
+class LoginFailed(Unauthenticated):
+    """A login that was tried and refused, after whatever delay is due."""
 
 
 class Denied(TarmacError):

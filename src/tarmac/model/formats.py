@@ -70,6 +70,16 @@ _pattern(
 )
 
 
+_pattern(
+    "mac-prefix", r"[a-fA-F0-9][02468aceACE](:[a-fA-F0-9]{2}){0,2}:?", "value is not a valid unicast MAC address prefix"
+)
+_pattern("pve-iface", r"[a-zA-Z][a-zA-Z0-9_]{1,20}([:.]\d+)?", "invalid network interface name")
+_DOMAIN = rf"(\*\.)?{_LABEL}(\.{_LABEL})*"
+_pattern("pve-acme-domain", _DOMAIN, "value does not look like a valid domain name", 253)
+_pattern("pve-acme-domain-list", rf"{_DOMAIN}([;,\s]+{_DOMAIN})*", "value does not look like a list of domain names")
+_pattern("pve-acme-alias", rf"{_LABEL}(\.{_LABEL})*", "value does not look like a valid alias name", 253)
+
+
 @register("pve-vmid")
 def _vmid(text: str) -> None:
     if not re.fullmatch(r"[1-9][0-9]{2,8}", text):
@@ -119,6 +129,16 @@ def _ipv6_config(text: str) -> None:
     ipaddress.IPv6Address(address)
     if not slash or not (bits.isascii() and bits.isdecimal()) or not 0 < int(bits) <= 128:
         raise ValueError("value must be 'dhcp', 'auto' or an address in CIDR notation")
+
+
+@register("CIDR")
+def _cidr(text: str) -> None:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("value does not look like a valid CIDR network") from None
+    if "/" not in text:
+        raise ValueError("value does not look like a valid CIDR network")
 
 
 @register("ipv4")

@@ -40,11 +40,16 @@ class StepState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStep:
-    """One step of a plan: the registered step's name, its JSON arguments, and a line for people."""
+    """One step of a plan: the registered step's name, its JSON arguments, and a line for people.
+
+    `takes`: how many bytes of which storages it may come to take; they are claimed for the job before its first step.
+    `regardless`: it may take them from what a storage keeps in reserve (removing a snapshot, which frees more)."""
 
     step: str
     title: str
     args: Mapping[str, Json] = field(default_factory=dict)
+    takes: Mapping[str, int] = field(default_factory=dict)
+    regardless: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +65,15 @@ class Plan:
     def as_record(self) -> dict[str, Json]:
         """For `dryrun`: plain values."""
         return {
-            "steps": [{"step": s.step, "title": s.title, "args": dict(s.args)} for s in self.steps],
+            "steps": [
+                {
+                    "step": s.step,
+                    "title": s.title,
+                    "args": dict(s.args),
+                    **({"takes": dict(s.takes)} if s.takes else {}),
+                }
+                for s in self.steps
+            ],
             "effects": list(self.effects),
             "changes": [dict(change) for change in self.changes],
         }
@@ -77,6 +90,7 @@ class StepRecord:
     args: Mapping[str, Json]
     state: StepState = StepState.PLANNED
     result: Json = None
+    takes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tarmac.model.calendar import DailyDuration
 from tarmac.model.formats import FORMATS
 from tarmac.model.settings import setting
 
@@ -148,7 +150,7 @@ class Matcher:
         (), name="match-field", array=True, help="A field: `exact:type=vzdump,replication` or `regex:hostname=^n`."
     )
     match_calendar: tuple[str, ...] = setting(
-        (), name="match-calendar", array=True, built=False, help="Times of day; not built yet."
+        (), name="match-calendar", array=True, help="When it happened: `8-12`, `mon-fri 9:00-17:00` (the node's time)."
     )
     target: tuple[str, ...] = setting((), array=True, format="pve-configid", help="Targets that are told.")
 
@@ -158,6 +160,8 @@ class Matcher:
             return False
         rules = [notification.severity in text.split(",") for text in self.match_severity]
         rules += [_field_fits(text, notification.fields) for text in self.match_field]
+        when = datetime.datetime.fromtimestamp(notification.timestamp)  # local, as people write it
+        rules += [DailyDuration.parse(text).contains(when) for text in self.match_calendar]
         fits = not rules or (all(rules) if self.mode == "all" else any(rules))
         return fits is not self.invert_match
 
@@ -167,6 +171,11 @@ class Matcher:
         for text in self.match_severity:
             if set(text.split(",")) - set(SEVERITIES):
                 found["match-severity"] = f"invalid severity in '{text}'; there are {', '.join(SEVERITIES)}"
+        for text in self.match_calendar:
+            try:
+                DailyDuration.parse(text)
+            except ValueError as problem:
+                found["match-calendar"] = str(problem)
         for text in self.match_field:
             match = _FIELD.fullmatch(text)
             if match is None:

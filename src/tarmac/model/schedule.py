@@ -1,7 +1,8 @@
 """Snapshots by the clock: when one is due, and which of those that a schedule made are kept. Pure.
 
-A schedule with `hourly` kept makes one each hour, else with `daily` one each day, else with `weekly` one each week; the
-times are local, a week begins on Monday. However long nobody looked, what was missed is made up for by one.
+A schedule makes one at each time of its `schedule`, a calendar event. Without that, one with `hourly` kept makes one
+each hour, else with `daily` one each day, else with `weekly` one each week. Times are local, a week begins on Monday.
+However long nobody looked, what was missed is made up for by one.
 Which are kept is decided as Proxmox's `prune-backups` does: going from the newest to the oldest, the last one of each
 hour (day, week) counts, until enough hours (days, weeks) are covered; those kept for one reason cover no other's.
 """
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tarmac.model.calendar import CalendarEvent
 from tarmac.model.settings import setting
 
 MARK = "%Y%m%d-%H%M"
@@ -24,9 +26,13 @@ _NAME = re.compile(r"(?P<id>.+)-(?P<when>\d{8}-\d{4})")
 class Rules:
     """What may change in a schedule."""
 
-    guests: tuple[str, ...] = setting((), format="pve-vmid", help="The guests' numbers; none: all that `tag` selects.")
+    guests: tuple[str, ...] = setting((), format="pve-vmid", help="The guests' numbers.")
     tag: str | None = setting(None, max_length=64, help="All guests that have this tag.")
+    pool: str | None = setting(None, format="pve-poolid", help="All guests that are in this pool at the time.")
     all: bool = setting(False, help="All guests that are no templates.")
+    schedule: str | None = setting(
+        None, max_length=128, format="pve-calendar-event", help="When: `mon..fri 22:30`, `*/30`; else by what is kept."
+    )
     keep_hourly: int = setting(0, name="keep-hourly", ge=0, le=1000, help="For how many hours one is kept.")
     keep_daily: int = setting(0, name="keep-daily", ge=0, le=1000, help="For how many days one is kept.")
     keep_weekly: int = setting(0, name="keep-weekly", ge=0, le=1000, help="For how many weeks one is kept.")
@@ -43,7 +49,10 @@ class ScheduleDefinition(Rules):
 
 
 def slot(rules: Rules, now: datetime.datetime) -> datetime.datetime | None:
-    """The beginning of the hour, day or week in which `now` is; None for a schedule that keeps nothing."""
+    """The last time of the schedule's calendar event, or the beginning of the hour, day or week in which `now` is; None
+    for one that keeps nothing, and for an event that never came."""
+    if rules.schedule is not None:
+        return CalendarEvent.parse(rules.schedule).previous(now)
     hour = now.replace(minute=0, second=0, microsecond=0)
     if rules.keep_hourly:
         return hour
@@ -90,9 +99,10 @@ def surplus(rules: Rules, names: Iterable[str]) -> list[str]:
     return [name for _, name in reversed(dated) if name not in kept]
 
 
-def selects(rules: Rules, vmid: int, config: Mapping[str, Any]) -> bool:
-    """Whether a schedule is for a guest with these texts."""
+def selects(rules: Rules, vmid: int, config: Mapping[str, Any], pool: str | None = None) -> bool:
+    """Whether a schedule is for a guest with these texts, which is in `pool`."""
     if config.get("template") == "1":
         return False
     tags = set(re.split(r"[;, ]+", str(config.get("tags", ""))))
-    return rules.all or str(vmid) in rules.guests or (rules.tag is not None and rules.tag in tags)
+    in_pool = rules.pool is not None and rules.pool == pool
+    return rules.all or in_pool or str(vmid) in rules.guests or (rules.tag is not None and rules.tag in tags)

@@ -107,6 +107,13 @@ class StorageOptions(OtherTypes):  # type: ignore[misc,valid-type]
         pattern=r"\d{1,2}(\.\d+)?%|\d{1,15}[KMGT]?",
         help="Space that no new volume may take: percent of the storage, or bytes; 0: no check. (Not of Proxmox.)",
     )
+    forecast_days: int = setting(
+        1,
+        name="forecast-days",
+        ge=0,
+        le=365,
+        help="People are told when the storage will be full within so many days; 0: never. (Not of Proxmox.)",
+    )
     nocow: bool = setting(False, help="btrfs: no copy-on-write, and so no checksums, for new raw images.")
     server: str | None = setting(None, format="address", help="nfs, cifs: the file server.")
     options: str | None = setting(None, max_length=512, pattern=r"[^\s,]+(,[^\s,]+)*", help="nfs, cifs: mount options.")
@@ -154,6 +161,11 @@ class StorageDefinition(StorageOptions):
     def is_shared(self) -> bool:
         """Whether all nodes see the same contents."""
         return self.shared or (self.type in BUILT and self.kind.network)
+
+    @property
+    def fills_at_once(self) -> bool:
+        """Whether an image takes all its space when it is made or grows."""
+        return self.preallocation in (Preallocation.FALLOC, Preallocation.FULL)
 
     def reserved(self, total: int) -> int:
         """Bytes of `total` that no new volume may take."""

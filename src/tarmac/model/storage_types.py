@@ -9,7 +9,7 @@ from dataclasses import dataclass
 _COMMON = frozenset(
     {
         *("storage", "type", "content", "nodes", "disable", "format", "bwlimit", "prune-backups"),
-        *("max-protected-backups", "download-hosts", "reserve"),
+        *("max-protected-backups", "download-hosts", "reserve", "forecast-days"),
     }
 )
 _FILES = frozenset({"path", "content-dirs", "preallocation", "mkdir", "create-base-path", "create-subdirs"})

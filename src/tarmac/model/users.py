@@ -118,7 +118,8 @@ class Pool:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TfaEntry:
     """One second factor. `secret` is the `otpauth://` address of a TOTP program; `codes` are hashes of recovery keys,
-    empty where one was used; `created` in seconds since 1970."""
+    empty where one was used; `created` in seconds since 1970. Of a security key: its public `credential` in Base64, the
+    `name` of the page that it belongs to, and how often it was used (`counter`)."""
 
     id: str
     type: str
@@ -127,6 +128,9 @@ class TfaEntry:
     enable: bool = True
     secret: str = ""
     codes: tuple[str, ...] = ()
+    credential: str = ""
+    name: str = ""
+    counter: int = 0
 
     def info(self) -> dict[str, Any]:
         """In Proxmox's field names, without secrets."""
@@ -137,7 +141,8 @@ class TfaEntry:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tfa:
     """A user's second factors: `used` is the time step of the last code, so that none is taken twice; wrong codes and
-    recovery keys in a row are counted; `locked_until` in seconds since 1970."""
+    recovery keys in a row are counted; `locked_until` in seconds since 1970; `answered` are the last challenges that a
+    security key answered, so that no answer is taken twice."""
 
     userid: str
     entries: tuple[TfaEntry, ...] = ()
@@ -145,6 +150,7 @@ class Tfa:
     wrong_codes: int = 0
     wrong_keys: int = 0
     locked_until: int = 0
+    answered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,18 +12,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tarmac.model.datacenter import Datacenter, NodeConfig
     from tarmac.services.access.access import Access
     from tarmac.services.access.acls import Acls
     from tarmac.services.access.audit import Audit
     from tarmac.services.access.groups import Groups
     from tarmac.services.access.login import Login
+    from tarmac.services.access.openid import OpenIdLogins
     from tarmac.services.access.pools import Pools
+    from tarmac.services.access.realm_sync import RealmSync
+    from tarmac.services.access.realms import Realms
     from tarmac.services.access.roles import Roles
     from tarmac.services.access.tfa import SecondFactors
     from tarmac.services.access.tickets import Tickets
     from tarmac.services.access.tokens import Tokens
     from tarmac.services.access.users import Users
     from tarmac.services.access.why import AccessWhy
+    from tarmac.services.attention.attention import Attention
+    from tarmac.services.changes.definitions import DefinitionHistory
+    from tarmac.services.changes.guest_history import GuestHistory
     from tarmac.services.clones.clones import Clones
     from tarmac.services.clones.templates import Templates
     from tarmac.services.cloudinit.cloudinit import CloudInit
@@ -43,17 +50,22 @@ if TYPE_CHECKING:
     from tarmac.services.guests.lifecycle import Vms
     from tarmac.services.guests.resize import VmDisks
     from tarmac.services.guests.status import VmStatus
+    from tarmac.services.guests.tags import TagRules
     from tarmac.services.instant.clones import InstantClones
+    from tarmac.services.instant.frozen_ends import FrozenEnds
+    from tarmac.services.instant.frozen_records import FrozenRecords
     from tarmac.services.instant.identities import Identities
     from tarmac.services.instant.records import InstantRecords
     from tarmac.services.instant.states import LiveStates
     from tarmac.services.instant.templates import LiveTemplates
     from tarmac.services.jobs.jobs import Jobs
+    from tarmac.services.jobs.retention import Retention
     from tarmac.services.jobs.tasks import Tasks
     from tarmac.services.node.cluster import Cluster
     from tarmac.services.node.facts import NodeProbe
     from tarmac.services.node.host_changes import HostChanges
     from tarmac.services.node.nodes import Nodes
+    from tarmac.services.node.options import Options
     from tarmac.services.running.agents import Agents
     from tarmac.services.running.console_sessions import ConsoleSessions
     from tarmac.services.running.consoles import Consoles
@@ -63,14 +75,17 @@ if TYPE_CHECKING:
     from tarmac.services.running.runtime import Runtime
     from tarmac.services.running.uids import Uids
     from tarmac.services.running.usage import UsageSampler
+    from tarmac.services.snapshots.lost_points import LostPoints
     from tarmac.services.snapshots.rollback import VmRollback
     from tarmac.services.snapshots.schedules import SnapshotSchedules
     from tarmac.services.snapshots.snapshots import VmSnapshots
+    from tarmac.services.storage.alarms import StorageAlarms
     from tarmac.services.storage.disk_moves import DiskMoves
     from tarmac.services.storage.downloads import Downloads
     from tarmac.services.storage.exports import Exports
     from tarmac.services.storage.images import Images
     from tarmac.services.storage.orphans import Orphans
+    from tarmac.services.storage.resumable import ResumableUploads
     from tarmac.services.storage.storages import Storages
     from tarmac.services.storage.uploads import Uploads
     from tarmac.services.storage.views import StorageViews
@@ -115,19 +130,29 @@ class Services:
     metrics: Metrics = LATER
     prometheus: Prometheus = LATER
     notifications: Notifications = LATER
+    attention: Attention = LATER
     autostart: Autostart = LATER
     bulk: BulkActions = LATER
+    guest_history: GuestHistory = LATER
+    definition_history: DefinitionHistory = LATER
     agents: Agents = LATER
     cluster: Cluster = LATER
     nodes: Nodes = LATER
+    datacenter: Options[Datacenter] = LATER
+    node_config: Options[NodeConfig] = LATER
+    tags: TagRules = LATER
+    retention: Retention = LATER
     probe: NodeProbe = LATER
     host_changes: HostChanges = LATER
     uids: Uids = LATER
     storages: Storages = LATER
     storage_views: StorageViews = LATER
     orphans: Orphans = LATER
+    storage_alarms: StorageAlarms = LATER
+    lost_points: LostPoints = LATER
     volumes: Volumes = LATER
     uploads: Uploads = LATER
+    resumable: ResumableUploads = LATER
     downloads: Downloads = LATER
     exports: Exports = LATER
     images: Images = LATER
@@ -136,6 +161,8 @@ class Services:
     live_templates: LiveTemplates = LATER
     live_states: LiveStates = LATER
     instant_clones: InstantClones = LATER
+    frozen_records: FrozenRecords = LATER
+    frozen_ends: FrozenEnds = LATER
     instant_records: InstantRecords = LATER
     identities: Identities = LATER
     consoles: Consoles = LATER
@@ -145,6 +172,9 @@ class Services:
     audit: Audit = LATER
     users: Users = LATER
     groups: Groups = LATER
+    realms: Realms = LATER
+    realm_sync: RealmSync = LATER
+    openid: OpenIdLogins = LATER
     roles: Roles = LATER
     pools: Pools = LATER
     acls: Acls = LATER

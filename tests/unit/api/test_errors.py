@@ -10,7 +10,7 @@ import pytest
 from tarmac.faces.api.errors import STATUS, body_of, reason_of, status_of
 from tarmac.faces.api.replies import envelope, error_reply, plain
 from tarmac.model import errors as tree
-from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound, TarmacError, Unauthenticated
+from tarmac.model.errors import Conflict, Fix, InvalidInput, LoginFailed, NotFound, TarmacError, Unauthenticated
 
 CLASSES = [c for _, c in inspect.getmembers(tree, inspect.isclass) if issubclass(c, TarmacError)]
 
@@ -43,7 +43,7 @@ def test_a_subclass_has_the_status_of_its_parent() -> None:
 
 
 async def test_a_failed_login_has_a_body() -> None:
-    response = await error_reply(Unauthenticated("authentication failure", code="authentication-failure"))
+    response = await error_reply(LoginFailed("authentication failure", code="authentication-failure"))
     assert (response.status, response.reason) == (401, "authentication failure")
     assert json.loads(response.body)["message"] == "authentication failure\n"  # type: ignore[arg-type]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from support.api_server import UPID, Reply
@@ -125,31 +127,55 @@ def test_pull(host, tarmac):
     assert tarmac("image", "pull", "https://example.org/noble.img").code == 2
 
 
-def test_upload_streams_the_file_last(host, tarmac, tmp_path):
-    import hashlib
+UPLOADS = "/nodes/pve1/storage/local/uploads"
+ONE = f"{UPLOADS}/{'ab' * 16}"
 
-    path = "/nodes/pve1/storage/local/upload"
-    host.answer("POST", path, UPID)
+
+def stands(offset, **headers):
+    return Reply(raw=b"", headers={"Upload-Offset": str(offset), **headers})
+
+
+def test_an_upload_goes_on_where_the_server_says(host, tarmac, tmp_path):
     content = b"\x00\r\n--x" * 400_000
     (tmp_path / "x.iso").write_bytes(content)
+    host.answer("GET", UPLOADS, [])
+    host.answer("POST", UPLOADS, {"upload": "ab" * 16, "offset": 0})
+    # Only a part was taken, and then the offset is not where the client takes it to be.
+    refused = Reply(status=409, reason="the upload stands at 7")
+    host.answer("PATCH", ONE, [stands(1000), refused, stands(len(content), **{"Tarmac-Task": UPID})])
+    host.answer("HEAD", ONE, stands(7))
     ran = tarmac("storage", "upload", str(tmp_path / "x.iso"))
     assert ran.code == 0, ran.err
-    asked = host.of("POST", path)[0]
-    parts = asked.body.split(b"--" + asked.headers["content-type"].partition("boundary=")[2].encode())
-    assert [part.split(b'name="')[1].split(b'"')[0] for part in parts[1:-1]] == [
-        b"content",
-        b"checksum-algorithm",
-        b"checksum",
-        b"filename",
+    assert host.of("POST", UPLOADS)[0].params == {
+        "content": ["iso"],
+        "filename": ["x.iso"],
+        "size": [str(len(content))],
+        "checksum-algorithm": ["sha256"],
+        "checksum": [hashlib.sha256(content).hexdigest()],
+    }
+    sent = host.of("PATCH", ONE)
+    assert [(int(one.headers["upload-offset"]), one.body) for one in sent] == [
+        (0, content),
+        (1000, content[1000:]),
+        (7, content[7:]),
     ]
-    assert parts[3].strip().endswith(hashlib.sha256(content).hexdigest().encode())
-    assert parts[4].partition(b"\r\n\r\n")[2][:-2] == content
-    assert parts[5] == b"--\r\n"
+
+
+def test_an_upload_that_an_earlier_call_began_is_gone_on_with(host, tarmac, tmp_path):
+    (tmp_path / "x.iso").write_bytes(b"0123456789")
+    same = {"upload": "ab" * 16, "content": "iso", "filename": "x.iso", "size": 10, "offset": 4}
+    same |= {"checksum": hashlib.sha256(b"0123456789").hexdigest(), "checksum-algorithm": "sha256"}
+    others = [{**same, "upload": "c" * 32, "checksum": "0" * 64}, {**same, "upload": "d" * 32, "task": UPID}]
+    host.answer("GET", UPLOADS, [*others, same])
+    host.answer("PATCH", ONE, stands(10, **{"Tarmac-Task": UPID}))
+    assert tarmac("storage", "upload", str(tmp_path / "x.iso")).code == 0
+    assert not host.of("POST", UPLOADS) and host.of("PATCH", ONE)[0].body == b"456789"
 
 
 def test_an_upload_that_is_refused(host, tarmac, tmp_path):
-    path = "/nodes/pve1/storage/local/upload"
-    host.answer("POST", path, Reply(status=400, reason="wrong file extension", extra={"errors": {"filename": "wrong"}}))
+    refusal = Reply(status=400, reason="wrong file extension", extra={"errors": {"filename": "wrong"}})
+    host.answer("GET", UPLOADS, [])
+    host.answer("POST", UPLOADS, refusal)
     (tmp_path / "x.txt").write_text("x")
     assert tarmac("storage", "upload", str(tmp_path / "x.txt")).code == 2
     assert tarmac("storage", "upload", str(tmp_path / "missing")).code == 2

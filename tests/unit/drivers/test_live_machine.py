@@ -129,8 +129,6 @@ def test_a_foreign_state_is_refused_by_name(change: dict[str, str], word: str) -
         ("virtiofs0", "share"),
         ("tpmstate0", "local:100/vm-100-disk-1.raw,version=v2.0"),
         ("ivshmem", "size=16"),
-        ("cpu", "max"),
-        ("cpu", "host"),
     ],
 )
 def test_what_cannot_be_frozen_is_named(key: str, text: str) -> None:

@@ -104,8 +104,12 @@ async def test_so_many_at_a_time_and_each_its_outcome(tmp_path: Path) -> None:
     texts = dict.fromkeys(range(100, 110), "memory: 64\n") | {110: "memory: 64\ntemplate: 1\n"}
     async with site(tmp_path, texts) as s:
         s.guests.get(101).state, s.guests.get(102).state = State.RUNNING, State.PAUSED
-        s.power.fails = {105}
-        status, rows = await s.outcome(await s.bulk.start(ROOT, [*texts, 999], workers=3))
+        s.power.fails, s.power.gate = {105}, asyncio.Event()
+        upid = await s.bulk.start(ROOT, [*texts, 999], workers=3)
+        while s.power.at_once < 3:
+            await asyncio.sleep(0.001)
+        s.power.gate.set()
+        status, rows = await s.outcome(upid)
         assert status == "Some guests failed to start: 105, 999"
         assert s.power.most_at_once == 3
         assert rows[100] == ("ok", "OK")

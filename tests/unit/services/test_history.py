@@ -146,3 +146,14 @@ async def test_a_disk_that_cannot_be_written_costs_its_rows(house: House) -> Non
     house.directory.unlink()
     await house.minute()
     assert len(await house.last("node/n1", 1)) == 1
+
+
+async def test_the_use_of_a_storage_is_there_for_the_next_daemon(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    for used in (10, 20, 30):
+        house.storages[0]["disk"] = used
+        await house.minute()
+    again = House(tmp_path)
+    again.now = house.now
+    assert await again.history.storage_use("local") == [(START, 10), (START + 60, 20), (START + 120, 30)]
+    assert await again.history.storage_use("dead") == []

@@ -48,10 +48,13 @@ class CountingHasher(Hasher):
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
+        self.served: list[str] = []
 
-    async def fits(self, record: Any, password: str) -> bool:
+    async def fits(self, record: Any, password: str, **turn: Any) -> bool:
         self.count += 1
-        return await super().fits(record, password)
+        fits = await super().fits(record, password, **turn)
+        self.served.append(turn.get("source", ""))
+        return fits
 
 
 @pytest.fixture
@@ -320,3 +323,49 @@ def test_only_the_password_itself_fits(password: str, other: str) -> None:
         assert await HASHER.fits(record, other) == (password == other)
 
     asyncio.run(ask())
+
+
+async def test_an_honest_user_does_not_wait_for_a_flood(world: Any) -> None:
+    """The order of work is what is looked at, not time: of the many that came before, only some are served before."""
+
+    async def attempt(user: str, password: str, source: str) -> bool:
+        try:
+            await world.login.login(user, password, source=source)
+        except Unauthenticated:
+            return False
+        return True
+
+    await world.login.login("joe@pve", GOOD, source="192.0.2.1")
+    world.hasher.served.clear()
+    async with asyncio.TaskGroup() as group:
+        # One source with many names, and twenty more with one each.
+        for n in range(PER_SOURCE):
+            group.create_task(attempt(f"user{n}@pve", "wrong", "198.51.100.1"))
+        for n in range(20):
+            group.create_task(attempt("joe@pve", "wrong", f"203.0.113.{n}"))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        there = group.create_task(attempt("joe@pve", GOOD, "192.0.2.1"))  # from where joe was before
+        elsewhere = group.create_task(attempt("joe@pve", GOOD, "192.0.2.9"))
+    assert there.result() and elsewhere.result()
+    served = world.hasher.served
+    assert served.index("192.0.2.1") <= 4, "next, after those at work"
+    before = served[: served.index("192.0.2.9")]
+    assert before.count("198.51.100.1") <= 4 < served.count("198.51.100.1"), "a source has one turn in a rotation"
+
+
+async def test_a_realm_that_hangs_holds_up_its_own_users_only(world: Any) -> None:
+    """Carol's host does not answer; joe, whose password is kept here, gets in."""
+    never = asyncio.Event()
+
+    async def hang(name: str, password: str, *, source: str) -> bool:
+        await never.wait()
+        return False
+
+    world.host.fits = hang
+    async with asyncio.TaskGroup() as group:
+        waiting = [group.create_task(world.login.login("carol@pam", "x", source=f"192.0.2.{n}")) for n in range(20)]
+        await asyncio.sleep(0)
+        assert (await world.login.login("joe@pve", GOOD, source="192.0.2.99"))["username"] == "joe@pve"
+        for task in waiting:
+            task.cancel()

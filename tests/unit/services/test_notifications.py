@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import datetime
 import email
 import json
 from collections.abc import AsyncIterator
@@ -274,10 +275,28 @@ def test_what_a_matcher_fits(rules: dict[str, Any], fits: bool) -> None:
     assert Matcher(**rules).fits(ERROR) is fits
 
 
+@pytest.mark.parametrize(
+    ("rules", "fits"),
+    [
+        ({"match_calendar": ("8-12",)}, True),
+        ({"match_calendar": ("mon-fri 8-12",)}, False),
+        ({"match_calendar": ("sat,sun 8:00-10:05", "10-11")}, True),
+        ({"match_calendar": ("8-12", "12-13")}, False),
+        ({"match_calendar": ("8-12", "12-13"), "mode": "any"}, True),
+        ({"match_calendar": ("8-12",), "invert_match": True}, False),
+    ],
+)
+def test_a_matcher_looks_at_the_clock_of_what_happened(rules: dict[str, Any], fits: bool) -> None:
+    saturday = int(datetime.datetime(2026, 11, 28, 10, 4).timestamp())
+    happened = Notification(severity="info", title="t", text="", timestamp=saturday)
+    assert Matcher(**rules).fits(happened) is fits
+
+
 async def test_wrong_definitions_are_refused_by_name(house: Notifications) -> None:
     await house.create_target("webhook", "web", {"method": "get", "url": "https://example.com/"})
     for key, text in {
-        "match-severity": "bad", "match-field": "exact:type", "target": "none", "mode": "some",
+        "match-severity": "bad", "match-field": "exact:type", "match-calendar": "noon", "target": "none",
+        "mode": "some",
     }.items():  # fmt: skip
         with pytest.raises(InvalidInput) as refused:
             await house.matchers.create("mail", {key: text})

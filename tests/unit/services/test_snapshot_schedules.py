@@ -23,7 +23,21 @@ class Everything:
     """Who may do anything: rights are tested where they are decided."""
 
     def check(self, identity: Identity, path: str, privileges: list[str]) -> None:
-        assert path.startswith("/vms")
+        assert path.startswith(("/vms", "/pool/"))
+
+
+class OnePool:
+    """The pool `crowd` and its members."""
+
+    def __init__(self) -> None:
+        self.members: set[int] = set()
+
+    def of_guest(self, vmid: int) -> str | None:
+        return "crowd" if vmid in self.members else None
+
+    def check(self, poolid: str) -> None:
+        if poolid != "crowd":
+            raise NotFound(f"pool '{poolid}' does not exist")
 
 
 class Takers:
@@ -55,7 +69,7 @@ class Takers:
 class Site:
     def __init__(self, store: MemoryStore, guests: Guests) -> None:
         self.now = datetime.datetime(2026, 11, 28, 15, 37)
-        self.store, self.guests, self.takers = store, guests, Takers(guests)
+        self.store, self.guests, self.takers, self.pool = store, guests, Takers(guests), OnePool()
         self.schedules = self.anew()
 
     def anew(self) -> SnapshotSchedules:
@@ -64,6 +78,7 @@ class Site:
             guests=self.guests,
             snapshots=self.takers,  # type: ignore[arg-type]
             access=Everything(),  # type: ignore[arg-type]
+            pools=self.pool,  # type: ignore[arg-type]
             clock=lambda: self.now,
         )
 
@@ -95,6 +110,33 @@ async def test_made_each_hour_and_pruned(site: Site) -> None:
     assert site.names(100) == site.names(102) == ["often-20261128-1800", "often-20261128-1900"]
     assert site.names(101) == []
     assert len(site.takers.asked) == 8
+
+
+async def test_who_is_in_the_pool_at_the_time(site: Site) -> None:
+    with pytest.raises(NotFound):
+        await site.schedules.create(ROOT, {"id": "often", "pool": "other", "keep-hourly": "2"})
+    await site.schedules.create(ROOT, {"id": "often", "pool": "crowd", "keep-hourly": "2"})
+    site.pool.members = {100, 101}
+    await site.pass_(hours=1)
+    site.pool.members = {101, 102}
+    await site.pass_(hours=1)
+    assert [len(site.names(vmid)) for vmid in (100, 101, 102)] == [1, 2, 1]
+
+
+async def test_made_at_the_times_of_a_calendar_event(site: Site) -> None:
+    # It begins on a Saturday at 15:37.
+    await site.schedules.create(ROOT, {"id": "work", "tag": "web", "schedule": "mon..fri 22:30", "keep-daily": "2"})
+    await site.schedules.run()
+    await site.pass_(days=2)
+    assert site.names(100) == []
+    await site.pass_(hours=7)  # Monday, 22:37
+    assert site.names(100) == ["work-20261130-2230"]
+    for _ in range(3):
+        await site.pass_(days=1)
+    assert site.names(100) == ["work-20261202-2230", "work-20261203-2230"]
+    with pytest.raises(InvalidInput) as caught:
+        await site.schedules.update(ROOT, "work", {"schedule": "mon..fri 25:30"})
+    assert "schedule" in caught.value.parameters
 
 
 async def test_missed_ones_are_made_up_for_once_by_the_next_daemon(site: Site) -> None:

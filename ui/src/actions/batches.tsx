@@ -4,7 +4,7 @@ import { Button, Group, Progress } from "@mantine/core";
 import { type ReactNode, useState, useSyncExternalStore } from "react";
 
 import { t } from "../i18n";
-import { apiPath, inventory, titleOf } from "../store/inventory";
+import { inventory, titleOf } from "../store/inventory";
 import { ProblemPanel } from "../ui/problem";
 import { Rows } from "../ui/rows";
 import { labelOf } from "./registry";
@@ -25,8 +25,8 @@ function Single(props: { batch: Batch }): ReactNode {
   const item = batch.items[0] as Item;
   return (
     <ProblemPanel
-      title={`${labelOf(batch.action)} ${nameOf(item)}`} problem={item.problem ?? { code: "", message: "" }} base={apiPath(item.row)}
-      onClose={() => dismiss(batch)} onRetry={() => void retry(batch)}
+      title={`${labelOf(batch.action)} ${nameOf(item)}`} problem={item.problem ?? { code: "", message: "" }} at={item.row}
+      retry={{ label: labelOf(batch.action), path: batch.action.path(item.row), act: () => void retry(batch) }} onClose={() => dismiss(batch)}
     />
   );
 }

@@ -4,23 +4,21 @@
  */
 
 import { t } from "../i18n";
+import type { Api, ErrorParts, Fix } from "./types";
 
+export type { Fix };
 export type Params = Record<string, string | number | boolean | readonly string[] | undefined>;
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 
-export interface Fix {
-  text: string;
-  action?: string;
-  parameters?: Record<string, string>;
+export interface Problem extends ErrorParts {
+  /** Of bad input: the parameters' own texts. */
+  errors?: Record<string, string>;
 }
 
-export interface Problem {
-  code: string;
-  message: string;
-  cause?: string;
-  evidence?: string;
-  fixes?: Fix[];
-  errors?: Record<string, string>;
+/** What a change would do. */
+export interface Plan {
+  steps: { title: string }[];
+  effects: string[];
 }
 
 export class ApiError extends Error {
@@ -60,6 +58,28 @@ export function csrfToken(): string {
 /** One call. Raises ApiError; a lost connection is one, too, with status 0. */
 export async function call<T>(method: Method, path: string, params: Params = {}, signal?: AbortSignal): Promise<T> {
   return (await whole<T>(method, path, params, signal)).data;
+}
+
+/** One declared call: `ask("GET /nodes/{node}/tasks", { node, limit: 50 })`. Raises as `call`. */
+export async function ask<K extends keyof Api>(key: K, params: Api[K]["params"], signal?: AbortSignal): Promise<Api[K]["reply"]> {
+  return call<Api[K]["reply"]>(...request(key, params), signal);
+}
+
+/** What such a call would do, without doing it. */
+export function foresee<K extends keyof Api>(key: K, params: Api[K]["params"]): Promise<Plan> {
+  const [method, path, rest] = request(key, params);
+  return call<Plan>(method, path, { ...rest, dryrun: 1 });
+}
+
+function request(key: string, params: object): [Method, string, Params] {
+  const [method, pattern = ""] = key.split(" ");
+  const rest: Params = { ...params };
+  const path = pattern.replaceAll(/\{([a-z-]+)\}/g, (_, name: string) => {
+    const value = String(rest[name] ?? "");
+    delete rest[name];
+    return encodeURIComponent(value);
+  });
+  return [method as Method, path, rest];
 }
 
 /** As `call`, with what stands beside `data` (`total` of paged lists, the outcome of a task waited for). */

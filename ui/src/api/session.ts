@@ -1,52 +1,92 @@
 /** Who is logged in: the ticket, its renewal, and what is remembered between visits (never a password). */
 
 import { t } from "../i18n";
-import { call, dropTicket, useTicket } from "./client";
+import type { KeyRequest } from "../lib/webauthn";
+import { ApiError, ask, dropTicket, useTicket } from "./client";
+import type { RealmRow, Ticket } from "./types";
 
 export interface Session {
   username: string;
   clustername?: string;
 }
 
-interface Ticket {
-  username: string;
-  ticket?: string;
-  CSRFPreventionToken?: string;
-  NeedTFA?: number;
-}
-
-export interface Realm {
-  realm: string;
-  type: string;
-  comment?: string;
-  default?: number;
-}
-
 const KEPT = "tarmac-session";
 const RENEW_MS = 30 * 60_000;
 
-export function realms(): Promise<Realm[]> {
-  return call<Realm[]>("GET", "/access/domains");
+export function realms(): Promise<RealmRow[]> {
+  return ask("GET /access/domains", {});
 }
 
-/** What a login still lacks: `ask` takes the code of a second factor and goes on. */
+/** What a login still lacks: `ask` takes the answer of a second factor and goes on. `key`: what a security key is asked. */
 export class SecondFactor extends Error {
-  constructor(readonly ask: (kind: "totp" | "recovery", code: string) => Promise<Session>) {
+  constructor(
+    readonly ask: (kind: "totp" | "recovery" | "webauthn", answer: string) => Promise<Session>,
+    readonly key: KeyRequest | null,
+  ) {
     super(t("common.secondFactor"));
   }
 }
 
 /** Raises ApiError for a wrong password, SecondFactor where a password alone is not enough. */
 export async function login(username: string, password: string): Promise<Session> {
-  const reply = await call<Ticket>("POST", "/access/ticket", { username, password });
+  const reply = await ask("POST /access/ticket", { username, password });
   if (!reply.NeedTFA) return accept(reply);
-  throw new SecondFactor(async (kind, code) =>
-    accept(
-      await call<Ticket>("POST", "/access/ticket", {
-        username, password: `${kind}:${code}`, "tfa-challenge": reply.ticket ?? "",
-      }),
-    ),
+  const partial = reply.ticket ?? "";
+  throw new SecondFactor(
+    async (kind, answer) =>
+      accept(await ask("POST /access/ticket", { username, password: `${kind}:${answer}`, "tfa-challenge": partial })),
+    challengeIn(partial).webauthn ?? null,
   );
+}
+
+/** A first step's ticket says what may answer it: `PVE:!tfa!<JSON>:...`. */
+function challengeIn(partial: string): { webauthn?: KeyRequest } {
+  const json = /^PVE:!tfa!([^:]*):/.exec(partial)?.[1];
+  return json ? (JSON.parse(decodeURIComponent(json)) as { webauthn?: KeyRequest }) : {};
+}
+
+const HERE = `${location.origin}/`;
+const LEFT = "tarmac-openid";
+
+/** Leave for a realm's provider of OpenID Connect; the browser comes back with a code. */
+export async function leaveFor(realm: string): Promise<void> {
+  const url = await ask("POST /access/openid/auth-url", { realm, "redirect-url": HERE });
+  sessionStorage.setItem(LEFT, new URL(url).searchParams.get("state") ?? "");
+  location.assign(url);
+}
+
+/** What a provider sent back with this page, taken out of the address at once so that nobody loads it again. */
+const returned = ((): URLSearchParams | null => {
+  const query = new URLSearchParams(location.search);
+  if (!query.has("state") || !(query.has("code") || query.has("error"))) return null;
+  history.replaceState(null, "", `${location.pathname}${location.hash}`);
+  return query;
+})();
+let taken = false;
+
+/**
+ * The session of who came back from a provider; null where nobody did. Raises ApiError. A login that this browser did
+ * not begin is refused: somebody else's code would log it in as somebody else.
+ */
+export async function comeBack(): Promise<Session | null> {
+  if (!returned || taken) return null;
+  taken = true;
+  const begun = sessionStorage.getItem(LEFT);
+  sessionStorage.removeItem(LEFT);
+  const state = returned.get("state") ?? "";
+  if (!begun || begun !== state) {
+    throw new ApiError(0, {
+      code: "openid-foreign", message: t("login.foreign"), cause: t("login.foreignCause"),
+      fixes: [{ text: t("login.again") }],
+    });
+  }
+  const error = returned.get("error");
+  if (error) {
+    const said = `${error} ${returned.get("error_description") ?? ""}`.trim().slice(0, 300);
+    throw new ApiError(0, { code: "openid-refused", message: t("login.refused"), evidence: said });
+  }
+  const code = returned.get("code") ?? "";
+  return accept(await ask("POST /access/openid/login", { code, state, "redirect-url": HERE }));
 }
 
 /** The session of an earlier visit, if its ticket is still good. */
@@ -61,6 +101,11 @@ export async function resume(): Promise<Session | null> {
     logout();
     return null;
   }
+}
+
+/** Who is logged in, `name@realm`. */
+export function whoami(): string {
+  return (JSON.parse(sessionStorage.getItem(KEPT) ?? "{}") as { username?: string }).username ?? "";
 }
 
 export function logout(): void {
@@ -78,7 +123,7 @@ export function keepAlive(username: string): () => void {
 }
 
 function accept(reply: Ticket): Session {
-  const { username, ticket = "", CSRFPreventionToken: token = "" } = reply;
+  const { username, ticket, CSRFPreventionToken: token } = reply;
   useTicket(ticket, token);
   sessionStorage.setItem(KEPT, JSON.stringify({ username, ticket, token }));
   return { username };

@@ -3,18 +3,26 @@
 import type { Messages } from ".";
 import { access } from "./de/access";
 import { action, copy, many } from "./de/action";
-import { clone, create, guests, summary } from "./de/guests";
 import { common } from "./de/common";
-import { consoles } from "./de/consoles";
 import { cloudinit, config } from "./de/config";
-import { option } from "./de/option";
+import { consoles } from "./de/consoles";
+import { figures } from "./de/figures";
+import { fix } from "./de/fix";
+import { clone, create, guests, summary } from "./de/guests";
 import { login } from "./de/login";
 import { node } from "./de/node";
+import { notifications } from "./de/notifications";
+import { option } from "./de/option";
+import { overview } from "./de/overview";
+import { pools } from "./de/pools";
+import { settings } from "./de/settings";
 import { shell } from "./de/shell";
 import { snapshots } from "./de/snapshots";
 import { storage } from "./de/storage";
 import { tasks } from "./de/tasks";
+import { templates } from "./de/templates";
 
 export const de: Messages = {
-  access, action, clone, cloudinit, common, config, consoles, copy, create, guests, login, many, node, option, shell, snapshots, storage, summary, tasks,
+  access, action, clone, cloudinit, common, config, consoles, copy, create, figures, fix, guests, login, many, node,
+  notifications, option, overview, pools, settings, shell, snapshots, storage, summary, tasks, templates,
 };

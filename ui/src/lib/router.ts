@@ -7,9 +7,9 @@ export interface Place {
   query: URLSearchParams;
 }
 
-let current = parse(location.hash);
+let current = parse(globalThis.location?.hash ?? ""); // unit tests have no address
 const listeners = new Set<() => void>();
-addEventListener("hashchange", () => {
+globalThis.addEventListener?.("hashchange", () => {
   current = parse(location.hash);
   listeners.forEach((listener) => listener());
 });

@@ -5,21 +5,18 @@ import { lazy, type ReactNode, Suspense, useEffect, useState, useSyncExternalSto
 
 import { Batches } from "../actions/batches";
 import type { Session } from "../api/session";
-import { GuestList } from "../features/guests/list";
-import { GuestPage } from "../features/guests/page";
-import { NodePage } from "../features/node/page";
 import { TaskList } from "../features/tasks/panel";
 import { choose, type Language, LANGUAGES, t, useLanguage } from "../i18n";
 import { href, usePlace } from "../lib/router";
 import { isReachable, onReachable, start } from "../store/feed";
 import { useNode } from "../store/inventory";
 import { Palette } from "./palette";
+import { Places } from "./places";
 import { Toaster } from "./toaster";
 import { Tree } from "./tree";
+import { View } from "./view";
 
-const AccessPage = lazy(() => import("../features/access/page").then((page) => ({ default: page.AccessPage })));
-const CreateGuest = lazy(() => import("../features/guests/create").then((form) => ({ default: form.CreateGuest })));
-const StoragePage = lazy(() => import("../features/storage/page").then((page) => ({ default: page.StoragePage })));
+const CreateGuest = lazy(() => import("../features/guests/create").then((module) => ({ default: module.CreateGuest })));
 const KeyboardHelp = lazy(() => import("./keyboard").then((help) => ({ default: help.KeyboardHelp })));
 
 export function Shell(props: { session: Session; onLogout: () => void }): ReactNode {
@@ -95,12 +92,13 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
         </p>
       )}
       <div className={narrowTree ? "middle with-tree" : "middle"}>
-        <Tree />
+        <nav className="tree" aria-label={t("shell.inventory")}>
+          <Tree />
+          <Places />
+        </nav>
         <main className="view">
           <Batches />
-          <Suspense fallback={null}>
-            <View parts={parts} />
-          </Suspense>
+          <View parts={parts} />
         </main>
       </div>
       <footer className="tasks" aria-label={t("tasks.list")}>
@@ -114,13 +112,4 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
       </Suspense>
     </div>
   );
-}
-
-function View(props: { parts: readonly string[] }): ReactNode {
-  const [kind, id = ""] = props.parts;
-  if (kind === "qemu" || kind === "lxc") return <GuestPage key={id} id={`${kind}/${id}`} />;
-  if (kind === "node") return <NodePage key={id} node={id} />;
-  if (kind === "access") return <AccessPage />;
-  if (kind === "storage") return <StoragePage key={id} storage={id} />;
-  return <GuestList />;
 }

@@ -13,6 +13,7 @@ import { type Line, lines, type View, VIEWS } from "./views";
 const KEPT = "tarmac-tree";
 
 export function placeOf(row: Resource): string[] {
+  if (row.type === "pool") return ["pools", row.id.replace("/pool/", "")];
   return [row.type === "node" ? "node" : row.type, String(row.vmid ?? row.storage ?? row.node ?? row.id)];
 }
 
@@ -52,7 +53,7 @@ export function Tree(): ReactNode {
   };
 
   return (
-    <nav className="tree" aria-label={t("shell.inventory")}>
+    <>
       <Select
         size="xs" value={view} data={VIEWS.map((one) => ({ value: one, label: t(`shell.view_${one}`) }))} allowDeselect={false} aria-label={t("shell.view")}
         onChange={(value) => choose((value as View | null) ?? "server")}
@@ -60,7 +61,7 @@ export function Tree(): ReactNode {
       <Rows items={shown} keyOf={(line) => line.key} label={t("shell.inventory")} role="tree" onKeyDown={onKeyDown}>
         {(line) => <TreeLine line={line} selected={!!line.row && selected(line.row, parts)} fold={fold} />}
       </Rows>
-    </nav>
+    </>
   );
 }
 

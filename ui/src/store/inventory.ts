@@ -6,28 +6,9 @@
 
 import { useSyncExternalStore } from "react";
 
-export interface Resource {
-  id: string;
-  type: "qemu" | "lxc" | "node" | "storage" | "pool" | string;
-  node?: string;
-  status?: string;
-  name?: string;
-  vmid?: number;
-  template?: number;
-  tags?: string;
-  pool?: string;
-  cpu?: number;
-  maxcpu?: number;
-  mem?: number;
-  maxmem?: number;
-  disk?: number;
-  maxdisk?: number;
-  uptime?: number;
-  storage?: string;
-  content?: string;
-  lock?: string;
-  [key: string]: unknown;
-}
+import type { ResourceRow } from "../api/types";
+
+export type Resource = ResourceRow & { [key: string]: unknown };
 
 type Listener = () => void;
 

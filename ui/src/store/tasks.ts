@@ -2,17 +2,10 @@
 
 import { useSyncExternalStore } from "react";
 
-export interface TaskRow {
-  upid: string;
-  node: string;
-  type: string;
-  id: string;
-  user: string;
-  starttime: number;
-  endtime?: number;
-  status: string;
-  progress?: { done: number; total: number; unit: string };
-}
+import type { TaskRow as Task, TaskProgress } from "../api/types";
+
+/** A row of the task list, and how far a task is. */
+export type TaskRow = Task & { progress?: TaskProgress };
 
 const KEPT = 2000;
 const PAUSE_MS = 250;

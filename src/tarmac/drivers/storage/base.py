@@ -13,7 +13,7 @@ import enum
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tarmac.drivers.storage.volume_names import Content, VolumeName
 from tarmac.model.ids import VolumeId
@@ -54,6 +54,8 @@ class Capabilities:
                      the same format and under plain names; others stand on it as qcow2
     snapshots        how images of each format keep points in time; a format that is not in it cannot
     shares_blocks    a full copy within the storage shares blocks until they are written: it takes no time
+    freezes          formats whose images can become base images of another guest while their own runs on
+                     (`FreezingStorage`)
     resize_online    an image can grow while a guest runs on it
     thin             space is taken when it is written, not when an image is made
     shared           all nodes see the same volumes"""
@@ -66,6 +68,7 @@ class Capabilities:
     plain_clones: frozenset[str] = frozenset()
     snapshots: Mapping[str, SnapshotKind] = field(default_factory=dict)
     shares_blocks: bool = False
+    freezes: frozenset[str] = frozenset()
     resize_online: bool = True
     thin: bool = True
     shared: bool = False
@@ -313,5 +316,38 @@ class FileStorage(Storage, Protocol):
     async def discard(self, name: VolumeName, token: str) -> None:
         """Remove a staged file, if it is there."""
 
+    async def lost_points(self) -> Sequence[tuple[VolumeId, SnapshotInfo]]:
+        """Points in time whose volume is gone, with that volume's id. `delete_snapshot` removes them."""
+
     async def sweep(self, keep: Collection[str] = ()) -> Sequence[str]:
         """Remove temporary files that no unfinished work owns (`keep`: tokens of such work). Returns their names."""
+
+
+@runtime_checkable
+class FreezingStorage(FileStorage, Protocol):
+    """A storage on which a running guest's disk can become another guest's base image (`capabilities.freezes`)."""
+
+    async def freeze_base(self, volid: VolumeId, base: VolumeId, *, owner: Owner | None = None) -> None:
+        """The image `volid` becomes the base image `base`, and an empty overlay on it takes its name, durably. A QEMU
+        that had the image open still writes to it, until it is switched and the base guarded. At no moment does the
+        name lead nowhere. Repeatable. Raises Conflict when the base's name is taken, WrongState for one with
+        snapshots."""
+
+    async def guard_base(self, base: VolumeId, *, gid: int | None = None) -> None:
+        """Nothing may change the base from now on; `gid`: the group whose members may read it. Repeatable."""
+
+    async def unguard_base(self, base: VolumeId) -> None:
+        """Lift that, before a running guest's QEMU writes its overlay into the base. Repeatable."""
+
+    async def unfreeze_base(self, volid: VolumeId, base: VolumeId, *, owner: Owner | None = None) -> None:
+        """Take `freeze_base` back, when nothing was written to the overlay. Repeatable; fine when it never happened."""
+
+    async def joined(self, volid: VolumeId, base: VolumeId, *, owner: Owner | None = None) -> None:
+        """After a running guest's QEMU has written the overlay into the base: the base is the volume again.
+        Repeatable."""
+
+    async def join_base(
+        self, volid: VolumeId, base: VolumeId, *, owner: Owner | None = None, advance: Advance | None = None
+    ) -> None:
+        """The same for a volume that no guest runs on: write the overlay into the base, which is the volume then.
+        Nobody else stands on the base. Repeatable; a crash in the midst of it damages nothing."""

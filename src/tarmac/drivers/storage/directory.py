@@ -16,7 +16,7 @@ from tarmac.drivers.storage import directory_files as files
 from tarmac.drivers.storage import directory_layers as layering
 from tarmac.drivers.storage import image
 from tarmac.drivers.storage.base import Advance, Layer, Owner, StorageStatus, VolumeInfo
-from tarmac.drivers.storage.directory_bases import DirectoryBases
+from tarmac.drivers.storage.directory_frozen import DirectoryFrozen
 from tarmac.drivers.storage.directory_ground import capabilities_of
 from tarmac.drivers.storage.directory_list import list_volumes
 from tarmac.drivers.storage.directory_points import DirectoryPoints
@@ -25,7 +25,7 @@ from tarmac.model.errors import Conflict, InvalidInput
 from tarmac.model.ids import VolumeId
 
 
-class DirectoryStorage(DirectoryBases, DirectoryPoints):
+class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
     """Implements `FileStorage`; see `base.py` for the contract.
 
     `preallocation` is Proxmox's setting; `is_mountpoint` a path that must be a mount point for the storage to count
@@ -131,7 +131,10 @@ class DirectoryStorage(DirectoryBases, DirectoryPoints):
         if size == now:
             return
         await self._volume(volid, lambda: self._check_chain(place, name.format))
-        await image.resize(place, name.format, size, preallocation="off")
+        # What stands on another image has none of its blocks allocated beforehand, at the new end neither.
+        whole = await self._volume(volid, lambda: image.describe(place, name.format)[1] is None)
+        ahead = self._preallocation if whole and self._preallocation in ("falloc", "full") else "off"
+        await image.resize(place, name.format, size, preallocation=ahead)
         await self._volume(volid, lambda: files.sync(place))
 
     async def replace(self, volid: VolumeId, contents: bytes) -> None:

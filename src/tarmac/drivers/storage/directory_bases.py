@@ -16,7 +16,7 @@ from tarmac.drivers.storage.volume_names import base_name, plain_name
 from tarmac.model.errors import Conflict, InvalidInput, WrongState
 from tarmac.model.ids import VolumeId
 
-_BASE_MODE = 0o440
+BASE_MODE = 0o440
 
 
 class DirectoryBases(DirectoryImages):
@@ -36,7 +36,7 @@ class DirectoryBases(DirectoryImages):
                 refuse_snapshots(volid, [layer.snapshot for layer in layering.frozen_layers(old)])
                 if os.geteuid() == 0:
                     os.chown(old, 0, -1 if gid is None else gid)
-                old.chmod(_BASE_MODE)
+                old.chmod(BASE_MODE)
                 layering.seal(old)
                 files.rename_new(old, new)
             layering.set_immutable(new, True)

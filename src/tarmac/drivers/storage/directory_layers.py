@@ -80,6 +80,16 @@ def frozen_layers(place: Path) -> list[Frozen]:
     return ordered
 
 
+def lost_layers(images: Path) -> Iterator[tuple[int, Path]]:
+    """The frozen layers below a directory of images whose volume is gone, with the guest's number."""
+    for folder in sorted(images.glob("[1-9]*")):
+        names = {path.name: path for path in _siblings(folder / "any")} if folder.name.isdecimal() else {}
+        for name, path in sorted(names.items()):
+            snapshot, volume = layer_of(name)
+            if snapshot is not None and volume not in names:
+                yield int(folder.name), path
+
+
 def _siblings(place: Path) -> Iterator[Path]:
     try:
         with os.scandir(place.parent) as entries:

@@ -10,6 +10,7 @@ from tarmac.drivers.storage import directory_layers as layering
 from tarmac.drivers.storage import image
 from tarmac.drivers.storage.base import Advance, Owner, SnapshotInfo, SnapshotKind
 from tarmac.drivers.storage.directory_ground import DirectoryGround, T
+from tarmac.drivers.storage.volume_names import Content, image_name
 from tarmac.model.errors import HostFailure, NotFound
 from tarmac.model.ids import VolumeId
 
@@ -99,6 +100,23 @@ class DirectoryPoints(DirectoryGround):
         size = await self._volume(volid, lambda: top.stat().st_blocks * 512)
         await image.commit(top, size=size, advance=advance)
         await self._volume(volid, lambda: layering.absorb(place, frozen))
+
+    async def lost_points(self) -> Sequence[tuple[VolumeId, SnapshotInfo]]:
+        images = self.root / self.layout[Content.IMAGES]
+
+        def find() -> Sequence[tuple[VolumeId, SnapshotInfo]]:
+            found = []
+            for vmid, path in layering.lost_layers(images):
+                snapshot, file = layering.layer_of(path.name)
+                try:
+                    volid = VolumeId(self._id, str(image_name(vmid, file)))
+                except ValueError:
+                    continue
+                used = path.stat().st_blocks * 512
+                found.append((volid, SnapshotInfo(name=snapshot or "", parent=None, used=used, merges=0)))
+            return tuple(found)
+
+        return await self._run(find, f"cannot list storage '{self._id}'")
 
     async def merged(self, volid: VolumeId, name: str) -> None:
         place = self._image_place(volid)

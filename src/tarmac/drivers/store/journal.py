@@ -26,6 +26,9 @@ CREATE INDEX IF NOT EXISTS jobs_by_id ON jobs (id);
 CREATE TABLE IF NOT EXISTS steps (
   upid TEXT NOT NULL, position INTEGER NOT NULL, step TEXT NOT NULL, version INTEGER NOT NULL, title TEXT NOT NULL,
   args TEXT NOT NULL, state TEXT NOT NULL, result TEXT, PRIMARY KEY (upid, position)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS takes (
+  upid TEXT NOT NULL, position INTEGER NOT NULL, storage TEXT NOT NULL, bytes INTEGER NOT NULL,
+  PRIMARY KEY (upid, position, storage)) WITHOUT ROWID;
 """
 _COLUMNS = "upid, node, kind, id, user, args, queues, state, created, ended, exitstatus, error, result"
 
@@ -59,12 +62,14 @@ class Journal:
     async def planned(self, upid: str, steps: Sequence[StepRecord], result: Any = None) -> None:
         """The plan of a job, whole, before its first step; `result`: what it already says of the outcome."""
         rows = [(upid, s.position, s.step, s.version, s.title, json.dumps(dict(s.args)), s.state.value) for s in steps]
+        takes = [(upid, s.position, storage, size) for s in steps for storage, size in s.takes.items()]
 
         def insert(db: sqlite3.Connection) -> None:
             values = (JobState.RUNNING.value, _dump(result), upid)
             db.execute("UPDATE jobs SET state = ?, result = ? WHERE upid = ?", values)
             columns = "upid, position, step, version, title, args, state"
             db.executemany(f"INSERT INTO steps ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            db.executemany("INSERT INTO takes (upid, position, storage, bytes) VALUES (?, ?, ?, ?)", takes)
 
         await self._thread.write(insert)
 
@@ -84,7 +89,12 @@ class Journal:
             job.state.value, job.ended, job.exitstatus, _dump(job.error), _dump(job.result), job.upid,
         )  # fmt: skip
         sql = "UPDATE jobs SET state = ?, ended = ?, exitstatus = ?, error = ?, result = ? WHERE upid = ?"
-        await self._thread.write(lambda db: db.execute(sql, row))
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute(sql, row)
+            db.execute("DELETE FROM takes WHERE upid = ?", (job.upid,))
+
+        await self._thread.write(write)
 
     async def unfinished(self) -> list[JobRecord]:
         """Jobs that had not ended when the last daemon did, oldest first, with their steps."""
@@ -93,6 +103,9 @@ class Journal:
             jobs = [_job(r) for r in db.execute(f"SELECT {_COLUMNS} FROM jobs WHERE ended IS NULL ORDER BY seq")]
             for job in jobs:
                 job.steps = [_step(r) for r in db.execute(_STEPS, (job.upid,))]
+                for position, storage, size in db.execute(_TAKES, (job.upid,)):
+                    step = job.steps[position]
+                    step.takes = {**step.takes, storage: size}
             return jobs
 
         return await self._thread.read(read)
@@ -122,8 +135,26 @@ class Journal:
 
         return await self._thread.read(read)
 
+    async def surplus(self, *, keep: int, before: float, limit: int) -> list[str]:
+        """The oldest ended jobs beyond the newest `keep`, or that ended before that time, at most `limit` of them."""
+        sql = """SELECT upid FROM jobs WHERE ended IS NOT NULL AND (ended < ? OR seq <= coalesce(
+            (SELECT seq FROM jobs WHERE ended IS NOT NULL ORDER BY seq DESC LIMIT 1 OFFSET ?), -1))
+            ORDER BY seq LIMIT ?"""
+        return await self._thread.read(lambda db: [row[0] for row in db.execute(sql, (before, keep, limit))])
+
+    async def forget(self, upids: Sequence[str]) -> None:
+        """Remove ended jobs and their steps; those that have not ended, and unknown ones, are left alone."""
+
+        def remove(db: sqlite3.Connection) -> None:
+            for upid in upids:
+                if db.execute("DELETE FROM jobs WHERE upid = ? AND ended IS NOT NULL", (upid,)).rowcount:
+                    db.execute("DELETE FROM steps WHERE upid = ?", (upid,))
+
+        await self._thread.write(remove)
+
 
 _STEPS = "SELECT position, step, version, title, args, state, result FROM steps WHERE upid = ? ORDER BY position"
+_TAKES = "SELECT position, storage, bytes FROM takes WHERE upid = ?"
 
 
 def _dump(value: Mapping[str, Any] | None) -> str | None:

@@ -22,14 +22,14 @@ from aiohttp.web_request import BaseRequest
 
 from tarmac.faces.api import pages
 from tarmac.faces.api.auth import Peer, identify, peer_of
-from tarmac.faces.api.body import check_headers, read_body
-from tarmac.faces.api.declare import RAW, UPID, Call, Encoded, Endpoint, Returns
+from tarmac.faces.api.body import MAX_PUBLIC_BODY, check_headers, read_body
+from tarmac.faces.api.declare import RAW, UPID, Call, Encoded, Endpoint, Headed, Returns
 from tarmac.faces.api.index import complete
-from tarmac.faces.api.params import Parsed, decode_body, decode_query, masked, merge, parse
-from tarmac.faces.api.replies import FAILED_LOGIN, envelope, error_reply, reply, stream
+from tarmac.faces.api.params import MAX_BODY, Parsed, decode_body, decode_query, masked, merge, parse
+from tarmac.faces.api.replies import envelope, error_reply, headed, reply, stream
 from tarmac.faces.api.rights import authorize
 from tarmac.faces.api.router import METHODS, Match, Router
-from tarmac.model.errors import Bug, NotBuilt, TarmacError, Unauthenticated
+from tarmac.model.errors import Bug, LoginFailed, NotBuilt, TarmacError, Unauthenticated
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.services.access.audit import Event
 
@@ -107,7 +107,8 @@ class Api:
         endpoint = match.endpoint
         body: Mapping[str, Any] = {}
         if not endpoint.stream:
-            body = decode_body(request.headers.get("Content-Type", ""), await read_body(request))
+            most = MAX_PUBLIC_BODY if endpoint.public else MAX_BODY
+            body = decode_body(request.headers.get("Content-Type", ""), await read_body(request, most))
         texts = merge(match.values, decode_query(query), body, endpoint)
         entry.parameters = masked(endpoint, texts)
         parsed = parse(endpoint, texts)
@@ -144,10 +145,12 @@ class Api:
         else:
             result = await endpoint.handler(call, parsed.params)
         entry.started(result)
-        if endpoint.returns is RAW:
-            if not isinstance(result, web.StreamResponse):
-                raise Bug(f"{endpoint.method} {endpoint.path} gave no response")
+        if isinstance(result, web.StreamResponse):
             return result
+        if isinstance(result, Headed):
+            return await headed(result)
+        if endpoint.returns is RAW:
+            raise Bug(f"{endpoint.method} {endpoint.path} gave no response")
         if result is None and endpoint.returns is Returns.LIST:
             result = []
         extra: dict[str, Any] = {"success": 1} if form == "extjs" else {}
@@ -166,7 +169,7 @@ class Api:
 
     async def _refuse(self, problem: TarmacError, request: BaseRequest, form: str) -> web.StreamResponse:
         # A failed login has waited already, in the service that knows how long it took.
-        if isinstance(problem, Unauthenticated) and problem.error_code != FAILED_LOGIN and self._delay:
+        if isinstance(problem, Unauthenticated) and not isinstance(problem, LoginFailed) and self._delay:
             await self._hold()
         return await error_reply(problem, extjs=form == "extjs", gzip=_takes_gzip(request))
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
-from tarmac.faces.api.declare import Endpoint
+from tarmac.faces.api.declare import READING, Endpoint
 from tarmac.model.errors import Denied, Unauthenticated
 from tarmac.services.access.access import Identity
 
@@ -98,7 +98,7 @@ async def identify(
         return _local(peer)
     if credentials.kind == "ticket":
         identity = await services.tickets.verify(credentials.text)
-        if method != "GET" and (endpoint is None or endpoint.csrf):
+        if method not in READING and (endpoint is None or endpoint.csrf):
             services.tickets.check_csrf(identity, headers.get("CSRFPreventionToken", ""))
         return identity
     if credentials.kind == "token":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from aiohttp import hdrs
 from aiohttp.web_request import BaseRequest
@@ -12,7 +13,11 @@ from tarmac.model.errors import InvalidInput, NotBuilt
 
 MAX_HEADERS = 64
 MAX_HEADER_BYTES = 8192
+MAX_PUBLIC_BODY = 64 * 1024
+"""Of somebody who need not log in for the call: a thousand of them must not cost half a gigabyte."""
 BODY_SECONDS = 60.0
+STALL_SECONDS = 120.0
+CHUNK = 256 * 1024
 
 
 def check_headers(request: BaseRequest) -> None:
@@ -27,19 +32,19 @@ def check_headers(request: BaseRequest) -> None:
         )
 
 
-async def read_body(request: BaseRequest) -> bytes:
-    """The whole body. Raises NotBuilt (501, as Proxmox does) for chunks, for more than 512 KiB, and for a body of a
-    GET or DELETE; InvalidInput when it does not arrive in time."""
+async def read_body(request: BaseRequest, most: int = MAX_BODY) -> bytes:
+    """The whole body. Raises NotBuilt (501, as Proxmox does) for chunks, for more than `most` bytes, and for a body of
+    a GET or DELETE; InvalidInput when it does not arrive in time."""
     if hdrs.TRANSFER_ENCODING in request.headers:
         raise NotBuilt("chunked transfer encoding not supported", code="chunked-body")
     length = request.content_length or 0
     if length == 0:
         return b""
-    if request.method in ("GET", "DELETE"):
+    if request.method in ("GET", "HEAD", "DELETE"):
         raise NotBuilt(f"Unexpected content for method '{request.method}'", code="unexpected-body")
-    if length > MAX_BODY:
+    if length > most:
         raise NotBuilt(
-            f"request body too large (at most {MAX_BODY} bytes)",
+            f"request body too large (at most {most} bytes)",
             code="body-too-large",
             evidence=f"Content-Length: {length}",
         )
@@ -59,3 +64,18 @@ async def invite_body(request: BaseRequest) -> None:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         # What was written is no part of the reply's own size.
         request.writer.output_size = 0
+
+
+async def body_chunks(request: BaseRequest) -> AsyncIterator[bytes]:
+    """A long body piece by piece; its length does not matter. Raises InvalidInput (`body-late`) when the client is
+    silent for too long, ConnectionError when it goes away."""
+    await invite_body(request)
+    while True:
+        try:
+            async with asyncio.timeout(STALL_SECONDS):
+                chunk = await request.content.read(CHUNK)
+        except TimeoutError:
+            raise InvalidInput(f"nothing came for {STALL_SECONDS:g} s", code="body-late") from None
+        if not chunk:
+            return
+        yield chunk

@@ -38,6 +38,7 @@ Handler = Callable[["Call", Any], Awaitable[Any]]
 Check = Callable[["Call", Any], Awaitable[None]]
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 
+READING = frozenset({"GET", "HEAD"})
 _MARK = "__tarmac_endpoint__"
 _PLACE = re.compile(r"\{([a-z][a-z0-9_-]*)(\.\.\.)?\}")
 
@@ -75,6 +76,16 @@ class Encoded:
     @property
     def json(self) -> bytes:
         return b"".join(self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Headed:
+    """`data` with a status and headers of its own, where a protocol of others' demands them. With 204 there is no
+    body."""
+
+    data: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +159,7 @@ class Endpoint:
     csrf: bool
     stream: bool
     later: bool = False  # stands for a feature that is not built yet
+    reply: Any = None
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -167,7 +179,7 @@ class Endpoint:
     @property
     def changes(self) -> bool:
         """Whether it changes anything (so `dryrun` applies and the request is logged)."""
-        return self.method != "GET"
+        return self.method not in READING
 
     @property
     def settings(self) -> tuple[Setting, ...]:
@@ -204,6 +216,11 @@ class Call:
         return self.identity.token or None
 
     @property
+    def host(self) -> str:
+        """The name (and port) by which the caller speaks to us; empty for a call that did not come over HTTP."""
+        return self.request.host if self.request is not None else ""
+
+    @property
     def http(self) -> BaseRequest:
         """The raw request, for what streams."""
         assert self.request is not None, "this call did not come over HTTP"
@@ -224,6 +241,7 @@ def _declare(
     tokens: bool = True,
     csrf: bool = True,
     stream: bool = False,
+    reply: Any = None,
 ) -> Callable[[F], F]:
     """Mark a coroutine `handler(call, params)` as an endpoint.
 
@@ -237,6 +255,7 @@ def _declare(
              does not gets a plan of one line from the face, after parameters and rights are checked
     tokens   False: not with an API token;  csrf False: no CSRF token needed with a ticket
     stream   the handler reads the request's body itself; parameters come from path and query only
+    reply    the shape of `data`, a type of `faces.api.shapes` or made of such (`list[TaskRow]`); None: not said
     """
 
     def mark(handler: F) -> F:
@@ -254,6 +273,7 @@ def _declare(
             tokens=tokens,
             csrf=csrf,
             stream=stream,
+            reply=reply,
         )
         _check_declaration(endpoint)
         setattr(handler, _MARK, endpoint)
@@ -270,6 +290,16 @@ def get(path: str, **declared: Any) -> Callable[[F], F]:
 def post(path: str, **declared: Any) -> Callable[[F], F]:
     """An endpoint that creates or acts."""
     return _declare("POST", path, **declared)
+
+
+def head(path: str, **declared: Any) -> Callable[[F], F]:
+    """An endpoint that tells in headers how something stands."""
+    return _declare("HEAD", path, **declared)
+
+
+def patch(path: str, **declared: Any) -> Callable[[F], F]:
+    """An endpoint that adds to what is there, where a protocol of others' demands this method."""
+    return _declare("PATCH", path, **declared)
 
 
 def put(path: str, **declared: Any) -> Callable[[F], F]:

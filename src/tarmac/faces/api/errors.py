@@ -17,6 +17,7 @@ STATUS: dict[type[TarmacError], int] = {
     tree.InvalidInput: 400,
     tree.NotBuilt: 501,
     tree.Unauthenticated: 401,
+    tree.LoginFailed: 401,
     tree.Denied: 403,
     tree.NotFound: 500,
     tree.Conflict: 500,

@@ -14,15 +14,13 @@ from aiohttp import BodyPartReader, MultipartReader
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_request import BaseRequest
 
-from tarmac.faces.api.body import invite_body
+from tarmac.faces.api.body import CHUNK, STALL_SECONDS, invite_body
 from tarmac.model.errors import InvalidInput
 
 T = TypeVar("T")
 
 MAX_FIELDS = 16
 MAX_FIELD_BYTES = 4096
-STALL_SECONDS = 120.0
-CHUNK = 256 * 1024
 # RuntimeWarning: aiohttp's word for a bad header, an exception only where warnings are errors.
 _BROKEN = (ValueError, AssertionError, RuntimeError, KeyError, HttpProcessingError, RuntimeWarning)
 

@@ -14,16 +14,16 @@ import msgspec
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
-from tarmac.faces.api.declare import Encoded, Paged
+from tarmac.faces.api.declare import Encoded, Headed, Paged
 from tarmac.faces.api.errors import body_of, reason_of, status_of
-from tarmac.model.errors import TarmacError, Unauthenticated
+from tarmac.model.errors import LoginFailed, TarmacError, Unauthenticated
 from tarmac.model.job import Plan
 
 JSON = "application/json;charset=UTF-8"
 GZIP_ABOVE = 1024
-FAILED_LOGIN = "authentication-failure"
 OFF_LOOP_ABOVE = 64 * 1024
 BETWEEN_TURNS = 256 * 1024
+PIECE = 64 * 1024
 HEADERS = {
     "Server": "tarmac",
     "Cache-Control": "no-store",
@@ -72,20 +72,42 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-async def reply(body: bytes, *, status: int = 200, reason: str = "", gzip: bool = False) -> web.Response:
+class Long(web.StreamResponse):
+    """A response with a long body, written piece by piece. In one piece all of it would lie in the transport unseen,
+    and a client that does not read could not be told from one that has got everything."""
+
+    def __init__(self, body: bytes, *, status: int, reason: str, headers: Mapping[str, str]) -> None:
+        super().__init__(status=status, reason=reason, headers=headers)
+        self.content_length = len(body)
+        self._left = memoryview(body)
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        while self._left:
+            piece, self._left = self._left[:PIECE], self._left[PIECE:]
+            await self.write(bytes(piece))
+        await super().write_eof(data)
+
+
+async def reply(body: bytes, *, status: int = 200, reason: str = "", gzip: bool = False) -> web.StreamResponse:
     """A JSON response. Compressed when the client takes it and it pays; off the loop when that takes long."""
-    response = web.Response(
-        status=status,
-        reason=reason or _standard(status),
-        headers={**HEADERS, "Content-Type": JSON},
-    )
+    headers = {**HEADERS, "Content-Type": JSON}
     if gzip and len(body) > GZIP_ABOVE:
-        packed = await asyncio.to_thread(_gzip, body) if len(body) > OFF_LOOP_ABOVE else _gzip(body)
-        response.headers["Content-Encoding"] = "gzip"
-        response.headers["Vary"] = "Accept-Encoding"
-        response.body = packed
-    else:
-        response.body = body
+        body = await asyncio.to_thread(_gzip, body) if len(body) > OFF_LOOP_ABOVE else _gzip(body)
+        headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    kind = Long if len(body) > PIECE else _whole
+    return kind(body, status=status, reason=reason or _standard(status), headers=headers)
+
+
+def _whole(body: bytes, *, status: int, reason: str, headers: Mapping[str, str]) -> web.StreamResponse:
+    return web.Response(body=body, status=status, reason=reason, headers=headers)
+
+
+async def headed(result: Headed) -> web.StreamResponse:
+    """A result with a status and headers of its own."""
+    if result.status == 204 or result.data is None:
+        return web.Response(status=result.status, headers={**HEADERS, **result.headers})
+    response = await reply(envelope(result.data), status=result.status)
+    response.headers.update(result.headers)
     return response
 
 
@@ -108,12 +130,12 @@ async def stream(request: BaseRequest, result: Encoded) -> web.StreamResponse:
 
 async def error_reply(
     problem: TarmacError, *, extjs: bool = False, gzip: bool = False, status: int | None = None
-) -> web.Response:
+) -> web.StreamResponse:
     """An error as a response. The connection is closed after it, as Proxmox does. A missing or wrong login has an
-    empty body; a failed `POST /access/ticket` is told from it by its code and has a body like the others."""
+    empty body; a login that was tried and failed has a body like the others."""
     status, reason = status or status_of(problem), reason_of(problem.message)
-    if status == 401 and isinstance(problem, Unauthenticated) and problem.error_code != FAILED_LOGIN:
-        response = web.Response(status=401, reason=reason or "No ticket", headers=HEADERS)
+    if status == 401 and isinstance(problem, Unauthenticated) and not isinstance(problem, LoginFailed):
+        response: web.StreamResponse = web.Response(status=401, reason=reason or "No ticket", headers=HEADERS)
     elif extjs:
         body = {**body_of(problem), "success": 0, "status": status}
         response = await reply(encode(plain(body)), gzip=gzip)

@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 from tarmac.faces.api.declare import Endpoint
 from tarmac.model.errors import Bug, InvalidInput, NotBuilt
 
-METHODS = ("GET", "POST", "PUT", "DELETE")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 @dataclass(frozen=True, slots=True)

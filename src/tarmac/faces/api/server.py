@@ -9,72 +9,40 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import logging
 import socket
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
-from aiohttp.web_request import BaseRequest
-
 from tarmac.faces.api.app import Api
-from tarmac.faces.api.body import MAX_HEADERS
-from tarmac.faces.api.errors import body_of, reason_of
-from tarmac.faces.api.replies import HEADERS, JSON, encode
+from tarmac.faces.api.crowd import Crowd, source_of
+from tarmac.faces.api.protocol import Server
 from tarmac.lib.tasks import Supervisor
-from tarmac.model.errors import Conflict, Denied, Fix, HostFailure, InvalidInput, TarmacError
+from tarmac.model.errors import Conflict, Denied, Fix, HostFailure, TarmacError
 
 log = logging.getLogger(__name__)
 
 TLS_HANDSHAKE = 0x16
 FIRST_BYTE_SECONDS = 10.0
 HANDSHAKE_SECONDS = 10.0
-IDLE_SECONDS = 75.0
 MAX_OPENING = 1000
+MAX_OPENING_OF_ONE = 200
 BACKLOG = 512
 
 
-class Protocol(RequestHandler):
-    """aiohttp's connection handler with our form for what is no HTTP."""
+@dataclass(slots=True, eq=False)
+class _Opening:
+    """A connection that has been accepted and has not shaken hands yet."""
 
-    __slots__ = ()
+    connection: socket.socket
+    task: asyncio.Task[None] | None = None
+    handed_over: bool = False
 
-    def handle_error(
-        self,
-        request: BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Called for requests that cannot be parsed; whatever else fails is answered by `Api.handle`."""
-        if status != 400:
-            log.error("unhandled error in a connection", exc_info=exc)
-        problem = InvalidInput("bad request", code="bad-request", cause="this is not a correct HTTP/1.1 request")
-        response = web.Response(
-            status=400,
-            reason=reason_of(problem.message),
-            headers={**HEADERS, "Content-Type": JSON},
-            body=encode(body_of(problem)),
-        )
-        response.force_close()
-        return response
-
-
-class Server(web.Server):
-    """aiohttp's server with our protocol and Proxmox's limits."""
-
-    def __call__(self) -> RequestHandler:
-        return Protocol(
-            self,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=IDLE_SECONDS,
-            max_headers=MAX_HEADERS,
-            access_log=None,  # type: ignore[arg-type]  # aiohttp's own way to switch it off
-            auto_decompress=False,
-            lingering_time=2.0,
-        )
+    def give_up(self) -> bool:
+        return self.task is not None and self.task.cancel()
 
 
 class Listener:
@@ -86,7 +54,8 @@ class Listener:
         self._tasks = Supervisor()
         self._sockets: list[socket.socket] = []
         self._unix: list[tuple[asyncio.Server, Path]] = []
-        self._opening = 0
+        # A connection that has not shaken hands yet: the oldest goes when a source has too many of them.
+        self._opening: Crowd[_Opening] = Crowd(most=MAX_OPENING, most_of_one=MAX_OPENING_OF_ONE, evict=_Opening.give_up)
 
     async def __aenter__(self) -> Self:
         return self
@@ -137,7 +106,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                connection, _ = await loop.sock_accept(listening)
+                connection, address = await loop.sock_accept(listening)
             except OSError as problem:
                 if listening.fileno() < 0:
                     return
@@ -146,15 +115,21 @@ class Listener:
                     log.error("cannot accept a connection", extra={"problem": str(problem)})
                     await asyncio.sleep(0.5)
                 continue
-            if self._opening >= MAX_OPENING:
+            opening = _Opening(connection)
+            if not self._opening.enter(opening, source_of(str(address[0]))):
                 connection.close()
                 continue
-            self._opening += 1
-            self._tasks.start(self._open(connection), name="connection")
+            opening.task = self._tasks.start(self._open(opening), name="connection")
+            opening.task.add_done_callback(functools.partial(self._opened, opening))
 
-    async def _open(self, connection: socket.socket) -> None:
+    def _opened(self, opening: _Opening, task: asyncio.Task[None]) -> None:
+        self._opening.leave(opening)
+        if not opening.handed_over:
+            opening.connection.close()
+
+    async def _open(self, opening: _Opening) -> None:
         """Decide by the first byte, shake hands, hand over. Whoever fails at it is dropped without a word."""
-        handed_over = False
+        connection = opening.connection
         try:
             connection.setblocking(False)
             async with asyncio.timeout(FIRST_BYTE_SECONDS):
@@ -163,7 +138,7 @@ class Listener:
                 return
             secure = first[0] == TLS_HANDSHAKE and self._context is not None
             loop = asyncio.get_running_loop()
-            handed_over = True
+            opening.handed_over = True
             await loop.connect_accepted_socket(
                 self._server,
                 connection,
@@ -173,10 +148,6 @@ class Listener:
             )
         except (OSError, TimeoutError) as problem:
             log.debug("connection dropped", extra={"problem": str(problem)})
-        finally:
-            self._opening -= 1
-            if not handed_over:
-                connection.close()
 
 
 async def _peek(connection: socket.socket) -> bytes:

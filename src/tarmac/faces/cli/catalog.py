@@ -12,14 +12,17 @@ NOUNS: dict[str, str] = {
     "vm": "virtual machines",
     "image": "images to make guests from",
     "storage": "storages and their volumes",
+    "datacenter": "settings of the whole cluster",
     "node": "this host and its peers",
     "task": "long work: follow it, end it",
     "user": "users",
     "token": "API tokens",
     "tfa": "second factors of logins",
+    "realm": "where users come from",
     "group": "groups of users",
     "role": "what users may do, by name",
     "pool": "guests and storages that are granted together",
+    "history": "changes of users, grants, pools, storages, options",
     "audit": "who changed what, from where",
 }
 
@@ -52,6 +55,9 @@ HAND_WRITTEN: dict[str, Entry] = {
     "vm start": Entry("vm_many", "start", "Start a guest, several, those of a pool, or all."),
     "vm shutdown": Entry("vm_many", "shutdown", "Shut down a guest, several, those of a pool, or all."),
     "vm suspend": Entry("vm_many", "suspend", "Suspend a guest, several, those of a pool, or all."),
+    "vm undo": Entry("undo", "of_guest", "Undo the last change of a guest's configuration, or an earlier one."),
+    "task undo": Entry("undo", "of_task", "Undo what a task did, where that is possible."),
+    "history undo": Entry("undo", "of_change", "Undo a change of users, grants, pools, storages or options."),
     "vm console": Entry("console", "console", "The guest's serial console in this terminal; leave with Ctrl-]."),
     "vm exec": Entry(
         "vm",

@@ -19,6 +19,9 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u20
 COLUMNS: dict[str, tuple[str, ...]] = {
     "vm list": ("vmid", "name", "status", "cpus", "maxmem", "uptime", "lock", "tags"),
     "vm pending": ("key", "value", "pending", "delete"),
+    "vm history": ("revision", "time", "user", "changes"),
+    "vm diff": ("section", "key", "old", "new"),
+    "history list": ("id", "time", "user", "what"),
     "vm bulk": ("vmid", "outcome", "status"),
     "node list": ("node", "status", "cpu", "maxcpu", "mem", "maxmem", "uptime"),
     "storage list": ("storage", "type", "content", "active", "used", "avail", "total"),
@@ -31,7 +34,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 _BYTES = {"mem", "maxmem", "disk", "maxdisk", "size", "used", "avail", "total", "free", "netin", "netout", "diskread"}
 _BYTES |= {"diskwrite", "balloon_min", "freemem", "merges"}
-_TIMES = {"ctime", "starttime", "endtime", "snaptime", "last"}
+_TIMES = {"time", "ctime", "starttime", "endtime", "snaptime", "last"}
 _FIRST = ("vmid", "name", "id", "node", "storage", "key", "status")
 
 
@@ -102,9 +105,20 @@ def cell(name: str, value: Any) -> str:
         return f"{value:g}" if isinstance(value, float) else str(value)
     if isinstance(value, dict) and not any(isinstance(one, (dict, list)) for one in value.values()):
         return "  ".join(f"{clean(str(key))}={cell(str(key), one)}" for key, one in value.items())
+    if name == "changes" and isinstance(value, list):
+        return ", ".join(_change(one) for one in value)
     if isinstance(value, (dict, list)):
         return clean(json.dumps(value))
     return clean(str(value))
+
+
+def _change(row: Mapping[str, Any]) -> str:
+    """`memory 512 -> 1024`, `-scsi1`, `+net1`; what waits for the next start or is a snapshot says so."""
+    where = f"{row['section']} " if row.get("section") else ""
+    key = clean(f"{where}{row.get('key', '')}")
+    if "old" in row and "new" in row:
+        return clean(f"{key} {row['old']} -> {row['new']}")
+    return f"+{key}" if "new" in row else f"-{key}"
 
 
 def size(value: float) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import Endpoint, Returns
 from tarmac.faces.generate.parameters import schema_of, visible, wire_name
+from tarmac.faces.generate.shape import component, json_schema, shapes_in
 from tarmac.model.settings import Setting, settings_of
 
 _DATA: dict[Returns, dict[str, Any]] = {
@@ -31,6 +32,8 @@ def openapi(endpoints: Iterable[Endpoint], version: str) -> str:
     schemas: dict[str, Any] = {"Error": _ERROR_SCHEMA, "Plan": _PLAN_SCHEMA}
     for config in {e.config for e in table if e.config is not None}:
         schemas[config.__name__] = _object([s for s in settings_of(config) if not s.limits.internal])
+    for shape in {shape for e in table if e.reply is not None for shape in shapes_in(e.reply)}:
+        schemas[shape.__name__] = component(shape)
     document = {
         "openapi": "3.1.0",
         "info": {
@@ -121,10 +124,14 @@ def _object(settings: list[Setting]) -> dict[str, Any]:
     return {**schema, "required": required} if required else schema
 
 
+def _data(endpoint: Endpoint) -> dict[str, Any]:
+    return json_schema(endpoint.reply) if endpoint.reply is not None else _DATA[endpoint.returns]
+
+
 def _success(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.returns is Returns.RAW:
         return {"description": "Not JSON; see the summary."}
-    data = _DATA[endpoint.returns]
+    data = _data(endpoint)
     if data and any(s.name == "dryrun" for s in visible(endpoint)):
         data = {"anyOf": [data, {"$ref": "#/components/schemas/Plan"}]}
     schema: dict[str, Any] = {"type": "object", "properties": {"data": data}, "required": ["data"]}

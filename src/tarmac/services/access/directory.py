@@ -1,4 +1,4 @@
-"""Who exists and what is granted: users, groups, roles, grants and pools, in memory and in the store.
+"""Who exists and what is granted: users, groups, roles, grants, pools and realms, in memory and in the store.
 
 The services that change them read here, compute new records, and `commit`: durable first, with who did it and what it
 was before, then visible in memory. Every commit makes a new `version`, by which decisions that were kept are dropped.
@@ -16,6 +16,7 @@ import msgspec
 from tarmac.drivers.store.base import Compare, Entry, Store
 from tarmac.model.errors import DataCorrupt, Fix
 from tarmac.model.privileges import PREDEFINED_ROLES
+from tarmac.model.realms import Realm, RealmSecret
 from tarmac.model.users import ROOT, Grants, Group, Password, Pool, Role, Tfa, User
 
 PREFIX, HISTORY = "access/", "history/access/"
@@ -40,6 +41,8 @@ class Directory:
         self.pools: dict[str, Pool] = {}
         self.passwords: dict[str, Password] = {}
         self.tfa: dict[str, Tfa] = {}
+        self.realms: dict[str, Realm] = {}
+        self.realm_secrets: dict[str, RealmSecret] = {}
         self._kinds: dict[str, tuple[Any, dict[str, Any]]] = {
             "user": (User, self.users),
             "group": (Group, self.groups),
@@ -48,6 +51,8 @@ class Directory:
             "pool": (Pool, self.pools),
             "password": (Password, self.passwords),
             "tfa": (Tfa, self.tfa),
+            "realm": (Realm, self.realms),
+            "realm-secret": (RealmSecret, self.realm_secrets),
         }
 
     async def load(self) -> None:
@@ -68,27 +73,32 @@ class Directory:
         """Write records, delete those given as None, and remember who did what and what was there before.
 
         At most 120 records. Raises Conflict when another node changed one meanwhile; then nothing changed."""
-        compares, puts, deletes, before = [], {}, [], {}
+        compares, puts, deletes, before, after = [], {}, [], {}, {}
         for key, record in records.items():
             kind, name = key
             path = f"{PREFIX}{kind}/{name}"
             compares.append(Compare(path, self._revisions.get(key, 0)))
             before[f"{kind}/{name}"] = _shown(kind, self._kinds[kind][1].get(name))
+            after[f"{kind}/{name}"] = _shown(kind, record)
             if record is None:
                 deletes.append(path)
             else:
                 puts[path] = msgspec.json.encode(record)
-        told = {"when": time.time(), "who": by, "what": what, "before": before}
+        told = {"when": time.time(), "who": by, "what": what, "before": before, "after": after}
         puts[f"{HISTORY}{time.time_ns():020d}"] = msgspec.json.encode(told)
         revision = await self._store.transact(compares, puts, deletes)
         self._apply(records, revision)
+
+    def revision(self, key: Key) -> int:
+        """A number that changes with each change of a record; 0: it is not there."""
+        return self._revisions.get(key, 0)
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each change: sessions look then whether they may go on."""
         self._listeners.append(listener)
 
     async def history(self, limit: int = 100) -> list[dict[str, Any]]:
-        """The newest changes first: `when` (seconds), `who`, `what`, `before` (records; secrets are never in it)."""
+        """The newest changes first: `when` (seconds), `who`, `what`, `before` and `after` (records without secrets)."""
         entries = await self._store.range(HISTORY)
         return [msgspec.json.decode(entry.value) for entry in reversed(entries[-limit:])] if limit > 0 else []
 
@@ -133,6 +143,8 @@ def _shown(kind: str, record: Any) -> Any:
         return None
     if kind == "password":
         return "(a password)"
+    if kind == "realm-secret":
+        return "(secrets of a realm)"
     if kind == "tfa":
         return f"({len(record.entries)} second factors)"
     plain = msgspec.to_builtins(record)

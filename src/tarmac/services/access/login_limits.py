@@ -52,6 +52,10 @@ class LoginLimits:
         if len(self._known) > _MAX_KNOWN:
             self._known.popitem(last=False)
 
+    def knows(self, user: str, source: str) -> bool:
+        """Whether the user has logged in from there before (since the daemon's start)."""
+        return (user, network_of(source)) in self._known
+
     def _recent(self, key: tuple[str, str], now: float) -> deque[float]:
         tries = self._tries.setdefault(key, deque())
         self._tries.move_to_end(key)

@@ -1,4 +1,5 @@
-"""The second factor: codes of an authenticator program (TOTP), and recovery keys that are good once each.
+"""The second factor: codes of an authenticator program (TOTP), security keys (`services.access.webauthn`), and recovery
+keys that are good once each.
 
 A user with an enabled entry logs in in two steps, as in Proxmox: the password gets a ticket that is good for nothing
 but the second step, where the code is given. Too many wrong codes lock the codes until somebody with User.Modify
@@ -10,24 +11,28 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import hmac
+import json
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tarmac.lib.totp import Totp
 from tarmac.model.errors import Conflict, Fix, InvalidInput, NotBuilt, NotFound
 from tarmac.model.users import Tfa, TfaEntry
+from tarmac.services.access import webauthn
 from tarmac.services.access.access import Access, Identity
 from tarmac.services.access.directory import Directory, Key
 from tarmac.services.access.users import no_such_user
 
-TOTP, RECOVERY = "totp", "recovery"
+TOTP, RECOVERY, WEBAUTHN = "totp", "recovery", webauthn.WEBAUTHN
 RECOVERY_KEYS = 10
 MOST_ENTRIES = 20
 WRONG_CODES, WRONG_KEYS = 8, 20
 LOCK_SECONDS = 3600
+REGISTER_SECONDS = 300
+_ANSWERED = 16  # challenges remembered; a ticket of a first step lasts five minutes, and each answer needs another one
 _SEE = ("User.Modify", "Sys.Audit")
 Rows = list[dict[str, Any]]
 
@@ -39,6 +44,7 @@ class SecondFactors:
         self._directory = directory
         self._access = access
         self._clock = clock
+        self._begun: dict[str, tuple[str, str, float]] = {}  # user -> challenge, name, until when
 
     # -- looking ------------------------------------------------------------------------------------------------
 
@@ -62,13 +68,16 @@ class SecondFactors:
         """The kinds of the user's enabled entries."""
         return sorted({entry.type for entry in self._tfa(userid).entries if entry.enable})
 
-    def challenge(self, userid: str) -> dict[str, Any] | None:
-        """What a login's second step may answer with; None: the password is enough."""
+    def challenge(self, userid: str, host: str = "") -> dict[str, Any] | None:
+        """What a login's second step may answer with; None: the password is enough. `host` is the name under which the
+        caller speaks to us: security keys are bound to it."""
         entries = [e for e in self._directory.tfa.get(userid, Tfa(userid=userid)).entries if e.enable]
         if not entries:
             return None
         keys = [i for e in entries if e.type == RECOVERY for i, code in enumerate(e.codes) if code]
-        return {"totp": any(e.type == TOTP for e in entries), **({"recovery": keys} if keys else {})}
+        asked = webauthn.ask(entries, host)
+        found: dict[str, Any] = {"totp": any(e.type == TOTP for e in entries)}
+        return {**found, **({"recovery": keys} if keys else {}), **({WEBAUTHN: asked} if asked else {})}
 
     # -- changing -----------------------------------------------------------------------------------------------
 
@@ -105,6 +114,31 @@ class SecondFactors:
             await self._put(self._with(userid, entry), by, f"add recovery keys of {userid}")
         return {"id": entry.id, "recovery": keys}
 
+    def begin_webauthn(self, userid: str, host: str) -> dict[str, Any]:
+        """First step of adding a security key: `{"challenge"}`, what the browser needs, as JSON. Raises InvalidInput
+        where the page has no name, NotFound."""
+        asked, challenge = webauthn.ask_for_new(userid, host, self._tfa(userid).entries)
+        now = self._clock()
+        self._begun = {user: begun for user, begun in self._begun.items() if now < begun[2]}
+        self._begun[userid] = (challenge, webauthn.name_of(host), now + REGISTER_SECONDS)
+        return {"id": None, "challenge": json.dumps(asked)}
+
+    async def add_webauthn(
+        self, userid: str, challenge: str, answer: str, *, description: str, by: str
+    ) -> dict[str, Any]:
+        """Second step: the browser's answer to the challenge. Returns `{"id"}`. Raises InvalidInput for one that is not
+        good, or that nobody asked for in the last five minutes."""
+        begun, name, until = self._begun.get(userid, ("", "", 0.0))
+        if not begun or self._clock() >= until or not hmac.compare_digest(begun, challenge.rstrip("=")):
+            raise InvalidInput.of("challenge", "it is not the challenge that was asked, or too old; begin again")
+        credential, counter = webauthn.check_new(begun, name, answer)
+        del self._begun[userid]
+        entry = self._new(uuid.uuid4().hex, WEBAUTHN, description)
+        entry = dataclasses.replace(entry, credential=credential, name=name, counter=counter)
+        async with self._directory.lock:
+            await self._put(self._with(userid, entry), by, f"add security key of {userid}")
+        return {"id": entry.id}
+
     async def update(self, userid: str, id: str, *, description: str | None, enable: bool | None, by: str) -> None:
         """Raises NotFound."""
         given: dict[str, Any] = {k: v for k, v in (("description", description), ("enable", enable)) if v is not None}
@@ -134,9 +168,9 @@ class SecondFactors:
 
     # -- deciding -----------------------------------------------------------------------------------------------
 
-    async def check(self, userid: str, answer: str) -> str:
-        """Why the answer (`totp:123456`, `recovery:KEY`) to a challenge is not good; empty when it is. A good code or
-        key is used up before this returns, a wrong one is counted."""
+    async def check(self, userid: str, answer: str, asked: Mapping[str, Any] | None = None) -> str:
+        """Why the answer (`totp:123456`, `recovery:KEY`, `webauthn:JSON`) to a challenge is not good; empty when it is.
+        A good code or key is used up before this returns, a wrong one is counted. `asked` is the challenge."""
         kind, _, text = answer.partition(":")
         async with self._directory.lock:
             tfa = self._directory.tfa.get(userid)
@@ -148,6 +182,10 @@ class SecondFactors:
                 changed, why = self._code(tfa, text)
             elif kind == RECOVERY:
                 changed, why = self._key(tfa, text)
+            elif kind == WEBAUTHN:
+                changed, why = self._security_key(tfa, text, (asked or {}).get(WEBAUTHN))
+                if why:
+                    return why  # it cannot be guessed, so it need not be counted
             else:
                 return f"'{kind[:20]}' is no second factor that is known"
             await self._put(changed, userid, f"second factor of {userid}: {why or 'used ' + kind}")
@@ -162,6 +200,20 @@ class SecondFactors:
                 if step is not None:
                     return dataclasses.replace(tfa, used=step, wrong_codes=0), ""
         return dataclasses.replace(tfa, wrong_codes=tfa.wrong_codes + 1), "a wrong code"
+
+    def _security_key(self, tfa: Tfa, answer: str, asked: Mapping[str, Any] | None) -> tuple[Tfa, str]:
+        if asked is None:
+            return tfa, "no security key was asked for"
+        challenge = _hash(tfa.userid, str(asked["publicKey"]["challenge"]))
+        if challenge in tfa.answered:
+            return tfa, "a security key's answer that was given before"
+        try:
+            id, counter = webauthn.check(tfa.entries, asked, answer)
+        except ValueError as problem:
+            return tfa, f"a security key's answer that is not good: {problem}"
+        entries = tuple(dataclasses.replace(e, counter=counter) if e.id == id else e for e in tfa.entries)
+        answered = (*tfa.answered[-_ANSWERED + 1 :], challenge)
+        return dataclasses.replace(tfa, entries=entries, answered=answered, wrong_codes=0), ""
 
     def _key(self, tfa: Tfa, key: str) -> tuple[Tfa, str]:
         wanted = _hash(tfa.userid, key.strip())
@@ -221,7 +273,7 @@ def not_built(kind: str) -> NotBuilt:
     return NotBuilt(
         f"second factors of type '{kind}' are not built yet",
         code="not-built",
-        cause="this version has totp and recovery",
+        cause="this version has totp, webauthn and recovery",
         evidence=f"type: {kind}",
     )
 

@@ -16,7 +16,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from tarmac.lib.signing import Signer
 from tarmac.model.errors import Fix, Unauthenticated
@@ -30,6 +30,7 @@ TFA_LIFETIME = 300
 _AHEAD = 300  # clocks of other nodes may run ahead by so much
 _VNC_AHEAD = 20
 _MAX_LENGTH = 4096
+_MAX_PARTIAL = 32 * 1024  # it names a user's security keys
 _TICKET = re.compile(r"PVE:([^\s:]+):([0-9A-F]{8})::([A-Za-z0-9+/]{43}=)")
 _PARTIAL = re.compile(r"(PVE:!tfa![A-Za-z0-9._~%-]+:([0-9A-F]{8}))::([A-Za-z0-9+/]{43}=)")
 _CSRF = re.compile(r"([0-9A-F]{8}):([A-Za-z0-9+/]{43}=)")
@@ -57,14 +58,17 @@ class Tickets:
         text = f"PVE:!tfa!{shown}:{self._now()}"
         return f"{text}::{self._signer.sign('tfa', _bound(text, userid))}"
 
-    def check_partial(self, text: str, userid: str) -> None:
-        """Raise Unauthenticated unless it is the user's own ticket of a first step of the last five minutes."""
-        match = _PARTIAL.fullmatch(text) if len(text) <= _MAX_LENGTH else None
+    def check_partial(self, text: str, userid: str) -> dict[str, Any]:
+        """The challenge of a first step. Raises Unauthenticated unless it is the user's own ticket of the last five
+        minutes."""
+        match = _PARTIAL.fullmatch(text) if len(text) <= _MAX_PARTIAL else None
         if match is None or not self._signer.is_signed("tfa", _bound(match[1], userid), match[3]):
             raise _invalid("PVE", "it is not this user's ticket of a first step")
         if not self._is_fresh(match[2], TFA_LIFETIME, _AHEAD):
             raise _invalid("PVE", f"the first step was more than {TFA_LIFETIME} s ago")
         self._check_user(userid, "PVE")
+        challenge: dict[str, Any] = json.loads(unquote(match[1].split(":")[1].removeprefix("!tfa!")))
+        return challenge
 
     def csrf(self, userid: str) -> str:
         """The CSRF token that goes with a user's tickets."""

@@ -1,4 +1,4 @@
-"""Users of the platform: who they are, which groups they are in, and who may change them. Realms are pam and pve.
+"""Users of the platform: who they are, which groups they are in, and who may change them.
 
 Every change is durable before a method returns, and kept in the history with who made it. Texts are Proxmox's, because
 clients match on them.
@@ -7,18 +7,16 @@ clients match on them.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tarmac.lib.passwords import Hasher
 from tarmac.model.errors import Conflict, Denied, Fix, InvalidInput, NotFound
+from tarmac.model.realms import BUILTIN, PVE
 from tarmac.model.users import ROOT, Group, User, split_user
 from tarmac.services.access.access import Access, Identity, denied
 from tarmac.services.access.directory import Directory, Key
 
-PAM, PVE = "pam", "pve"
-_REALMS = {PAM: "Users of this machine (PAM)", PVE: "Users of this platform"}
 _SEE = ("User.Modify", "Sys.Audit")
 Rows = list[dict[str, Any]]
 
@@ -57,24 +55,6 @@ class Users:
         if user is None:
             raise no_such_user(userid)
         return user
-
-    def realms(self) -> Rows:
-        """Rows of `GET /access/domains`."""
-        return [{"realm": realm, "type": realm, "comment": comment} for realm, comment in _REALMS.items()]
-
-    def realm(self, realm: str) -> dict[str, Any]:
-        """`GET /access/domains/{realm}`. Raises NotFound `domain 'x' does not exist`."""
-        if realm not in _REALMS:
-            raise NotFound(
-                f"domain '{realm}' does not exist",
-                code="no-such-realm",
-                cause="no realm has this name",
-                evidence=f"the realms are {', '.join(_REALMS)}",
-                fixes=[Fix(text="list the realms", action="GET /access/domains")],
-            )
-        text = f"{realm}\0{_REALMS[realm]}"
-        digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-        return {"type": realm, "comment": _REALMS[realm], "digest": digest}
 
     async def history(self, limit: int = 100) -> Rows:
         """The newest changes of users, groups, roles, grants and tokens: `when`, `who`, `what`, `before`."""
@@ -125,10 +105,10 @@ class Users:
         Raises Conflict `create user failed: user 'x@pve' already exists`, InvalidInput for a bad id, an unknown realm
         or group, or a password in a realm that keeps its own."""
         _, realm = _parts(userid)
-        if realm not in _REALMS:
+        if realm not in BUILTIN and realm not in self._directory.realms:
             raise InvalidInput.of("userid", f"auth domain '{realm}' does not exist")
         if password is not None and realm != PVE:
-            raise InvalidInput.of("password", f"users of realm {realm} have their password on the host; set it there")
+            raise InvalidInput.of("password", f"users of realm {realm} have their password elsewhere; set it there")
         secret = None if password is None else await self._hasher.hash(password)
         async with self._directory.lock:
             if userid in self._directory.users:
@@ -193,7 +173,8 @@ class Users:
     # -- parts --------------------------------------------------------------------------------------------------
 
     def _row(self, user: User, full: bool) -> dict[str, Any]:
-        row = {"userid": user.userid, **user.info(), "realm-type": user.realm}
+        known = self._directory.realms.get(user.realm)
+        row = {"userid": user.userid, **user.info(), "realm-type": known.type if known else user.realm}
         if full:
             row["groups"] = ",".join(self._directory.groups_of(user.userid))
             row["tokens"] = [{"tokenid": name, **token.info()} for name, token in sorted(user.tokens.items())]

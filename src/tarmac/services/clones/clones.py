@@ -230,11 +230,11 @@ class Clones:
         """The steps between reserving the number and a complete clone; the last one writes its configuration."""
         draft = draft_clone(_texts(source, wish.snapshot), name=name, description=description)
         made = await self._disks.prepare(vmid, draft, wish)
-        texts = renewed(made.texts)
+        texts = renewed(made.texts, self._guests.mac_prefix())
         texts |= {"meta": birth_marks(texts, self._qemu_version)["meta"]}
         steps = list(made.steps)
         if made.mirrors:
-            steps.append(self._live.step(source, vmid, made.mirrors, speed=wish.speed))
+            steps.append(self._live.step(source, vmid, made.mirrors, speed=wish.speed, takes=made.filling))
         if any(is_cloudinit(volume) for volume in draft.volumes.values()):
             args = {"vmid": vmid, "source": source.vmid}
             steps.append(PlannedStep(step="clone-documents", title="copy the cloud-init documents", args=args))
@@ -320,4 +320,6 @@ def _texts(source: Guest, snapshot: str | None) -> Mapping[str, str]:
 
 def _member(vmid: int, steps: Sequence[PlannedStep]) -> PlannedStep:
     records = [{"step": step.step, "title": step.title, "args": dict(step.args)} for step in steps]
-    return PlannedStep(step="clone-member", title=f"make clone {vmid}", args={"vmid": vmid, "steps": records})
+    takes = {id: sum(step.takes.get(id, 0) for step in steps) for id in {id for step in steps for id in step.takes}}
+    args = {"vmid": vmid, "steps": records}
+    return PlannedStep(step="clone-member", title=f"make clone {vmid}", args=args, takes=takes)

@@ -8,6 +8,7 @@ anew     a cloud-init medium, in either case: it carries the clone's own documen
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tarmac.model.disk import TpmState, Volume
@@ -33,22 +34,26 @@ class Manner(enum.StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What a caller wants of a clone's disks. `storage` and `format` None: as the source's; `snapshot`: of which point
-    in time; `speed`: how many bytes a second a copy may take, 0 for no limit."""
+    in time; `speed`: how many bytes a second a copy may take, 0 for no limit; `coming`: base images that are still to
+    be made, with their sizes."""
 
     manner: Manner
     storage: str | None = None
     format: str | None = None
     snapshot: str | None = None
     speed: int = 0
+    coming: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
 class ClonedDisks:
-    """The steps that make the volumes, the clone's texts with them, and for a mirror the target of each disk."""
+    """The steps that make the volumes, the clone's texts with them, and for a mirror the target of each disk and what
+    filling all of them takes of storages."""
 
     texts: dict[str, str]
     steps: list[PlannedStep] = field(default_factory=list)
     mirrors: dict[str, str] = field(default_factory=dict)
+    filling: dict[str, int] = field(default_factory=dict)
 
 
 class CloneDisks:
@@ -68,6 +73,8 @@ class CloneDisks:
             made = await self._one(vmid, key, volume, wish, taken)
             found.steps.append(made.step)
             taken.append(made.volid)
+            for id, size in made.filling.items():
+                found.filling[id] = found.filling.get(id, 0) + size
             if wish.manner is Manner.MIRRORED and not is_cloudinit(volume):
                 found.mirrors[key] = made.volid
             options = split_property_string(type(volume), draft.texts[key])
@@ -81,7 +88,7 @@ class CloneDisks:
             storage = wish.storage or volume.storage or ""
             return await self._cloudinit.plan_medium(vmid, key, storage)
         if wish.manner is Manner.LINKED and not isinstance(volume, TpmState):  # swtpm reads no layers
-            return await self._plans.plan_clone(vmid, volume.file, taken=taken)
+            return await self._plans.plan_clone(vmid, volume.file, taken=taken, coming=wish.coming.get(volume.file))
         if wish.manner is Manner.MIRRORED and isinstance(volume, TpmState):
             raise WrongState("cannot clone TPM state while VM is running", code="tpm-running")
         where = {"storage": wish.storage, "format": wish.format}

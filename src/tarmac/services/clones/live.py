@@ -28,7 +28,9 @@ class CloneLive:
         registry.step("clone-mirror", self._do, self._undo)
 
     @staticmethod
-    def step(source: Guest, vmid: int, targets: Mapping[str, str], *, speed: int = 0) -> PlannedStep:
+    def step(
+        source: Guest, vmid: int, targets: Mapping[str, str], *, speed: int = 0, takes: Mapping[str, int]
+    ) -> PlannedStep:
         """Fill the volumes `targets` (by disk) of guest `vmid` from the running `source`."""
         volumes = source.config.volumes
         pairs = {key: [volumes[key], target] for key, target in targets.items()}
@@ -36,6 +38,7 @@ class CloneLive:
         return PlannedStep(
             step="clone-mirror",
             title=title,
+            takes=takes,
             args={
                 "source": source.vmid,
                 "vmid": vmid,

@@ -7,10 +7,11 @@ notification is lost, which the log says. Targets hurt nobody else, and what wai
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tarmac.drivers.notify.mail import send_sendmail, send_smtp
@@ -49,7 +50,8 @@ _QUIET_TASKS = frozenset({"vncproxy"})  # a console that nobody opened is nobody
 
 
 class Notifications:
-    """See the module. `targets` by type, and `matchers`, are what is configured."""
+    """See the module. `targets` by type, and `matchers`, are what is configured; `sender`: the sender's address of
+    targets that name none."""
 
     def __init__(
         self,
@@ -59,7 +61,9 @@ class Notifications:
         supervisor: Supervisor,
         node: str,
         again: Sequence[float] = AGAIN_SECONDS,
+        sender: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self._sender = sender
         self._directory = directory
         self._supervisor = supervisor
         self._node = node
@@ -151,11 +155,17 @@ class Notifications:
         if isinstance(target, SmtpTarget):
             await send_smtp(target, notification, self._addresses(target))
         elif isinstance(target, SendmailTarget):
-            await send_sendmail(target, notification, self._addresses(target))
+            await send_sendmail(self._from(target), notification, self._addresses(target))
         elif isinstance(target, GotifyTarget):
             await send_gotify(target, notification)
         else:
             await send_webhook(target, notification)
+
+    def _from(self, target: SendmailTarget) -> SendmailTarget:
+        """The target with the datacenter's sender where it names none itself."""
+        if target.from_address is None and (sender := self._sender()):
+            return dataclasses.replace(target, from_address=sender)
+        return target
 
     def _addresses(self, target: MailOptions) -> list[str]:
         users = [self._directory.users.get(userid) for userid in target.mailto_user]

@@ -149,6 +149,11 @@ class History:
             for start, *figures in rows
         ]
 
+    async def storage_use(self, storage: str) -> list[tuple[float, int]]:
+        """What is known of a storage's use in the last day: seconds since the epoch and bytes, oldest first."""
+        rows = await self.rows(f"storage/{storage}", "day")
+        return [(row["time"], int(row["used"])) for row in rows if "used" in row]
+
     def _path(self, id: str) -> Path:
         return self._directory / f"{id}.rr"
 

@@ -9,6 +9,8 @@ from tarmac.model.units import MIB, human_size
 from tarmac.model.vm import VmConfig
 
 KEEP_FREE = 128 * MIB  # what the host itself needs to go on
+PROPOSED = 0.9  # of what is free: that changes while somebody reads
+LEAST_MIB = 16
 
 
 def check_memory(vmid: int, config: VmConfig, *, promised: int = 0) -> None:
@@ -19,7 +21,8 @@ def check_memory(vmid: int, config: VmConfig, *, promised: int = 0) -> None:
     free = host.available - promised
     if wanted + KEEP_FREE <= free:
         return
-    fits = max(0, (free - KEEP_FREE) // MIB)
+    fits = int((free - KEEP_FREE) * PROPOSED) // MIB // LEAST_MIB * LEAST_MIB
+    smaller = Fix(text=f"give the guest at most {fits} MiB", action="PUT .../config", parameters={"memory": str(fits)})
     raise HostFailure(
         f"not enough memory to start VM {vmid}: it needs {human_size(wanted)}, {human_size(max(0, free))} are free",
         code="memory-short",
@@ -28,6 +31,6 @@ def check_memory(vmid: int, config: VmConfig, *, promised: int = 0) -> None:
         + (f", {human_size(promised)} of it promised to instant clones" if promised else ""),
         fixes=[
             Fix(text="stop another guest"),
-            Fix(text=f"give the guest at most {fits} MiB", action="PUT .../config", parameters={"memory": str(fits)}),
+            *([smaller] if fits >= LEAST_MIB else []),
         ],
     )

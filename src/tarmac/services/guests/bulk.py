@@ -31,8 +31,8 @@ _BACKWARDS = {"shutdown", "suspend"}
 
 
 class BulkActions:
-    """`start`, `shutdown`, `suspend`, `migrate`: each begins a task `bulk-<action>`. `vms` are the guests that are
-    meant; empty: all that the action applies to. `workers` None: what the datacenter's options say, else `WORKERS`."""
+    """`start`, `shutdown`, `suspend`, `migrate`: each begins a task `bulk-<action>`. `vms` are the guests meant;
+    empty: all that the action applies to. `workers` None: what the datacenter's options say, else `WORKERS`."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class BulkActions:
         workers: int | None = None,
         dryrun: bool = False,
     ) -> Started:
-        """Shut down. `timeout`: seconds for guests whose `startup` has no `down`; `force`: then the power is cut."""
+        """Shut down. `timeout`: seconds for each guest whose `startup` has no `down`; `force`: cut its power then."""
         options = {"timeout": timeout, "force": force}
         chosen = workers or self._default_workers() or WORKERS
         return await self._begin(identity, "shutdown", vms, options, chosen, dryrun)

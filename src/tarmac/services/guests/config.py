@@ -25,6 +25,8 @@ from tarmac.services.guests.disk_plans import DiskPlans
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.guests.identity import completed
 from tarmac.services.guests.live_changes import VmLive, touches_guest
+from tarmac.services.guests.storage_rights import StorageRights
+from tarmac.services.guests.tags import TagRules
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.storage.volumes import Volumes, base_in_use
@@ -45,9 +47,13 @@ class VmConfigs:
         disks: DiskPlans,
         live: VmLive,
         volumes: Volumes,
+        storage_rights: StorageRights,
+        tags: TagRules,
         registry: Registry,
     ) -> None:
         self._guests = guests
+        self._storage_rights = storage_rights
+        self._tags = tags
         self._jobs = jobs
         self._access = access
         self._disks = disks
@@ -110,6 +116,9 @@ class VmConfigs:
         if not texts and not deletes and not reverts:
             raise WrongState("no options specified", code="nothing-to-change")
         self.check_keys(identity, guest.vmid, [*texts, *deletes, *reverts])
+        self.check_values(identity, vmid, texts)
+        if "tags" in (*texts, *deletes):
+            self._tags.check(identity, guest.file.merged().get("tags", ""), texts.get("tags", ""))
         refuse_internal(texts)
         args = {
             "vmid": vmid,
@@ -132,6 +141,16 @@ class VmConfigs:
                 continue
             self._access.check(identity, f"/vms/{vmid}", [privilege])
 
+    def check_values(
+        self, identity: Identity, vmid: int, texts: Mapping[str, str], *, default_storage: str | None = None
+    ) -> None:
+        """What the values need beside their keys' privileges: rights on the storages that they name. Raises Denied."""
+        self._storage_rights.check(identity, vmid, texts, default_storage=default_storage)
+
+    def check_tags(self, identity: Identity, tags: str) -> None:
+        """Whether the caller may give a new guest these tags. Raises Denied."""
+        self._tags.check(identity, "", tags)
+
     async def _plan_update(self, args: Mapping[str, Any]) -> Plan:
         guest = self._guests.get(args["vmid"])
         self._check_digest(guest, args["digest"])
@@ -152,7 +171,7 @@ class VmConfigs:
 
     async def _change(self, guest: Guest, args: Mapping[str, Any]) -> tuple[Change, list[PlannedStep]]:
         """What the change makes of the configuration; raises InvalidInput for every rule it breaks."""
-        texts = completed(args["texts"])
+        texts = completed(args["texts"], self._guests.mac_prefix())
         steps, texts = await self._disks.prepare(guest.vmid, texts, guest.config.volumes.values())
         planned = [step.args["volid"] for step in steps]
         change = change_config(
@@ -224,7 +243,7 @@ class VmConfigs:
     # -- steps --------------------------------------------------------------------------------------------------
 
     async def _do_put(self, ctx: StepContext, vmid: int, file: Mapping[str, Any]) -> None:
-        await self._guests.write(self._guests.get(vmid), file_of(file), user=ctx.user)
+        await self._guests.write(self._guests.get(vmid), file_of(file), user=ctx.user, task=ctx.upid)
 
     async def _do_live(self, ctx: StepContext, vmid: int, old: Mapping[str, str], new: Mapping[str, str]) -> None:
         guest = self._guests.get(vmid)

@@ -80,6 +80,8 @@ class VmCreate:
         number = self._guests.next_id() if vmid is None else vmid
         self._guests.check_free(number)
         self._configs.check_keys(identity, number, texts, pool=pool)
+        self._configs.check_values(identity, number, texts, default_storage=storage)
+        self._configs.check_tags(identity, texts.get("tags", ""))
         refuse_internal(texts)
         args = {
             "vmid": number,
@@ -102,7 +104,7 @@ class VmCreate:
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
         vmid = args["vmid"]
-        asked = completed(args["texts"])
+        asked = completed(args["texts"], self._guests.mac_prefix())
         steps, texts = await self._disks.prepare(vmid, asked, (), default_storage=args["storage"])
         texts |= birth_marks(texts, self._qemu_version)
         if "boot" not in texts and (order := default_boot_order(VmConfig.parse(texts))):

@@ -80,8 +80,15 @@ class DiskPlans:
         if isinstance(disk, EfiDisk) and disk.import_from is None:
             template, size = variables_template(key, disk)
             storage = disk.storage or default_storage or ""
-            return await self._plans.plan_filled(vmid, storage, template, size, format="raw", taken=taken)
+            format = disk.format or self._format_with_snapshots(storage)
+            return await self._plans.plan_filled(vmid, storage, template, size, format=format, taken=taken)
         return await self._plans.plan_disk(vmid, key, disk, taken=taken, default_storage=default_storage)
+
+    def _format_with_snapshots(self, storage: str) -> str:
+        """The format of a new variable store: raw, unless the storage keeps points in time only of qcow2 images. Then
+        a raw one would keep the whole guest from having snapshots."""
+        able = self._storages.get(storage, Content.IMAGES).capabilities.snapshots
+        return "qcow2" if "qcow2" in able and "raw" not in able else "raw"
 
     async def _existing(self, vmid: int, key: str, disk: Volume) -> int:
         info = await self._info(key, disk.file)

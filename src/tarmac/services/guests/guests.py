@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from tarmac.drivers.store.base import Compare, Store
 from tarmac.lib.files import remove_durably, write_atomic
 from tarmac.model.conf_file import GuestFile, digest, parse_conf, print_conf
-from tarmac.model.errors import Conflict, InvalidInput, NotFound, TarmacError
+from tarmac.model.datacenter import FIRST_ID, LAST_ID, MAC_PREFIX
+from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound, TarmacError, Unavailable
 from tarmac.model.lifecycle import State
 from tarmac.model.vm import VmConfig
 from tarmac.model.vm_change import apply_pending
@@ -28,9 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FIRST_ID, LAST_ID = 100, 999_999_999
 LEND_SECONDS = 60.0
-HISTORY_KEPT = 50
+HISTORY_KEPT = 100
 MOST_DELETES = 100  # with the rest of the transaction below the store's limit of operations
 PREFIX, HISTORY = "guests/", "history/guests/"
 
@@ -103,7 +103,8 @@ class Guest:
 
 class Guests:
     """All guests of the node by number. Every change is durable before the method returns; memory follows the disk.
-    `changed` are called with a guest's number after its configuration changed, it came or went."""
+    `changed` are called with a guest's number after its configuration changed, it came or went. `id_range` (the first
+    number to give, the one behind the last) and `mac_prefix` are the datacenter's options."""
 
     def __init__(self, *, store: Store, node: str, mirror: Path) -> None:
         self._store = store
@@ -113,6 +114,8 @@ class Guests:
         self._claimed: set[int] = set()
         self._lent: dict[int, float] = {}
         self.changed: list[Callable[[int], None]] = []
+        self.id_range: Callable[[], tuple[int, int]] = lambda: (FIRST_ID, LAST_ID)
+        self.mac_prefix: Callable[[], str] = lambda: MAC_PREFIX
 
     async def load(self) -> None:
         """Read all guests; called once, before anything else."""
@@ -151,12 +154,22 @@ class Guests:
     # -- numbers ------------------------------------------------------------------------------------------------
 
     def next_id(self) -> int:
-        """The lowest free number, lent to the asker for 60 s: the next asker gets another, an explicit create wins."""
+        """The lowest free number, lent to the asker for 60 s: the next asker gets another, an explicit create wins.
+        Raises Unavailable when the datacenter's range has none left."""
         now = time.monotonic()
         self._lent = {vmid: until for vmid, until in self._lent.items() if until > now}
-        vmid = FIRST_ID
-        while vmid in self._guests or vmid in self._claimed or vmid in self._lent:
+        vmid, end = self.id_range()
+        low = vmid
+        while vmid < end and (vmid in self._guests or vmid in self._claimed or vmid in self._lent):
             vmid += 1
+        if vmid >= end:
+            raise Unavailable(
+                f"unable to get any free VMID in range [{low}, {end}]",
+                code="no-free-number",
+                cause="all numbers of the range are taken, or were lent to somebody less than a minute ago",
+                evidence=f"{len(self._guests)} guests, {len(self._lent)} numbers lent",
+                fixes=[Fix(text="widen the range", action="PUT /cluster/options", parameters={"next-id": "lower=100"})],
+            )
         self._lent[vmid] = now + LEND_SECONDS
         return vmid
 
@@ -171,11 +184,15 @@ class Guests:
         self._claimed.add(vmid)
 
     def claim_free(self, count: int) -> list[int]:
-        """Take the `count` lowest free numbers, at once."""
+        """Take the `count` lowest free numbers, at once. Raises Unavailable; then none is taken."""
         found: list[int] = []
-        while len(found) < count:
-            found.append(self.next_id())
-            self._claimed.add(found[-1])
+        try:
+            while len(found) < count:
+                found.append(self.next_id())
+                self._claimed.add(found[-1])
+        except Unavailable:
+            self.unclaim(*found)
+            raise
         return found
 
     def unclaim(self, *vmids: int) -> None:
@@ -207,9 +224,11 @@ class Guests:
             await self._write_mirror(self._guests[vmid])
             log.info("guest created", extra={"vmid": vmid, "user": user})
 
-    async def write(self, guest: Guest, file: GuestFile, *, user: str, keep_history: bool = True) -> None:
-        """Replace a guest's configuration; the predecessor is kept with who and when. Raises Conflict when somebody
-        else wrote it meanwhile; then nothing changed."""
+    async def write(
+        self, guest: Guest, file: GuestFile, *, user: str, task: str = "", keep_history: bool = True
+    ) -> None:
+        """Replace a guest's configuration; the predecessor is kept with who changed it, when and by which task. Raises
+        Conflict when somebody else wrote it meanwhile; then nothing changed."""
         text = print_conf(file)
         if text == guest.text:
             return
@@ -217,6 +236,8 @@ class Guests:
         puts = {key: _record(text, guest.uid, guest.origin)}
         if keep_history:
             old = {"text": guest.text, "until": time.time(), "changed_by": user}
+            if task:
+                old["task"] = task
             puts[f"{HISTORY}{guest.vmid}/{guest.revision:012d}"] = json.dumps(old).encode()
         kept = [e.key for e in await self._store.range(f"{HISTORY}{guest.vmid}/")]
         surplus = kept[: max(0, len(kept) - HISTORY_KEPT + 1)][:MOST_DELETES]
@@ -225,16 +246,17 @@ class Guests:
         self._tell(guest.vmid)
         await self._write_mirror(guest)
 
-    async def apply_pending(self, guest: Guest, *, user: str) -> None:
+    async def apply_pending(self, guest: Guest, *, user: str, task: str = "") -> None:
         """Bring into force what waited for a cold boot."""
         file = guest.file
         change = apply_pending(file.current, file.pending, file.pending_delete)
         new = dataclasses.replace(file, current=change.current, pending={}, pending_delete={})
-        await self.write(guest, new, user=user)
+        await self.write(guest, new, user=user, task=task)
 
-    async def history(self, vmid: int) -> list[dict[str, Any]]:
-        """Earlier configurations, oldest first: `text`, `until` (seconds), `changed_by`."""
-        return [json.loads(e.value) for e in await self._store.range(f"{HISTORY}{vmid}/")]
+    async def history(self, vmid: int) -> list[tuple[int, dict[str, Any]]]:
+        """Earlier configurations, oldest first, by their revisions: `text`, `until` (seconds), `changed_by`, `task`."""
+        prefix = f"{HISTORY}{vmid}/"
+        return [(int(e.key.removeprefix(prefix)), json.loads(e.value)) for e in await self._store.range(prefix)]
 
     async def remove(self, vmid: int) -> None:
         """Forget a guest and its history; that it is gone already is fine."""

@@ -7,20 +7,19 @@ import time
 import uuid
 from collections.abc import Mapping
 
+from tarmac.model.datacenter import MAC_PREFIX
 from tarmac.model.nic import Nic
 from tarmac.model.parse import list_items, parse_property_string, split_property_string
 from tarmac.model.smbios import Smbios
 
-MAC_PREFIX = "BC:24:11"  # Proxmox's own, so that tools that look at it keep working
+
+def new_mac(prefix: str = MAC_PREFIX) -> str:
+    """A random address that begins with one to three bytes."""
+    head = [part.upper() for part in prefix.split(":") if part]
+    return ":".join([*head, *(f"{byte:02X}" for byte in secrets.token_bytes(6 - len(head)))])
 
 
-def new_mac() -> str:
-    """A random address with Proxmox's prefix."""
-    tail = secrets.token_bytes(3)
-    return ":".join([MAC_PREFIX, *(f"{byte:02X}" for byte in tail)])
-
-
-def completed(texts: Mapping[str, str]) -> dict[str, str]:
+def completed(texts: Mapping[str, str], mac_prefix: str = MAC_PREFIX) -> dict[str, str]:
     """The texts as they are kept: a MAC address for every `netN` that has none, tags in Proxmox's form (small letters,
     sorted, each once, `;` between them: clients split there only). The rest of each text stays as it was written."""
     found = dict(texts)
@@ -32,11 +31,11 @@ def completed(texts: Mapping[str, str]) -> dict[str, str]:
             if nic.macaddr is None:
                 parts = split_property_string(Nic, text)
                 rest = [f"{k}={v}" for k, v in parts.items() if k != "model"]
-                found[key] = ",".join([f"{nic.model.value}={new_mac()}", *rest])
+                found[key] = ",".join([f"{nic.model.value}={new_mac(mac_prefix)}", *rest])
     return found
 
 
-def renewed(texts: Mapping[str, str]) -> dict[str, str]:
+def renewed(texts: Mapping[str, str], mac_prefix: str = MAC_PREFIX) -> dict[str, str]:
     """The texts of a clone with new MAC addresses, a new firmware UUID and, where there was one, a new generation id.
 
     Ports of the host that are forwarded to the source stay with it: two guests cannot have the same."""
@@ -47,7 +46,7 @@ def renewed(texts: Mapping[str, str]) -> dict[str, str]:
             for gone in ("macaddr", "forward"):
                 parts.pop(gone, None)
             model = parts.pop("model")
-            found[key] = ",".join([f"{model}={new_mac()}", *(f"{k}={v}" for k, v in parts.items())])
+            found[key] = ",".join([f"{model}={new_mac(mac_prefix)}", *(f"{k}={v}" for k, v in parts.items())])
     smbios = split_property_string(Smbios, texts.get("smbios1", "")) if texts.get("smbios1") else {}
     found["smbios1"] = ",".join(f"{k}={v}" for k, v in {**smbios, "uuid": str(uuid.uuid4())}.items())
     if texts.get("vmgenid", "0") != "0":

@@ -275,7 +275,7 @@ class Vms:
     # -- steps --------------------------------------------------------------------------------------------------
 
     async def _do_apply(self, ctx: StepContext, vmid: int) -> None:
-        await self._guests.apply_pending(self._guests.get(vmid), user=ctx.user)
+        await self._guests.apply_pending(self._guests.get(vmid), user=ctx.user, task=ctx.upid)
 
     async def _do_launch(self, ctx: StepContext, vmid: int) -> dict[str, Any]:
         guest = self._guests.get(vmid)

@@ -77,10 +77,15 @@ class VmDisks:
                 evidence=f"{key} has {human_size(old)}, asked for {human_size(new)}",
             )
         volid = str(disk.volume)
+        takes: dict[str, int] = {}
+        if guest.process is None and self._storages.definition_record(driver.id).fills_at_once:
+            takes = {driver.id: new - old}  # a running guest's QEMU allocates nothing beforehand
+            await self._storages.space.check(driver, new - old)
         grow = PlannedStep(
             step="disk-resize",
             title=f"grow {volid} from {human_size(old)} to {human_size(new)}",
             args={"vmid": guest.vmid, "key": key, "volid": volid, "size": new},
+            takes=takes,
         )
         current = {**guest.file.current, key: _with_size(key, guest.file.current[key], new)}
         put = PlannedStep(

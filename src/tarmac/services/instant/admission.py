@@ -41,19 +41,19 @@ class CloneAdmission:
     def _claim(guest: Guest, reserve: int) -> int:
         return guest.config.memory_mib * MIB * reserve // 100
 
-    async def check(self, template: Guest, memory: int, accelerator: str, count: int, reserve: int) -> None:
+    async def check(self, template: int, memory: int, accelerator: str, count: int, reserve: int) -> None:
         """Whether `count` clones fit now. Memory held in readiness is given up first. Raises HostFailure."""
-        shared = 0 if self._states.held(template.vmid) else memory
+        shared = 0 if self._states.held(template) else memory
         each = memory * reserve // 100 + OVERHEAD[accelerator]
         wanted = shared + count * each
         if wanted <= self._free():
             return
-        if await self._states.drop_idle_except(template.vmid) and wanted <= self._free():
+        if await self._states.drop_idle_except(template) and wanted <= self._free():
             return
         free = max(0, self._free())
         fit = max(0, (free - shared) // each)
         raise HostFailure(
-            f"not enough memory for {count} instant clone(s) of VM {template.vmid}: {human_size(wanted)} are wanted, "
+            f"not enough memory for {count} instant clone(s) of VM {template}: {human_size(wanted)} are wanted, "
             f"{human_size(free)} are free",
             code="memory-short",
             cause=f"each may copy {reserve} % of its {human_size(memory)}, and QEMU takes "

@@ -1,23 +1,22 @@
 """Instant clones: guests that go on from a live template's memory, each with an identity of its own.
 
 `qminstant`: overlays on the template's base disks, configurations, QEMU with the template's memory mapped privately and
-its device state, then through the agent what makes each guest one of its kind. A failure before the identities undoes
-all; from then on the clones exist, and what is left to do is kept with each (`services.instant.records`).
+its device state, then through the agent what makes each guest one of its kind (`services.instant.members`). A failure
+before the identities undoes all, one clone's own failure that clone; from then on the clones exist, and what is left to
+do is kept with each (`services.instant.records`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from tarmac.drivers.qemu.live.machine import Machine
-from tarmac.drivers.qemu.process import GuestProcess
 from tarmac.model.conf_file import GuestFile, print_conf
-from tarmac.model.errors import TarmacError
 from tarmac.model.job import JobRecord, Plan, PlannedStep
-from tarmac.model.vm import VmConfig
+from tarmac.model.lifecycle import State
 from tarmac.model.vm_clone import clone_name, draft_clone, is_cloudinit
 from tarmac.services.access.access import Identity
 from tarmac.services.clones.clones import RESERVED, Clones
@@ -26,9 +25,10 @@ from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.guests.identity import birth_marks, renewed
 from tarmac.services.instant.admission import DEFAULT_RESERVE, CloneAdmission
+from tarmac.services.instant.freezing import LiveFreezing
 from tarmac.services.instant.identity import InstantIdentity
-from tarmac.services.instant.launch import CloneLauncher, Times
-from tarmac.services.instant.records import InstantRecord, InstantRecords
+from tarmac.services.instant.members import CloneMembers
+from tarmac.services.instant.records import InstantRecords
 from tarmac.services.instant.states import LiveStates
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import shared
@@ -54,10 +54,10 @@ class InstantClones:
         disks: CloneDisks,
         cloudinit: CloudInit,
         states: LiveStates,
-        launcher: CloneLauncher,
-        identity: InstantIdentity,
         records: InstantRecords,
+        members: CloneMembers,
         admission: CloneAdmission,
+        freezing: LiveFreezing,
         registry: Registry,
         qemu_version: str,
     ) -> None:
@@ -69,15 +69,12 @@ class InstantClones:
         self._disks = disks
         self._cloudinit = cloudinit
         self._states = states
-        self._launcher = launcher
-        self._identity = identity
         self._records = records
+        self._members = members
         self._admission = admission
+        self._freezing = freezing
         self._qemu_version = qemu_version
-        self._arrived: dict[str, float] = {}  # when a task was asked for, for the times in its result
         registry.step("instant-reserve", self._do_reserve, self._undo_reserve)
-        registry.step("instant-launch", self._do_launch, self._undo_launch)
-        registry.step("instant-identity", self._do_identity, commits=True)
         registry.kind("qminstant", self._plan)
         jobs.on_end.append(self._ended)
 
@@ -100,11 +97,14 @@ class InstantClones:
         do not fit into memory or the machine cannot go on here, InvalidInput."""
         arrived = time.monotonic()
         guest = self._guests.get(template)
-        machine = await self._states.machine(guest)
+        running = not guest.template and guest.state is not State.STOPPED
         vmids = self._clones.claim(newid, count)
+        frozen = self._guests.claim_free(1) if running else []
         try:
+            source = await self._source(guest, frozen)
             args: dict[str, Any] = {
-                "template": template,
+                "template": frozen[0] if frozen else template,
+                **({"source": template} if frozen else {}),
                 "vmids": vmids,
                 "names": [
                     clone_name(name, guest.config.name or str(template), number=n, vmid=v, count=count)
@@ -113,54 +113,76 @@ class InstantClones:
                 "description": description,
                 "reserve": DEFAULT_RESERVE if reserve is None else reserve,
             }
-            self._clones.check_rights(identity, _source(machine, guest), vmids)
-            await self._admission.check(guest, machine.memory, machine.accelerator, count, args["reserve"])
+            self._clones.check_rights(identity, source.texts, vmids)
+            await self._admit(args, source.machine)
             if dryrun:
                 return await self._jobs.plan("qminstant", args)
-            queues = [shared(f"guest/{template}"), *(f"guest/{vmid}" for vmid in vmids)]
+            queue = f"guest/{template}"
+            queues = [queue if frozen else shared(queue), *(f"guest/{vmid}" for vmid in (*frozen, *vmids))]
             upid = await self._jobs.submit("qminstant", id=str(template), user=identity.name, args=args, queues=queues)
-            self._arrived[upid] = arrived
+            self._members.arrived[upid] = arrived
             return upid
         except BaseException:
-            self._guests.unclaim(*vmids)
+            self._guests.unclaim(*vmids, *frozen)
             raise
         finally:
             if dryrun:
-                self._guests.unclaim(*vmids)
+                self._guests.unclaim(*vmids, *frozen)
 
     # -- the plan -----------------------------------------------------------------------------------------------
 
-    async def _plan(self, args: Mapping[str, Any]) -> Plan:
-        guest = self._guests.get(args["template"])
+    async def _source(self, guest: Guest, frozen: Sequence[int]) -> _Source:
+        """What is cloned: a live template, or a guest that runs and freezes into the state `frozen`."""
+        if frozen:
+            found = await self._freezing.plan(guest, frozen[0])
+            return _Source(
+                machine=found.machine,
+                texts=found.texts,
+                documents=guest.vmid,
+                sizes=found.sizes,
+                steps=found.steps,
+                effects=found.effects,
+            )
         machine = await self._states.machine(guest)
-        await self._admission.check(guest, machine.memory, machine.accelerator, len(args["vmids"]), args["reserve"])
-        source = _source(machine, guest)
-        documents = await self._cloudinit.documents(guest.vmid)
-        steps, texts = [], {}
+        return _Source(machine=machine, texts=_texts(machine, guest), documents=guest.vmid)
+
+    async def _admit(self, args: Mapping[str, Any], machine: Machine) -> None:
+        await self._admission.check(
+            args["template"], machine.memory, machine.accelerator, len(args["vmids"]), args["reserve"]
+        )
+
+    async def _plan(self, args: Mapping[str, Any]) -> Plan:
+        template = args["template"]
+        guest = self._guests.get(args.get("source", template))
+        source = await self._source(guest, [template] if "source" in args else [])
+        await self._admit(args, source.machine)
+        documents = await self._cloudinit.documents(source.documents)
+        steps, texts = list(source.steps), {}
         for vmid, name in zip(args["vmids"], args["names"], strict=True):
-            draft = draft_clone(source, name=name, description=args["description"])
-            made = await self._disks.prepare(vmid, draft, Wish(manner=Manner.LINKED))
+            draft = draft_clone(source.texts, name=name, description=args["description"])
+            made = await self._disks.prepare(vmid, draft, Wish(manner=Manner.LINKED, coming=source.sizes))
             # A cloud-init medium is not needed before the guest goes on: it is made with the identity.
             steps += [step for step in made.steps if step.step == "volume-clone"]
             if documents and any(is_cloudinit(volume) for volume in draft.volumes.values()):
-                copied = {"vmid": vmid, "source": guest.vmid}
+                copied = {"vmid": vmid, "source": source.documents}
                 steps.append(PlannedStep(step="clone-documents", title="copy the cloud-init documents", args=copied))
-            own = renewed(made.texts)
+            own = renewed(made.texts, self._guests.mac_prefix())
             texts[str(vmid)] = own | birth_marks(own, self._qemu_version)
-        known = {"vmids": args["vmids"], "template": guest.vmid}
+        known = {"vmids": args["vmids"], "template": template}
         count = f"{len(args['vmids'])} clone(s)"
         title = f"take the numbers {', '.join(map(str, args['vmids']))}"
         reserve = {**known, "reserve": args["reserve"], "texts": texts}
+        steps.insert(len(source.steps), PlannedStep(step="instant-reserve", title=title, args=known))
+        steps += [
+            PlannedStep(step="instant-launch", title=f"let {count} go on from {template}", args=reserve),
+            PlannedStep(step="instant-identity", title="give each its own identity", args=known),
+        ]
         return Plan(
-            steps=(
-                PlannedStep(step="instant-reserve", title=title, args=known),
-                *steps,
-                PlannedStep(step="instant-launch", title=f"let {count} go on from template {guest.vmid}", args=reserve),
-                PlannedStep(step="instant-identity", title="give each its own identity", args=known),
-            ),
+            steps=tuple(steps),
             effects=(
                 "each clone begins with all that was in its template's memory: keys, passwords, open sessions",
-                *self._identity.words(machine, guest),
+                *source.effects,
+                *InstantIdentity.words(source.machine),
             ),
             result={"vmids": list(args["vmids"])},
         )
@@ -184,110 +206,27 @@ class InstantClones:
             await self._records.forget(vmid)
             await self._uids.release(vmid)
 
-    async def _do_launch(
-        self,
-        ctx: StepContext,
-        vmids: Sequence[int],
-        template: int,
-        reserve: int,
-        texts: Mapping[str, Mapping[str, str]],
-    ) -> dict[str, Any]:
-        """All of them, some at a time: configuration, QEMU, and on to the agent's first answer. One that fails ends
-        all."""
-        arrived = self._arrived.get(ctx.upid, time.monotonic())
-        prepared = time.monotonic() - arrived
-        live = await self._states.get(self._guests.get(template), ctx.log)
-        record = InstantRecord(template=template, set=live.set, memory=live.memory, reserve=reserve)
-        doors = asyncio.Semaphore(AT_ONCE)
-        times: dict[str, Times] = {}
-
-        async def one(vmid: int) -> None:
-            guest = self._guests.get(vmid)
-            spent = times[str(vmid)] = {"overlay": prepared / len(vmids)}
-            config = VmConfig.parse(texts[str(vmid)], lenient=True)
-
-            async def start(guest: Guest, say: Callable[[str], None]) -> GuestProcess:
-                return await self._launcher.launch(guest, config, live, say, spent)
-
-            async with doors:
-                work: list[Awaitable[Any]] = [self._keep(ctx, guest, texts[str(vmid)], record)]
-                if guest.process is None:
-                    work.append(self._runtime.launch(guest, ctx.log, start))
-                await _all(work)  # the journal knows both; neither waits for the other's disk
-                spent["agent"] = await self._identity.first_answer(guest)
-                spent["answered"] = time.monotonic() - arrived
-
-        await _all(one(vmid) for vmid in vmids)
-        rounded = _rounded(times)
-        ctx.publish("times", rounded)
-        return {"times": rounded}
-
-    async def _keep(self, ctx: StepContext, guest: Guest, texts: Mapping[str, str], record: InstantRecord) -> None:
-        """Configuration and record of a clone, durably."""
-        if guest.file.current == RESERVED:
-            await self._guests.write(guest, GuestFile(current=dict(texts)), user=ctx.user, keep_history=False)
-        await self._records.put(guest.vmid, record)
-
-    async def _undo_launch(
-        self,
-        ctx: StepContext,
-        vmids: Sequence[int],
-        template: int,
-        reserve: int,
-        texts: Mapping[str, Mapping[str, str]],
-    ) -> None:
-        for vmid in vmids:
-            guest = self._guests.find(vmid)
-            if guest is not None:
-                await self._runtime.stop(guest, 10)
-
-    async def _do_identity(self, ctx: StepContext, vmids: Sequence[int], template: int) -> None:
-        """What one clone lacks hurts no other: it is said, kept, and can be done later."""
-        live = await self._states.get(self._guests.get(template), ctx.log)
-        launched = next((r for r in ctx.results.values() if isinstance(r, dict) and "times" in r), {})
-        times: dict[str, Times] = {key: dict(value) for key, value in launched.get("times", {}).items()}
-
-        async def one(vmid: int) -> None:
-            began = time.monotonic()
-            await self._identity.give(self._guests.get(vmid), live, ctx)
-            spent = times.setdefault(str(vmid), {})
-            spent["identity"] = time.monotonic() - began
-            if ctx.upid in self._arrived:
-                spent["done"] = time.monotonic() - self._arrived[ctx.upid]
-
-        await _all(one(vmid) for vmid in vmids)
-        ctx.publish("times", _rounded(times))
-        for vmid, spent in sorted(times.items()):
-            ctx.log(f"guest {vmid}: " + ", ".join(f"{name} {seconds:.3f} s" for name, seconds in spent.items()))
-
     def _ended(self, record: JobRecord) -> None:
         if record.kind == "qminstant":
-            self._guests.unclaim(*record.args["vmids"])
-            self._arrived.pop(record.upid, None)
+            frozen = [record.args["template"]] if "source" in record.args else []
+            self._guests.unclaim(*record.args["vmids"], *frozen)
+            self._members.arrived.pop(record.upid, None)
 
 
-def _source(machine: Machine, template: Guest) -> dict[str, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """What is cloned: the machine, its texts, the guest whose cloud-init documents the clones get; and of one that
+    freezes for it, the steps of that, base images to come with their sizes, and what to say."""
+
+    machine: Machine
+    texts: Mapping[str, str]
+    documents: int
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    steps: tuple[PlannedStep, ...] = ()
+    effects: tuple[str, ...] = ()
+
+
+def _texts(machine: Machine, template: Guest) -> dict[str, str]:
     """What is cloned: the machine's own configuration, with its disks as they are called by now."""
     volumes = {key: template.file.current[key] for key in template.config.volumes if key != "vmstate"}
     return {**machine.texts, **volumes}
-
-
-def _rounded(times: Mapping[str, Times]) -> dict[str, Times]:
-    return {vmid: {name: round(seconds, 4) for name, seconds in spent.items()} for vmid, spent in times.items()}
-
-
-async def _awaited(work: Awaitable[Any]) -> None:
-    await work
-
-
-async def _all(work: Iterable[Awaitable[Any]]) -> None:
-    """Do all at once; the first failure cancels the others and is raised as itself."""
-    problems: list[TarmacError] = []
-    try:
-        async with asyncio.TaskGroup() as group:
-            for one in work:
-                group.create_task(_awaited(one))
-    except* TarmacError as failed:
-        problems += [problem for problem in failed.exceptions if isinstance(problem, TarmacError)]
-    if problems:
-        raise problems[0]

@@ -85,7 +85,7 @@ class Identities:
             return
         template = self._guests.find(record.template)
         if shares_memory(guest) and template is not None:
-            await self._identity.give(guest, await self._states.get(template, ctx.log), ctx)
+            await self._identity.give(guest, await self._states.known(template), ctx)
             return
         await self._identity.give_booted(guest, await self._machine(template), ctx)
 

@@ -53,7 +53,7 @@ class InstantIdentity:
         self._records = records
 
     @staticmethod
-    def words(machine: Machine, template: Guest) -> tuple[str, ...]:
+    def words(machine: Machine) -> tuple[str, ...]:
         """What a plan says about what cannot be done."""
         return () if VmConfig.parse(machine.texts, lenient=True).agent.enabled else (NO_AGENT,)
 

@@ -36,7 +36,7 @@ _CHUNK = 4 * 1024 * 1024
 class LiveState:
     """One template's frozen machine. `set` names this very set; `quiet`: file systems were frozen by the agent and must
     be thawed in each clone; `media`: the contents of cloud-init drives by key; `ram` the memory's descriptor, -1 when
-    it is not held."""
+    it is not held; `durable`: the volume has the RAM too (that of a frozen guest that went on is in memory only)."""
 
     machine: Machine
     state: bytes
@@ -45,6 +45,7 @@ class LiveState:
     set: str
     volume: Path
     disks: Mapping[str, Any]
+    durable: bool = True
     ram: int = -1
 
     @property
@@ -95,6 +96,15 @@ class LiveStates:
             if found.ram < 0:
                 found.ram = await self._memory(guest, found, say)
             return found
+
+    async def known(self, guest: Guest) -> LiveState:
+        """The state as it is at hand, its memory held or not: for what needs none. Raises as `get`."""
+        async with self._slots[guest.vmid].lock:
+            return await self._read(guest)
+
+    def adopt(self, vmid: int, state: LiveState) -> None:
+        """A state that was made just now, with its memory, which is ours from now on."""
+        self._slots[vmid].state = state
 
     async def drop(self, vmid: int) -> None:
         """Let go of a template's memory; running clones keep theirs. The next clone fills it anew."""
@@ -159,6 +169,7 @@ class LiveStates:
             set=str(manifest["set"]),
             volume=path,
             disks=manifest["disks"],
+            durable="runs" in manifest,
         )
 
     async def _check_disks(self, guest: Guest, state: LiveState) -> None:
@@ -189,6 +200,17 @@ class LiveStates:
             if fd is not None:
                 log.info("memory taken again from a clone", extra={"template": guest.vmid, "clone": vmid})
                 return fd
+        if not state.durable:
+            raise WrongState(
+                f"the memory of the frozen state {guest.vmid} is gone",
+                code="frozen-memory-gone",
+                cause="it was kept in memory only, and no clone runs on it any more",
+                evidence=f"no running clone of {guest.vmid}",
+                fixes=[
+                    Fix(text="make instant clones of the running guest again"),
+                    Fix(text="clone without `instant`: that boots from the disks of that moment"),
+                ],
+            )
         say("filling the template's memory from its saved state")
         name = f"template {guest.vmid}"
         return await memory.filled_memory(state.volume, name, size, self._launcher.cgroup(guest.vmid))
@@ -202,10 +224,11 @@ def shares_memory(guest: Guest) -> bool:
     return found is not None and not found[1]
 
 
-def describe_disk(path: Path) -> dict[str, Any]:
-    """What a disk's file is known again by. Blocks, in proportion to its size."""
+def describe_disk(path: Path, *, hashed: bool = True) -> dict[str, Any]:
+    """What a disk's file is known again by. Blocks; with `hashed` in proportion to its size."""
     about = path.stat()
-    return {"bytes": about.st_size, "mtime_ns": about.st_mtime_ns, "sha256": _hash(path)}
+    found = {"bytes": about.st_size, "mtime_ns": about.st_mtime_ns}
+    return {**found, "sha256": _hash(path)} if hashed else found
 
 
 def _compare(path: Path, known: Mapping[str, Any]) -> str:
@@ -214,7 +237,7 @@ def _compare(path: Path, known: Mapping[str, Any]) -> str:
         about = path.stat()
         if about.st_size != known["bytes"]:
             return f"{about.st_size} bytes, not {known['bytes']}"
-        if about.st_mtime_ns != known["mtime_ns"] and _hash(path) != known["sha256"]:
+        if about.st_mtime_ns != known["mtime_ns"] and ("sha256" not in known or _hash(path) != known["sha256"]):
             return "its contents changed"
     except OSError as error:
         return str(error.strerror)

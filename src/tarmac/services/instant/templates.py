@@ -16,38 +16,32 @@ import time
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
-from tarmac.drivers.qemu.agent import Agent
 from tarmac.drivers.qemu.live import freeze, memory, state_file, stream
-from tarmac.drivers.qemu.live.machine import Machine, check_freezable
-from tarmac.drivers.qemu.live.medium import contents
+from tarmac.drivers.qemu.live.machine import Machine
 from tarmac.drivers.qemu.process import GuestProcess
-from tarmac.drivers.storage.volume_names import image_name
 from tarmac.lib.files import failure_of
 from tarmac.lib.hostcalls import HostCalls
-from tarmac.model.errors import Fix, HostFailure, InvalidInput, TarmacError, WrongState
-from tarmac.model.ids import VolumeId
+from tarmac.model.errors import HostFailure, TarmacError, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
-from tarmac.model.units import MIB, human_size
+from tarmac.model.units import human_size
 from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Identity
 from tarmac.services.clones.templates import Templates
 from tarmac.services.guests.config import file_record
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.instant.capture import COPIED_PER_SECOND
+from tarmac.services.instant.sources import LiveSources, source_record
 from tarmac.services.instant.states import LiveStates, describe_disk
 from tarmac.services.instant.twins import LiveTwins, in_shared_file
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
-from tarmac.services.running.agents import Agents
-from tarmac.services.running.launcher import Launcher
 from tarmac.services.running.runtime import Runtime
 from tarmac.services.storage.storages import Storages
 
 Started = str | Plan
-STATE_VOLUME = "vm-{}-state-live.raw"
 STOP_SECONDS = 30
 WRITE_SECONDS = 900.0
-COPIED_PER_SECOND = 300 * MIB
 
 
 class LiveTemplates:
@@ -59,8 +53,7 @@ class LiveTemplates:
         guests: Guests,
         jobs: Jobs,
         runtime: Runtime,
-        launcher: Launcher,
-        agents: Agents,
+        sources: LiveSources,
         storages: Storages,
         templates: Templates,
         states: LiveStates,
@@ -70,8 +63,7 @@ class LiveTemplates:
         self._guests = guests
         self._jobs = jobs
         self._runtime = runtime
-        self._launcher = launcher
-        self._agents = agents
+        self._sources = sources
         self._storages = storages
         self._templates = templates
         self._states = states
@@ -102,8 +94,8 @@ class LiveTemplates:
         guest = self._guests.get(args["vmid"])
         process = self._check(guest)
         await freeze.check_idle(process.monitor())
-        machine = await self._machine(guest, process)
-        volid = self._state_volume(guest)
+        machine = await self._sources.machine(guest, process)
+        volid = self._sources.state_volume(guest, guest.vmid)
         size = state_file.capacity(machine.memory)
         bases, texts = self._templates.base_steps(guest)
         known = {"vmid": guest.vmid}
@@ -157,76 +149,18 @@ class LiveTemplates:
                 cause="a base image must be one image that never changes",
                 evidence=", ".join(guest.file.snapshots),
             )
-        process = guest.process
-        if process is None or guest.state not in (State.RUNNING, State.PAUSED):
-            raise WrongState(
-                f"VM {guest.vmid} is not running",
-                code="not-running",
-                cause="a live template is a machine that was frozen while it ran",
-                evidence=f"state: {guest.state}",
-                fixes=[
-                    Fix(text="start it, let it come up, and ask again", action="POST .../status/start"),
-                    Fix(text="make an ordinary template, whose clones boot", parameters={"live": "0"}),
-                ],
-            )
-        check_freezable(guest.config, process.record.argv)
-        return process
-
-    async def _machine(self, guest: Guest, process: GuestProcess) -> Machine:
-        """The machine as it runs. Raises HostFailure when QEMU has other devices than the configuration says, or is
-        another version than the one that would start the clones."""
-        machine = await self._launcher.machine(guest.vmid, guest.config)
-        if machine.qemu_version != process.record.qemu_version:
-            raise HostFailure(
-                f"guest {guest.vmid} runs on another QEMU than its clones would",
-                code="live-qemu-replaced",
-                cause="QEMU was replaced since the guest was started, and device state is exact to its version",
-                evidence=f"{process.record.qemu_version} runs, {machine.qemu_version} is installed",
-                fixes=[Fix(text="start the guest anew, then freeze it")],
-            )
-        rows = await process.monitor().execute("qom-list", {"path": "/machine/peripheral"})
-        runs = {row["name"] for row in rows if str(row["type"]).startswith("child<")}
-        told = {name for name in machine.device_ids() if name}
-        if runs != told:
-            raise HostFailure(
-                f"guest {guest.vmid} has other devices than its configuration says",
-                code="live-devices",
-                cause="what was plugged or unplugged behind the platform's back would be missing in its clones",
-                evidence=f"only QEMU: {sorted(runs - told)}; only the configuration: {sorted(told - runs)}",
-                fixes=[Fix(text="start the guest anew, then freeze it")],
-            )
-        return machine
-
-    def _state_volume(self, guest: Guest) -> str:
-        """Where the state goes: to the storage of the first disk. All of them must be files: the set is told by their
-        size and time of change, and clones write into overlays on them."""
-        disks = [disk for disk in guest.config.disks.values() if disk.is_cloudinit or not disk.is_cdrom]
-        drivers = [self._storages.of(disk.file)[0] for disk in disks]
-        able = [driver.capabilities.files and driver.capabilities.linked_clones for driver in drivers]
-        for disk, driver in zip(disks, drivers, strict=True):
-            if all(able) and not disk.is_cdrom:
-                name = image_name(guest.vmid, STATE_VOLUME.format(guest.vmid))
-                return str(VolumeId(driver.id, str(name)))
-        raise InvalidInput(
-            f"guest {guest.vmid} has no disks, or some on storages that cannot hold a live template",
-            code="live-storage",
-            cause="base images and the saved state need a storage of files with linked clones",
-            evidence=", ".join(disk.file for disk in guest.config.disks.values()) or "no disk",
-        )
+        return self._sources.check(guest)
 
     # -- steps --------------------------------------------------------------------------------------------------
-
-    def _agent(self, guest: Guest) -> Agent | None:
-        return self._agents.of(guest.vmid) if guest.config.agent.enabled else None
 
     async def _do_freeze(self, ctx: StepContext, vmid: int, volid: str, ran: bool) -> dict[str, Any]:
         """Hold the guest and write everything; it stays held until the next step ends it, or the undo lets it go."""
         guest = self._guests.get(vmid)
         process = self._check(guest)
-        machine = await self._machine(guest, process)
-        media = await self._media(guest)
+        machine = await self._sources.machine(guest, process)
+        media = await self._sources.media(guest)
         state = bytearray()
-        agent = self._agent(guest)
+        agent = self._sources.agent(guest)
         began = time.monotonic()
         async with freeze.held(process, agent, ctx.log) as hold, contextlib.AsyncExitStack() as stack:
             held = time.monotonic()
@@ -237,7 +171,7 @@ class LiveTemplates:
             record = {
                 "machine": machine.as_record(),
                 "quiet": hold.quiet,
-                "source": {"vmid": vmid, "name": guest.name, "created": time.time()},
+                "source": source_record(guest, time.time()),
             }
             used = await self._within_limit(vmid, self._preserve(ctx, guest, volid, source, record, pieces))
             hold.ended = True
@@ -285,15 +219,6 @@ class LiveTemplates:
             found[key] = await self._calls.run(describe_disk, driver.path(volid))
         return found
 
-    async def _media(self, guest: Guest) -> dict[str, bytes]:
-        """The cloud-init media as the guest has read them: clones must find the same bytes until they are changed."""
-        found = {}
-        for key, disk in guest.config.disks.items():
-            if disk.is_cloudinit:
-                driver, volid = self._storages.file_of(disk.file)
-                found[key] = await contents(driver.path(volid), driver.parse(volid).format)
-        return found
-
     async def _write(
         self,
         ctx: StepContext,
@@ -334,7 +259,7 @@ class LiveTemplates:
         if guest is None or guest.process is None:
             return
         await self._twins.end(vmid)
-        await freeze.let_go(guest.process, self._agent(guest), ctx.log, ran=ran)
+        await freeze.let_go(guest.process, self._sources.agent(guest), ctx.log, ran=ran)
         await self._runtime.observe(guest)
 
     async def _do_end(self, ctx: StepContext, vmid: int) -> None:

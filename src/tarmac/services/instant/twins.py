@@ -13,7 +13,6 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 
-from tarmac.drivers.qemu.facts import VolumeFacts
 from tarmac.drivers.qemu.launch import prepare_runtime_dir
 from tarmac.drivers.qemu.live import memory, stream
 from tarmac.drivers.qemu.live.machine import CloneFacts, Machine, clone_argv
@@ -22,6 +21,7 @@ from tarmac.drivers.qemu.record import read_record
 from tarmac.services.guests.guests import Guest
 from tarmac.services.node.facts import NodeProbe
 from tarmac.services.running.launcher import Launcher
+from tarmac.services.storage.storages import Storages
 
 NAME = "twin"
 _TAP_OFFSET = 32  # of its cards, which are on no bridge; a guest's own end at 31
@@ -31,8 +31,9 @@ _END_SECONDS = 10.0
 class LiveTwins:
     """Twins live in a directory below their guest's, so that a later daemon finds and ends them."""
 
-    def __init__(self, *, launcher: Launcher, probe: NodeProbe) -> None:
+    def __init__(self, *, launcher: Launcher, probe: NodeProbe, storages: Storages) -> None:
         self._launcher = launcher
+        self._storages = storages
         self._probe = probe
 
     @contextlib.asynccontextmanager
@@ -43,9 +44,18 @@ class LiveTwins:
         if in_shared_file(process):
             yield process
             return
-        twin = await self._start(guest, machine)
-        try:
+        async with self.waiting(guest, machine) as twin:
             await stream.transfer(process, twin)
+            yield twin
+
+    @contextlib.asynccontextmanager
+    async def waiting(
+        self, guest: Guest, machine: Machine, *, charged: int | None = None
+    ) -> AsyncIterator[GuestProcess]:
+        """A twin that waits for its guest's state; ended after the block. Its memory is charged to the control group of
+        guest `charged`, which may want it when the twin is gone."""
+        twin = await self._start(guest, machine, charged)
+        try:
             yield twin
         finally:
             with contextlib.suppress(TimeoutError):
@@ -66,9 +76,15 @@ class LiveTwins:
                 await twin.close()
         await asyncio.to_thread(shutil.rmtree, directory, True)
 
-    async def _start(self, guest: Guest, machine: Machine) -> GuestProcess:
+    async def _sizes(self, guest: Guest) -> dict[str, int]:
+        found = {}
+        for key, volid in guest.config.volumes.items():
+            driver, parsed = self._storages.of(volid)
+            found[key] = (await driver.info(parsed)).size
+        return found
+
+    async def _start(self, guest: Guest, machine: Machine, charged: int | None = None) -> GuestProcess:
         directory = self._launcher.directory(guest.vmid) / NAME
-        groups = await self._launcher.own(guest, guest.config)
         await asyncio.to_thread(prepare_runtime_dir, directory, uid=guest.uid, gid=guest.uid)
         ours, theirs = qmp_pair()
         fds = {"qmp": theirs}
@@ -79,7 +95,6 @@ class LiveTwins:
                     index = _TAP_OFFSET + int(key.removeprefix("net"))
                     opened = await self._launcher.open_tap_alone(guest.vmid, index, backend.queues)
                     fds |= {key + (f"-{queue}" if queue else ""): fd for queue, fd in enumerate(opened)}
-            volumes: dict[str, VolumeFacts] = await self._launcher.volumes_by_key(guest.config)
             facts = CloneFacts(
                 vmid=guest.vmid,
                 name=f"{NAME}{guest.vmid}",
@@ -87,7 +102,7 @@ class LiveTwins:
                 uuid=guest.config.smbios1.uuid or "",
                 generation=guest.config.vmgenid or "auto",
                 fds=fds,
-                volumes=volumes,
+                sizes=await self._sizes(guest),
                 twin=True,
             )
             argv = clone_argv(machine, facts, await self._probe.facts())
@@ -103,8 +118,8 @@ class LiveTwins:
             pass_fds=tuple(fds.values()),
             uid=guest.uid,
             gid=guest.uid,
-            groups=(*groups, *self._launcher.kvm_groups(machine.accelerator)),
-            cgroup=self._launcher.cgroup(guest.vmid),
+            groups=self._launcher.kvm_groups(machine.accelerator),
+            cgroup=self._launcher.cgroup(charged or guest.vmid),
             label=f"the {NAME} of VM {guest.vmid}",
         )
 

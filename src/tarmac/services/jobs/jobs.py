@@ -24,7 +24,7 @@ from tarmac.model.ids import Upid
 from tarmac.model.job import JobRecord, JobState, Plan
 from tarmac.services.jobs.locks import Queues
 from tarmac.services.jobs.run import JobRun, LiveJob
-from tarmac.services.jobs.steps import Registry
+from tarmac.services.jobs.steps import Admission, Registry
 from tarmac.services.jobs.task_log import TaskLogs
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 class Jobs:
     """The engine. `start` begins it (and takes up what a crash left), `stop` ends it: running jobs are cut off as by
     a crash and taken up by the next daemon. `on_change` are called with a job that begins, goes on or ends; `on_end`
-    when it has ended."""
+    when it has ended. `admissions` have a say between a job's plan and its first step."""
 
     def __init__(
         self,
@@ -51,10 +51,17 @@ class Jobs:
         self.queues = queues
         self.on_end: list[Callable[[JobRecord], None]] = []
         self.on_change: list[Callable[[JobRecord], None]] = []
+        self.admissions: list[Admission] = []
         self._journal = journal
         self._logs = logs
         self._run = JobRun(
-            journal=journal, logs=logs, queues=queues, registry=registry, on_phase=on_phase, on_change=self._changed
+            journal=journal,
+            logs=logs,
+            queues=queues,
+            registry=registry,
+            on_phase=on_phase,
+            on_change=self._changed,
+            admissions=self.admissions,
         )
         self._live: dict[str, LiveJob] = {}
         self._counter = itertools.count(int(time.monotonic() * 100) & 0x0FFFFFFF)
@@ -68,6 +75,9 @@ class Jobs:
         """Take up the jobs that the last daemon left unfinished; returns their ids. They hold their places in the
         queues when this returns; `wait` tells when each has ended."""
         left = await self.unfinished()
+        for record in left:  # all of them before anything new is let in
+            for admission in self.admissions:
+                admission.readmit(record)
         for record in left:
             self._launch(record, resumed=True)
         return [record.upid for record in left]
@@ -189,6 +199,8 @@ class Jobs:
                 await self._logs.finish(record.upid)
             # Whoever sees the end may act on it at once, so the places in the queues are free before it shows.
             leave()
+            for admission in self.admissions:
+                admission.release(record)
             live.record = live.final or record
             for hook in self.on_end:
                 hook(live.record)

@@ -7,14 +7,14 @@ import dataclasses
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tarmac.drivers.store.journal import Journal
 from tarmac.model.errors import Bug, TarmacError
 from tarmac.model.job import JobRecord, JobState, StepRecord, StepState
 from tarmac.services.jobs.locks import Queues
-from tarmac.services.jobs.steps import Registry, StepContext
+from tarmac.services.jobs.steps import Admission, Registry, StepContext
 from tarmac.services.jobs.task_log import TaskLogs
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,7 @@ class JobRun:
         registry: Registry,
         on_phase: Callable[[str, str], None],
         on_change: Callable[[JobRecord], None],
+        admissions: Sequence[Admission],
     ) -> None:
         self._journal = journal
         self._logs = logs
@@ -71,6 +72,7 @@ class JobRun:
         self._registry = registry
         self._on_phase = on_phase
         self._on_change = on_change
+        self._admissions = admissions
 
     async def execute(self, live: LiveJob) -> None:
         """Run to the end and record it. Raises only CancelledError when abandoned, and what the journal raises."""
@@ -116,17 +118,20 @@ class JobRun:
         record = live.record
         if not record.steps:
             plan = await self._registry.kinds[record.kind].plan(record.args)
-            record.result = dict(plan.result)
-            record.steps = [
+            steps = [
                 StepRecord(
                     position=i,
                     step=s.step,
                     version=self._registry.steps[s.step].version,
                     title=s.title,
                     args=s.args,
+                    takes=s.takes,
                 )
                 for i, s in enumerate(plan.steps)
             ]
+            for admission in self._admissions:
+                await admission.admit(record, plan, steps)
+            record.steps, record.result = steps, dict(plan.result)
             await self._journal.planned(record.upid, record.steps, record.result)
         record.state = JobState.RUNNING
         self._on_change(record)
@@ -141,6 +146,8 @@ class JobRun:
         self._on_phase(step.step, "before-intent")
         context.resumed = step.state is StepState.INTENT
         context.point = functools.partial(self._on_phase, step.step)
+        if step.takes:
+            live.record.progress = None  # what it has taken is told from its own progress
         if step.state is not StepState.INTENT:
             await self._journal.mark(live.record.upid, step.position, StepState.INTENT)
             step.state = StepState.INTENT

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from tarmac.model.errors import Bug
-from tarmac.model.job import Plan
+from tarmac.model.job import JobRecord, Plan, StepRecord
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,6 +59,19 @@ class JobKind:
     name: str
     plan: Callable[[Mapping[str, Any]], Awaitable[Plan]]
     recover: Literal["undo", "resume"] = "undo"
+
+
+class Admission(Protocol):
+    """Who has a say before a planned job begins: it claims what the plan takes, or refuses.
+
+    `admit` raises what refuses the job; nothing is claimed then. `readmit` claims for a job that a crash cut off, and
+    refuses nothing: it has begun. What is claimed is given back by `release`, when the job has ended."""
+
+    async def admit(self, record: JobRecord, plan: Plan, steps: Sequence[StepRecord]) -> None: ...
+
+    def readmit(self, record: JobRecord) -> None: ...
+
+    def release(self, record: JobRecord) -> None: ...
 
 
 class Registry:

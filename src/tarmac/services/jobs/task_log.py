@@ -7,10 +7,14 @@ written by one thread, so a slow disk delays a log and never the loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from tarmac.model.ids import Upid
 
 MAX_LINES = 50_000
 
@@ -59,6 +63,24 @@ class TaskLogs:
             lines = await asyncio.to_thread(self._read_file, upid)
         return len(lines), lines[start : start + limit] if limit else lines[start:]
 
+    def is_live(self, upid: str) -> bool:
+        """Whether the task's log is still being written."""
+        return upid in self._live
+
+    def sizes(self) -> list[tuple[str, int]]:
+        """The bytes that each log takes on disk, the oldest task first. Blocks: for a thread."""
+        found = []
+        for folder in self._directory.glob("*"):
+            for entry in os.scandir(folder):
+                with contextlib.suppress(OSError):  # it may go at any moment
+                    found.append((entry.name, entry.stat().st_blocks * 512))
+        return sorted(found, key=lambda one: _started(one[0]))
+
+    async def remove(self, upids: Sequence[str]) -> None:
+        """Remove logs of ended tasks; those that are being written stay, and missing ones are fine."""
+        gone = [self._path(upid) for upid in upids if upid not in self._live and upid.count(":") > 4]
+        await asyncio.to_thread(_unlink, gone)
+
     def close(self) -> None:
         self._writer.shutdown()
 
@@ -83,6 +105,18 @@ class TaskLogs:
         except OSError:
             # A full disk must not fail the task itself: its outcome is in the journal, memory still has the lines.
             return
+
+
+def _unlink(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _started(upid: str) -> int:
+    try:
+        return Upid.parse(upid).starttime
+    except ValueError:
+        return 0
 
 
 def _clean(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from tarmac.model.ids import Upid
@@ -13,10 +13,12 @@ Where = list[tuple[str, Sequence[Any]]]
 
 
 class Tasks:
-    """Reading jobs; ending one is `Jobs.cancel`. Who may see which task is the face's question."""
+    """Reading jobs; ending one is `Jobs.cancel`. Who may see which task is the face's question. `inverse_of` gives the
+    calls that would undo what a task did (`services.changes`)."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
+        self.inverse_of: Callable[[JobRecord], Awaitable[list[dict[str, Any]]]] = _no_inverse
 
     async def listing(
         self,
@@ -63,7 +65,7 @@ class Tasks:
 
     async def status(self, upid: str) -> dict[str, Any]:
         """`GET /nodes/{node}/tasks/{upid}/status`; `exitstatus` only once it stopped. Beside Proxmox's fields:
-        progress, what it waits for, its steps, the error's five parts."""
+        progress, what it waits for, its steps, the error's five parts, the calls that would undo it (`inverse`)."""
         record = await self._jobs.get(upid)
         parsed = Upid.parse(upid)
         status: dict[str, Any] = {
@@ -85,12 +87,18 @@ class Tasks:
             status["error"] = dict(record.error)
         if record.result:
             status["result"] = dict(record.result)
+        if inverse := await self.inverse_of(record):
+            status["inverse"] = inverse
         return status | _going_on(record)
 
     async def log(self, upid: str, start: int = 0, limit: int = 50) -> tuple[int, list[dict[str, Any]]]:
         """How many lines there are, and those from `start` as `{n, t}`; `limit` 0 means all."""
         total, lines = await self._jobs.log(upid, start, limit)
         return total, [{"n": start + i, "t": text} for i, text in enumerate(lines, 1)]
+
+
+async def _no_inverse(record: JobRecord) -> list[dict[str, Any]]:
+    return []
 
 
 def row(record: JobRecord) -> dict[str, Any]:

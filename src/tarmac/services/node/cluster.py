@@ -102,9 +102,11 @@ class Cluster:
         return sees
 
     def guest_row(self, guest: Guest) -> dict[str, Any]:
-        """One guest as a resource: what its configuration fixes, its pool, and what is observed now."""
+        """One guest as a resource: what its configuration fixes, its pool, and what is observed now; QEMU's word
+        (`qmpstatus`: `paused`, `io-error`) where it says more than the status."""
         pool = self._pools.of_guest(guest.vmid)
-        return {**_fixed(guest, self._nodes.node), **({"pool": pool} if pool else {}), **observed(guest)}
+        row = {**_fixed(guest, self._nodes.node), **({"pool": pool} if pool else {}), **observed(guest)}
+        return row if guest.state in (State.STOPPED, State.RUNNING) else {**row, "qmpstatus": guest.state.value}
 
     def storage_row(self, storage: str) -> dict[str, Any] | None:
         """One storage as a resource; None where there is none of this name here."""

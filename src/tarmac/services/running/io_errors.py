@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tarmac.drivers.storage.base import StorageStatus
@@ -32,7 +32,8 @@ _FULL, _FAILED = "nospace", "failed"
 
 
 class IoErrors:
-    """`look` is called every few seconds; it costs nothing while no guest waits."""
+    """`look` is called every few seconds; it costs nothing while no guest waits. `waits` are told of a guest that
+    begins to wait, and why."""
 
     def __init__(self, *, guests: Guests, runtime: Runtime, storages: Storages, vms: Vms, jobs: Jobs) -> None:
         self._guests = guests
@@ -41,6 +42,7 @@ class IoErrors:
         self._vms = vms
         self._jobs = jobs
         self._tried: dict[int, dict[str, int]] = {}  # what was free when guests stopped again after a try
+        self.waits: list[Callable[[int, TarmacError], Awaitable[None]]] = []
 
     async def look(self) -> None:
         """Find out why guests wait; let those go on whose storages have room again. Each on its own."""
@@ -64,6 +66,8 @@ class IoErrors:
         guest.halted = reason(guest, states, disks, statuses)
         if first and guest.halted is not None:
             log.warning("a guest waits for its storage", extra={"vmid": guest.vmid, "problem": guest.halted.message})
+            for tell in self.waits:
+                await tell(guest.vmid, guest.halted)
         more = self._tried.get(guest.vmid, {})
         if may_go_on(states, disks, statuses, more) and self._jobs.lock_of(f"guest/{guest.vmid}") is None:
             self._tried[guest.vmid] = {id: status.available for id, status in statuses.items()}

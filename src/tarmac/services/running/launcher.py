@@ -34,7 +34,7 @@ FIRST_FD = 4
 
 
 class Launcher:
-    """Starts processes and removes what they leave; knows no states."""
+    """Starts processes and removes what they leave; knows no states. `keyboard` is the layout of guests without one."""
 
     def __init__(
         self,
@@ -45,7 +45,9 @@ class Launcher:
         taps: Taps,
         volumes: Volumes,
         probe: NodeProbe,
+        keyboard: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self._keyboard = keyboard
         self._root = runtime_root
         self._instance = instance
         self._cgroups = cgroups
@@ -89,6 +91,8 @@ class Launcher:
         """What QEMU would be started with. Without `fds` the descriptors are placeholders: for `showcmd`, and to learn
         which taps are needed. `planned`: volumes that are still to be made. Raises InvalidInput or HostFailure when no
         guest can be started from this."""
+        if config.keyboard is None and (keyboard := self._keyboard()) is not None:
+            config = dataclasses.replace(config, keyboard=keyboard)
         facts = await self.facts(vmid, config, fds or placeholders(config), planned, incoming)
         return build(config, await self._probe.facts(), facts)
 

@@ -32,9 +32,11 @@ _RATE = 400 * MIB  # bytes a second, for the plan's estimate: what a machine wit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saving:
-    """A planned state: the step that makes its volume, the keys it adds to the snapshot's section, lines for people."""
+    """A planned state: the step that makes its volume, what the memory takes of its storage, the keys it adds to the
+    snapshot's section, lines for people."""
 
     volid: str
+    takes: Mapping[str, int]
     allocate: PlannedStep
     texts: Mapping[str, str]
     effects: tuple[str, ...]
@@ -72,8 +74,11 @@ class MachineStates:
         size = memory + _SPARE
         driver = self._storages.files(self._storage(guest), Content.IMAGES)
         volid = str(VolumeId(driver.id, f"{guest.vmid}/vm-{guest.vmid}-state-{name}.raw"))
+        in_use = min(memory, int(guest.usage.get("mem", memory)))  # pages that were never touched are not written
+        await self._storages.space.check(driver, in_use)
         return Saving(
             volid=volid,
+            takes={driver.id: in_use},
             allocate=PlannedStep(
                 step="volume-allocate",
                 title=f"allocate {volid} for up to {human_size(size)}",

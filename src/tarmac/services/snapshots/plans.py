@@ -46,7 +46,7 @@ class SnapshotPlans:
 
     async def taking(self, texts: Mapping[str, str], name: str) -> Taking:
         """How each disk is kept. Raises HostFailure `snapshot feature is not available` naming the disk that cannot
-        be, Conflict when the name belongs to a layer that others still stand on."""
+        be, Conflict when the name belongs to a layer that others still stand on, NoSpace below a storage's reserve."""
         layers: list[Found] = []
         copies: list[Found] = []
         for key, disk in disks_of(texts).items():
@@ -54,6 +54,7 @@ class SnapshotPlans:
             kind = self._kind(key, disk, driver, volume)
             if any(point.name == name for point in await driver.snapshots(volume)):
                 raise _name_taken(name, disk.file)
+            await self._storages.space.check(driver)  # what is written from now on takes space anew
             (layers if kind is SnapshotKind.OVERLAY else copies).append({"key": key, "volid": disk.file})
         return Taking(layers=tuple(layers), copies=tuple(copies))
 
@@ -77,14 +78,7 @@ class SnapshotPlans:
                 code="no-snapshots",
                 cause=f"storage '{driver.id}' cannot keep points in time of {format} images (it can of: {able})",
                 evidence=f"{key}: {disk.file}",
-                fixes=[
-                    Fix(
-                        text="move the disk to a storage or a format that can",
-                        action="POST .../move_disk",
-                        parameters={"disk": key, "format": "qcow2"},
-                    ),
-                    Fix(text="take it out of the guest for the time being"),
-                ],
+                fixes=_ways_out(key, driver),
             )
         return kind
 
@@ -169,8 +163,22 @@ def merge_steps(vmid: int, merges: Sequence[Merging], speed: int, *, force: bool
             step="snapshot-merge",
             title=f"remove '{m.name}' from {m.volid}" + (f" ({human_size(m.moves)} to merge)" if m.moves else ""),
             args={"vmid": vmid, "volid": m.volid, "name": m.name, "speed": speed, "force": force},
+            takes={VolumeId.parse(m.volid).storage: m.moves} if m.moves else {},
+            regardless=True,
         )
         for m in merges
+    ]
+
+
+def _ways_out(key: str, driver: Storage) -> list[Fix]:
+    """What helps where a disk's format cannot be kept on its storage."""
+    if "qcow2" in driver.capabilities.snapshots:
+        what = "the firmware's variables" if key == "efidisk0" else "the disk"
+        parameters = {"disk": key, "storage": driver.id, "format": "qcow2", "delete": "1"}
+        return [Fix(text=f"turn {what} into qcow2", action="POST .../move_disk", parameters=parameters)]
+    return [
+        Fix(text="move the disk to a storage that can", action="POST .../move_disk", parameters={"disk": key}),
+        Fix(text="take it out of the guest for the time being"),
     ]
 
 

@@ -21,6 +21,7 @@ from tarmac.model.parse import parse_record
 from tarmac.model.schedule import ScheduleDefinition, is_due, selects, slot, snapshot_name, surplus
 from tarmac.model.settings import find_setting
 from tarmac.services.access.access import Access, Identity
+from tarmac.services.access.pools import Pools
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.snapshots.snapshots import VmSnapshots
 
@@ -56,12 +57,14 @@ class SnapshotSchedules:
         guests: Guests,
         snapshots: VmSnapshots,
         access: Access,
+        pools: Pools,
         clock: Callable[[], datetime.datetime] = _now,
     ) -> None:
         self._store = store
         self._guests = guests
         self._snapshots = snapshots
         self._access = access
+        self._pools = pools
         self._clock = clock
         self._schedules: dict[str, Schedule] = {}
 
@@ -94,7 +97,7 @@ class SnapshotSchedules:
 
     async def create(self, identity: Identity, texts: Mapping[str, str]) -> None:
         """A new schedule; its first slot is the next one. Raises InvalidInput, Conflict, Denied."""
-        rules = _checked(texts)
+        rules = self._checked(texts)
         self._check(identity, rules, PRIVILEGE)
         if rules.id in self._schedules:
             raise Conflict(f"snapshot schedule '{rules.id}' already exists", code="schedule-exists")
@@ -108,7 +111,7 @@ class SnapshotSchedules:
             if key == "id" or find_setting(ScheduleDefinition, key) is None:
                 raise InvalidInput.of("delete", f"unable to delete fixed or unknown option '{key}'")
         merged = {k: v for k, v in {**schedule.texts, **texts, "id": id}.items() if k not in delete}
-        rules = _checked(merged)
+        rules = self._checked(merged)
         self._check(identity, schedule.rules, PRIVILEGE)
         self._check(identity, rules, PRIVILEGE)
         last = schedule.last or slot(rules, self._clock())
@@ -173,7 +176,8 @@ class SnapshotSchedules:
                 await self._snapshots.delete(schedule.owner, guest.vmid, name)
 
     def _selected(self, schedule: Schedule) -> list[Guest]:
-        return [guest for guest in self._guests if selects(schedule.rules, guest.vmid, guest.file.current)]
+        pool_of, rules = self._pools.of_guest, schedule.rules
+        return [guest for guest in self._guests if selects(rules, guest.vmid, guest.file.current, pool_of(guest.vmid))]
 
     # -- store and rights ---------------------------------------------------------------------------------------
 
@@ -201,6 +205,8 @@ class SnapshotSchedules:
 
     def _check(self, identity: Identity, rules: ScheduleDefinition, privilege: str) -> None:
         paths = ["/vms"] if rules.all or rules.tag is not None else [f"/vms/{vmid}" for vmid in rules.guests]
+        if rules.pool is not None:
+            paths.append(f"/pool/{rules.pool}")
         for path in paths:
             self._access.check(identity, path, [privilege])
 
@@ -217,11 +223,12 @@ class SnapshotSchedules:
             row["problems"] = dict(schedule.problems)
         return {**row, "owner": schedule.owner, "snapshots": sum(map(len, schedule.made.values()))}
 
-
-def _checked(texts: Mapping[str, str]) -> ScheduleDefinition:
-    rules = parse_record(ScheduleDefinition, texts)
-    if not (rules.guests or rules.tag or rules.all):
-        raise InvalidInput.of("guests", "a schedule needs `guests`, `tag` or `all`")
-    if not (rules.keep_hourly or rules.keep_daily or rules.keep_weekly):
-        raise InvalidInput.of("keep-daily", "a schedule needs one of `keep-hourly`, `keep-daily`, `keep-weekly`")
-    return rules
+    def _checked(self, texts: Mapping[str, str]) -> ScheduleDefinition:
+        rules = parse_record(ScheduleDefinition, texts)
+        if not (rules.guests or rules.tag or rules.pool or rules.all):
+            raise InvalidInput.of("guests", "a schedule needs `guests`, `tag`, `pool` or `all`")
+        if not (rules.keep_hourly or rules.keep_daily or rules.keep_weekly):
+            raise InvalidInput.of("keep-daily", "a schedule needs one of `keep-hourly`, `keep-daily`, `keep-weekly`")
+        if rules.pool is not None:
+            self._pools.check(rules.pool)
+        return rules

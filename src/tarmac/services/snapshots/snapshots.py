@@ -159,6 +159,7 @@ class VmSnapshots:
                 PlannedStep(
                     step="state-take",
                     title="save the guest's memory and, at that moment, its disks",
+                    takes=saving.takes,
                     args={**moment, "volid": saving.volid},
                 )
             )
@@ -196,7 +197,7 @@ class VmSnapshots:
     # -- steps --------------------------------------------------------------------------------------------------
 
     async def _do_record(self, ctx: StepContext, vmid: int, file: Mapping[str, Any]) -> None:
-        await self._guests.write(self._guests.get(vmid), file_of(file), user=ctx.user)
+        await self._guests.write(self._guests.get(vmid), file_of(file), user=ctx.user, task=ctx.upid)
 
 
 def _record(step: str, title: str, vmid: int, file: GuestFile) -> PlannedStep:

@@ -106,6 +106,7 @@ class DiskMoves:
                     step="disk-mirror",
                     title=f"mirror {key} of running guest {guest.vmid}",
                     args={**mirror, "speed": args["speed"]},
+                    takes=made.filling,
                 ),
                 PlannedStep(step="disk-switch", title=f"switch {key} over to {made.volid}", args=mirror | going_on),
             ]
@@ -218,7 +219,7 @@ class DiskMoves:
             try:
                 await self._mirrors.until_same(guest, mirror)
                 ctx.point("paused")
-                await self._guests.write(guest, new, user=ctx.user)
+                await self._guests.write(guest, new, user=ctx.user, task=ctx.upid)
             except TarmacError:
                 await self._give_up(guest, mirror, running)
                 raise
@@ -230,7 +231,7 @@ class DiskMoves:
             await self._mirrors.switch(guest, mirror)
         except HostFailure:
             if guest.process is not None and old.current != new.current:
-                await self._guests.write(guest, old, user=ctx.user)
+                await self._guests.write(guest, old, user=ctx.user, task=ctx.upid)
                 await self._give_up(guest, mirror, running)
             raise
         await self._mirrors.release(guest, resume=running, thaw=False)

@@ -152,9 +152,11 @@ class Downloads:
         staged = await driver.stage(name, ctx.upid)
         async with fetch(url, self._rules_for(storage, verify), own=self._own) as response:
             total = response.content_length
-            await self._storages.space.check(driver, total or 0)
             received = Checksum(algorithm)
-            async with await Sink.open(staged) as sink:
+            async with (
+                self._storages.space.held(driver, f"download of {name.file} ({ctx.upid})", total or 0),
+                await Sink.open(staged) as sink,
+            ):
                 await self._pour(ctx, url, response, sink, compression, received)
                 await sink.end()
         received.compare(checksum, name.file)

@@ -104,11 +104,12 @@ class Sink:
         self.size = 0
 
     @classmethod
-    async def open(cls, path: Path, algorithm: str | None = None) -> Sink:
-        """The existing, empty file `path`. Raises HostFailure, Denied."""
+    async def open(cls, path: Path, algorithm: str | None = None, *, at: int = 0) -> Sink:
+        """The existing file `path`, which is written from byte `at` on. Raises HostFailure, Denied."""
         calls = HostCalls("sink", 1)
         try:
             fd = await calls.run(os.open, path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            await calls.run(os.lseek, fd, at, os.SEEK_SET)
         except OSError as problem:
             raise failure_of(problem, f"cannot write {path.name}") from problem
         return cls(path, fd, algorithm, calls)

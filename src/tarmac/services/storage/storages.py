@@ -24,6 +24,7 @@ from tarmac.model.ids import VolumeId
 from tarmac.model.settings import find_setting
 from tarmac.model.storage import StorageDefinition, definition_of
 from tarmac.model.storage_types import BUILT
+from tarmac.services.changes.record import change_entry, prune
 from tarmac.services.storage.patience import does_not_answer, patient
 from tarmac.services.storage.probe import PROBE_SECONDS, StorageProbe
 from tarmac.services.storage.space import StorageSpace
@@ -62,6 +63,7 @@ class Storages:
             self._secrets[entry.key.removeprefix(SECRETS)] = json.loads(entry.value)["texts"]
         for entry in await self._store.range(PREFIX):
             self._take(json.loads(entry.value)["texts"], entry.revision)
+        await prune(self._store, "storages")
         await self.refresh()
 
     async def refresh(self) -> None:
@@ -125,7 +127,7 @@ class Storages:
         except KeyError:
             raise NotFound(f"storage '{id}' does not exist", code="no-such-storage") from None
 
-    async def create(self, texts: Mapping[str, str]) -> dict[str, str]:
+    async def create(self, texts: Mapping[str, str], *, by: str = "") -> dict[str, str]:
         """`POST /storage`. The directory is made and looked at before the definition is stored.
 
         Raises InvalidInput, NotBuilt for another type, Conflict for a taken id; nothing is stored then."""
@@ -135,11 +137,17 @@ class Storages:
             raise Conflict(f"storage ID '{id}' already defined", code="storage-exists")
         plain, secrets = _parted(definition, texts)
         await self._usable(definition, secrets)
-        await self._write(id, plain, secrets, expect=0)
+        await self._write(id, plain, secrets, expect=0, by=by)
         return {"storage": id, "type": definition.type}
 
     async def update(
-        self, id: str, texts: Mapping[str, str], *, delete: Sequence[str] = (), digest: str | None = None
+        self,
+        id: str,
+        texts: Mapping[str, str],
+        *,
+        delete: Sequence[str] = (),
+        digest: str | None = None,
+        by: str = "",
     ) -> dict[str, str]:
         """`PUT /storage/{storage}`. Raises NotFound, InvalidInput, Conflict (another digest, changed meanwhile)."""
         self._known(id)
@@ -165,10 +173,10 @@ class Storages:
         plain, secrets = _parted(definition, merged)
         if not definition.disable:
             await self._usable(definition, secrets)
-        await self._write(id, plain, secrets, expect=self._revisions.get(id, 0))
+        await self._write(id, plain, secrets, expect=self._revisions.get(id, 0), by=by)
         return {"storage": id, "type": definition.type}
 
-    async def delete(self, id: str, *, used_by: Sequence[int] = ()) -> None:
+    async def delete(self, id: str, *, used_by: Sequence[int] = (), by: str = "") -> None:
         """`DELETE /storage/{storage}`: forgets the definition; the volumes stay where they are. `used_by`: guests that
         refer to it. Raises NotFound, Conflict while guests refer to it, InvalidInput for `local`."""
         self._known(id)
@@ -187,7 +195,8 @@ class Storages:
                 evidence="guests " + ", ".join(map(str, used_by)),
             )
         unchanged = Compare.unchanged(PREFIX + id, self._revisions[id])
-        await self._store.transact([unchanged], deletes=[PREFIX + id, SECRETS + id])
+        told = self._told(id, None, {}, by=by, what=f"remove storage {id}")
+        await self._store.transact([unchanged], puts=told, deletes=[PREFIX + id, SECRETS + id])
         driver = self._drivers.pop(id, None)
         del self._texts[id], self._revisions[id], self._definitions[id]
         self._secrets.pop(id, None)
@@ -234,8 +243,22 @@ class Storages:
             except TimeoutError:
                 raise does_not_answer(definition.storage, PROBE_SECONDS) from None
 
-    async def _write(self, id: str, texts: Mapping[str, str], secrets: Mapping[str, str], *, expect: int) -> None:
-        puts = {PREFIX + id: _record(texts)}
+    def _told(
+        self, id: str, texts: Mapping[str, str] | None, secrets: Mapping[str, str], *, by: str, what: str
+    ) -> dict[str, bytes]:
+        """The change for the history; `secrets` marks a side of it that something secret belongs to."""
+        was = self._texts.get(id)
+        hidden = {"secrets": "1"} if secrets != self._secrets.get(id, {}) else {}
+        before = None if was is None else {**was, **hidden}
+        after = None if texts is None else {**texts, **hidden}
+        key = f"storage/{id}"
+        return change_entry("storages", by=by, what=what, before={key: before}, after={key: after})
+
+    async def _write(
+        self, id: str, texts: Mapping[str, str], secrets: Mapping[str, str], *, expect: int, by: str
+    ) -> None:
+        verb = "change" if id in self._texts else "define"
+        puts = {PREFIX + id: _record(texts), **self._told(id, texts, secrets, by=by, what=f"{verb} storage {id}")}
         if secrets:
             puts[SECRETS + id] = _record(secrets)
         gone = [] if secrets else [SECRETS + id]

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tarmac.drivers.storage.base import Storage
+from tarmac.drivers.storage.base import SnapshotKind, Storage, VolumeInfo
 from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.volume_names import Content, VolumeName, free_disk_stem
 from tarmac.model.disk import Volume
-from tarmac.model.errors import Fix, InvalidInput
+from tarmac.model.errors import Fix, InvalidInput, TarmacError
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import PlannedStep
-from tarmac.model.storage import Preallocation
 from tarmac.model.units import human_size
 from tarmac.services.storage.storages import Storages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewVolume:
-    """A planned volume: its id, its size in bytes and format once the step is done."""
+    """A planned volume: its id, its size in bytes and format once the step is done. `filling`: what filling it takes
+    of storages, where a later step does that."""
 
     volid: str
     size: int
     format: str
     step: PlannedStep
+    filling: Mapping[str, int] = field(default_factory=dict)
 
 
 class VolumePlans:
@@ -61,13 +62,13 @@ class VolumePlans:
         """An empty volume of `size` bytes under the first free name."""
         driver = self._target_storage(storage)
         chosen = self.format_of(driver, format)
-        await self._check_room(driver, size if self._fills_at_once(storage) else 0)
+        takes = self.growing(storage, size)
+        await self._check_room(driver, takes)
         volid = await self._free_volid(driver, vmid, chosen, taken)
         args = {"volid": volid, "size": size, "format": chosen}
         title = f"allocate {volid} ({human_size(size)})"
-        return NewVolume(
-            volid=volid, size=size, format=chosen, step=PlannedStep(step="volume-allocate", title=title, args=args)
-        )
+        step = PlannedStep(step="volume-allocate", title=title, args=args, takes=takes)
+        return NewVolume(volid=volid, size=size, format=chosen, step=step)
 
     async def plan_filled(
         self, vmid: int, storage: str, template: Path, size: int, *, format: str, taken: Collection[str] = ()
@@ -78,9 +79,8 @@ class VolumePlans:
         volid = await self._free_volid(driver, vmid, format, taken)
         args = {"volid": volid, "format": format, "template": str(template)}
         title = f"fill {volid} from {template.name}"
-        return NewVolume(
-            volid=volid, size=size, format=format, step=PlannedStep(step="volume-import", title=title, args=args)
-        )
+        step = PlannedStep(step="volume-import", title=title, args=args, takes=self._taking(storage, size))
+        return NewVolume(volid=volid, size=size, format=format, step=step)
 
     async def _plan_import(
         self, vmid: int, key: str, storage: str, source: str, format: str | None, taken: Collection[str]
@@ -96,16 +96,19 @@ class VolumePlans:
             files, _ = self._storages.file_of(volid)
             size = (await self._jail.inspect(files.path(volid), name.format)).virtual_size
         chosen = self.format_of(driver, format)
-        await self._check_room(driver, size if info.used is None else min(size, info.used))
+        takes = self._taking(storage, size if info.used is None else min(size, info.used))
+        await self._check_room(driver, takes)
         target = await self._free_volid(driver, vmid, chosen, taken)
         args = {"volid": target, "format": chosen, "source": source}
         title = f"import {source} as {target} ({human_size(size)})"
-        return NewVolume(
-            volid=target, size=size, format=chosen, step=PlannedStep(step="volume-import", title=title, args=args)
-        )
+        step = PlannedStep(step="volume-import", title=title, args=args, takes=takes)
+        return NewVolume(volid=target, size=size, format=chosen, step=step)
 
-    async def plan_clone(self, vmid: int, base: str, *, taken: Collection[str] = ()) -> NewVolume:
-        """A linked clone of a base image. Raises InvalidInput in Proxmox's words where that cannot be, NotFound."""
+    async def plan_clone(
+        self, vmid: int, base: str, *, taken: Collection[str] = (), coming: int | None = None
+    ) -> NewVolume:
+        """A linked clone of a base image; `coming`: the image is still to be made, and will have so many bytes. Raises
+        InvalidInput in Proxmox's words where that cannot be, NotFound."""
         driver, volid = self._storages.of(base)
         name = driver.parse(volid)
         if not name.is_base or name.vmid is None or not driver.capabilities.linked_clones:
@@ -116,13 +119,13 @@ class VolumePlans:
                 evidence=base,
                 fixes=[Fix(text="make a full clone", parameters={"full": "1"})],
             )
-        info = await driver.info(volid)
-        await self._check_room(driver, 0)
+        size = (await driver.info(volid)).size if coming is None else coming
+        await self._check_room(driver, {})
         named = driver.clone_name(name, vmid, await self._free_stem(driver, vmid, taken))
         target, format = str(VolumeId(driver.id, str(named))), named.format
         title = f"clone {base} as {target} (linked)"
         step = PlannedStep(step="volume-clone", title=title, args={"base": base, "volid": target})
-        return NewVolume(volid=target, size=info.size, format=format, step=step)
+        return NewVolume(volid=target, size=size, format=format, step=step)
 
     async def plan_copy(
         self,
@@ -137,25 +140,30 @@ class VolumePlans:
     ) -> NewVolume:
         """A full copy of a volume, or of a point in time of it. Without `storage` beside its source, without `format`
         in its source's if that can be there; at most `speed` bytes a second. Raises InvalidInput, NotFound."""
-        target, size, chosen = await self._target(vmid, source, storage, format, taken)
+        target, size, chosen, takes = await self._target(vmid, source, storage, format, taken)
         args = {"volid": target, "format": chosen, "source": source, "snapshot": snapshot, "speed": speed}
         title = f"copy {source}{f' as in {snapshot}' if snapshot else ''} to {target} ({human_size(size)})"
-        step = PlannedStep(step="volume-copy", title=title, args=args)
+        step = PlannedStep(step="volume-copy", title=title, args=args, takes=takes)
         return NewVolume(volid=target, size=size, format=chosen, step=step)
 
     async def plan_mirror(
         self, vmid: int, source: str, *, storage: str | None, format: str | None, taken: Collection[str] = ()
     ) -> NewVolume:
-        """An empty volume into which a running guest's disk will be mirrored; as `plan_copy` otherwise."""
-        target, size, chosen = await self._target(vmid, source, storage, format, taken)
+        """An empty volume into which a running guest's disk will be mirrored (what that takes is `filling`, for the
+        step that does it); as `plan_copy` otherwise."""
+        target, size, chosen, filling = await self._target(vmid, source, storage, format, taken)
+        id = VolumeId.parse(target).storage
+        takes = self.growing(id, size)  # one that is allocated whole takes nothing when it is filled
+        await self._check_room(self._storages.get(id), takes)
         args = {"volid": target, "size": size, "format": chosen}
-        step = PlannedStep(step="volume-allocate", title=f"allocate {target} ({human_size(size)})", args=args)
-        return NewVolume(volid=target, size=size, format=chosen, step=step)
+        title = f"allocate {target} ({human_size(size)})"
+        step = PlannedStep(step="volume-allocate", title=title, args=args, takes=takes)
+        return NewVolume(volid=target, size=size, format=chosen, step=step, filling={} if takes else filling)
 
     async def _target(
         self, vmid: int, source: str, storage: str | None, format: str | None, taken: Collection[str]
-    ) -> tuple[str, int, str]:
-        """(volume id, size in bytes, format) of what a copy of `source` will be."""
+    ) -> tuple[str, int, str, Mapping[str, int]]:
+        """(volume id, size in bytes, format, bytes taken) of what a copy of `source` will be."""
         origin, volid = self._storages.of(source)
         info = await origin.info(volid)
         driver = self._target_storage(storage or origin.id)
@@ -163,15 +171,34 @@ class VolumePlans:
             format = origin.parse(volid).format
         chosen = self.format_of(driver, format)
         shares = driver.id == origin.id and chosen == info.format and driver.capabilities.shares_blocks
-        await self._check_room(driver, 0 if shares else info.size if info.used is None else min(info.size, info.used))
-        return await self._free_volid(driver, vmid, chosen, taken), info.size, chosen
+        takes = self._taking(driver.id, 0 if shares else await self._held(origin, volid, info))
+        await self._check_room(driver, takes)
+        return await self._free_volid(driver, vmid, chosen, taken), info.size, chosen, takes
 
-    async def _check_room(self, driver: Storage, need: int) -> None:
+    @staticmethod
+    async def _held(driver: Storage, volid: VolumeId, info: VolumeInfo) -> int:
+        """How many bytes a whole copy of a volume takes: at most its size, and what all of its layers hold."""
+        if info.used is None:
+            return info.size
+        parsed = driver.parse(volid)
+        below = []
+        if driver.capabilities.snapshots.get(parsed.format) is SnapshotKind.OVERLAY:
+            below = [point.used or 0 for point in await driver.snapshots(volid)]
+        if parsed.base is not None:
+            try:
+                base = await driver.info(VolumeId(driver.id, f"{parsed.base[0]}/{parsed.base[1]}"))
+            except TarmacError:
+                return info.size
+            below.append(base.size if base.used is None else base.used)
+        return min(info.size, info.used + sum(below))
+
+    async def _check_room(self, driver: Storage, takes: Mapping[str, int]) -> None:
         """Raises NoSpace where a new volume would take what is kept for the others."""
-        await self._storages.space.check(driver, need)
+        await self._storages.space.check(driver, takes.get(driver.id, 0))
 
-    def _fills_at_once(self, storage: str) -> bool:
-        return self._storages.definition_record(storage).preallocation in (Preallocation.FALLOC, Preallocation.FULL)
+    @staticmethod
+    def _taking(storage: str, size: int) -> Mapping[str, int]:
+        return {storage: size} if size else {}
 
     async def plan_resize(self, volid: str, size: int) -> PlannedStep:
         """Grow a volume that no guest runs on to `size` bytes. Raises InvalidInput when it is smaller, NotFound."""
@@ -179,8 +206,14 @@ class VolumePlans:
         now = (await driver.info(parsed)).size
         if size < now:
             raise shrinks(volid, now, size)
+        takes = self.growing(driver.id, size - now)
+        await self._check_room(driver, takes)
         title = f"resize {volid} to {human_size(size)}"
-        return PlannedStep(step="volume-resize", title=title, args={"volid": volid, "size": size})
+        return PlannedStep(step="volume-resize", title=title, args={"volid": volid, "size": size}, takes=takes)
+
+    def growing(self, storage: str, more: int) -> Mapping[str, int]:
+        """What a volume that grows by `more` bytes takes at once."""
+        return self._taking(storage, more if self._storages.definition_record(storage).fills_at_once else 0)
 
     @staticmethod
     def format_of(driver: Storage, format: str | None) -> str:

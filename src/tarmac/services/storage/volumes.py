@@ -111,10 +111,12 @@ class Volumes:
             if format is not None and format != ending:
                 raise InvalidInput.of("format", f"different storage formats ({format} != {ending})")
             format = ending
-        await self._storages.space.check(driver)
-        made = await driver.allocate(
-            vmid, size=int(match[1]) * _UNITS[match[2]], format=self.plans.format_of(driver, format), name=filename
-        )
+        bytes_ = int(match[1]) * _UNITS[match[2]]
+        takes = self.plans.growing(driver.id, bytes_).get(driver.id, 0)
+        async with self._storages.space.held(driver, f"allocation of {filename}", takes):
+            made = await driver.allocate(
+                vmid, size=bytes_, format=self.plans.format_of(driver, format), name=filename
+            )  # fmt: skip
         return str(made)
 
     async def delete(self, user: str, volid: str, *, dryrun: bool = False) -> Started:

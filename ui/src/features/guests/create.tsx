@@ -6,17 +6,12 @@ import { type FormEvent, type ReactNode, useState } from "react";
 
 import { problemFrom } from "../../actions/run";
 import { call, type Params, type Problem } from "../../api/client";
+import type { Volume } from "../../api/types";
 import { t } from "../../i18n";
 import { go } from "../../lib/router";
 import { soon } from "../../store/feed";
 import { useAll } from "../../store/inventory";
 import { ProblemPanel } from "../../ui/problem";
-
-interface Volume {
-  volid: string;
-  content: string;
-  size: number;
-}
 
 const SIZES = {
   small: { cores: 1, memory: 1024, disk: 10 },

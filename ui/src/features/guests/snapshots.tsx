@@ -5,26 +5,14 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 
 import { problemFrom } from "../../actions/run";
-import { call, type Method, type Problem } from "../../api/client";
+import { call, type Method, type Plan, type Problem } from "../../api/client";
+import type { SnapshotRow as Snapshot } from "../../api/types";
 import { t } from "../../i18n";
 import { time } from "../../lib/format";
 import { soon } from "../../store/feed";
 import { useTasksOf } from "../../store/tasks";
 import { FormDrawer } from "../../ui/form";
 import { ProblemPanel } from "../../ui/problem";
-
-interface Snapshot {
-  name: string;
-  description?: string;
-  parent?: string;
-  snaptime?: number;
-  vmstate?: number;
-}
-
-interface Plan {
-  steps: { title: string }[];
-  effects: string[];
-}
 
 interface Work {
   title: string;

@@ -1,14 +1,10 @@
 /** Where a console is opened: the WebSocket behind an offer of `vncproxy` or `termproxy`. */
 
 import { call } from "../../api/client";
+import type { ConsoleOffer } from "../../api/types";
 import { apiPath, type Resource } from "../../store/inventory";
 
-export interface Offer {
-  port: string | number;
-  ticket: string;
-  user: string;
-  password?: string;
-}
+export type Offer = ConsoleOffer;
 
 export async function offer(row: Resource, kind: "vncproxy" | "termproxy"): Promise<{ url: string; offer: Offer }> {
   const params = kind === "vncproxy" ? { websocket: 1, "generate-password": 1 } : {};

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { type ReactNode, useEffect } from "react";
+import { lazy, type ReactNode, Suspense, useEffect } from "react";
 
 import { t, word } from "../../i18n";
 import { bytes, duration, percent } from "../../lib/format";
@@ -8,6 +8,7 @@ import { apiPath, type Resource } from "../../store/inventory";
 import { Fact, Gauge } from "../../ui/facts";
 import { addressesOf, statusOf } from "./api";
 
+const FiguresPanel = lazy(() => import("../figures/panel"));
 const BOOTING = 60; // seconds in which no agent is expected to answer
 
 export function Summary(props: { row: Resource }): ReactNode {
@@ -44,6 +45,9 @@ export function Summary(props: { row: Resource }): ReactNode {
         name={t("summary.memoryOf", { whole: bytes(row.maxmem) })} part={running && row.maxmem ? (row.mem ?? 0) / row.maxmem : 0}
         text={bytes(running ? row.mem : 0)}
       />
+      <Suspense fallback={null}>
+        <FiguresPanel row={row} kind="guest" />
+      </Suspense>
     </div>
   );
 }

@@ -3,31 +3,19 @@
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useCallback } from "react";
 
-import { call } from "../../api/client";
+import { ask } from "../../api/client";
 import { t } from "../../i18n";
 import { bytes, duration, percent } from "../../lib/format";
 import { type Resource, useResource } from "../../store/inventory";
 import { Fact, Gauge } from "../../ui/facts";
+import FiguresPanel from "../figures/panel";
 import { GuestList } from "../guests/list";
 
-interface NodeStatus {
-  uptime: number;
-  cpu: number;
-  loadavg: string[];
-  kversion: string;
-  pveversion: string;
-  memory: { used: number; total: number };
-  rootfs: { used: number; total: number };
-  swap?: { used: number; total: number };
-  cpuinfo: { cpus: number; model: string };
-  [key: string]: unknown;
-}
-
-export function NodePage(props: { node: string }): ReactNode {
+export default function NodePage(props: { node: string }): ReactNode {
   const { node } = props;
   const row = useResource(`node/${node}`);
   const status = useQuery({
-    queryKey: ["node", node], queryFn: () => call<NodeStatus>("GET", `/nodes/${node}/status`), refetchInterval: 3000,
+    queryKey: ["node", node], queryFn: () => ask("GET /nodes/{node}/status", { node }), refetchInterval: 3000,
   });
   const own = useCallback((one: Resource) => one.node === node, [node]);
   if (!row) return <p className="hint">{t("node.missing")}</p>;
@@ -55,6 +43,8 @@ export function NodePage(props: { node: string }): ReactNode {
             name={t("node.diskOf", { whole: bytes(now.rootfs.total) })} part={now.rootfs.used / now.rootfs.total}
             text={bytes(now.rootfs.used)}
           />
+          {!now.accelerator.kvm && <p className="hint">{t("node.emulates", { reason: now.accelerator.reason })}</p>}
+          <FiguresPanel row={row} kind="node" />
         </div>
       )}
       <GuestList of={own} title={t("node.guestsOf", { node })} />

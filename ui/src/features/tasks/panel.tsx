@@ -2,14 +2,15 @@
 
 import { Button, Drawer, Progress } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 
 import { t } from "../../i18n";
 import { duration, time } from "../../lib/format";
+import { useResource } from "../../store/inventory";
 import { useTaskVersion } from "../../store/tasks";
 import { ProblemPanel } from "../../ui/problem";
 import { Rows } from "../../ui/rows";
-import { ended, failed, logOf, nameOf, recent, statusOf, stop, type Task } from "./tasks";
+import { ended, failed, logOf, nameOf, objectOf, parsed, recent, statusOf, stop, type Task } from "./tasks";
 
 const EVERY_MS = 2000;
 
@@ -48,6 +49,19 @@ export function TaskList(props: { node: string; vmid?: number }): ReactNode {
   );
 }
 
+/** One task, by its address. */
+export function TaskPage(props: { upid: string }): ReactNode {
+  const task = useMemo(() => parsed(props.upid), [props.upid]);
+  return (
+    <section className="page">
+      <header>
+        <h2>{nameOf(task)}</h2>
+      </header>
+      <TaskView task={task} />
+    </section>
+  );
+}
+
 function TaskView(props: { task: Task }): ReactNode {
   const { task } = props;
   const [lines, setLines] = useState<string[]>([]);
@@ -65,8 +79,11 @@ function TaskView(props: { task: Task }): ReactNode {
     });
     // Each look at the status brings the lines that came since.
   }, [task, seen]); // oxlint-disable-line
-  useEffect(() => place.current?.scrollTo(0, place.current.scrollHeight), [lines]);
+  useEffect(() => {
+    void place.current?.scrollTo(0, place.current.scrollHeight); // newer browsers return a promise, which is no clean-up
+  }, [lines]);
   const { progress, error } = status.data ?? {};
+  const at = useResource(objectOf(task));
   return (
     <section className="task-view">
       <p>
@@ -74,7 +91,7 @@ function TaskView(props: { task: Task }): ReactNode {
         {status.data?.["waits-for"] && <> – {t("tasks.waitsFor", { what: status.data["waits-for"] })}</>}
       </p>
       {progress && <Progress value={(100 * progress.done) / (progress.total || 1)} aria-label={t("tasks.progress")} animated />}
-      {error && <ProblemPanel problem={error} />}
+      {error && <ProblemPanel problem={error} at={at} />}
       <pre ref={place} className="log" tabIndex={0} aria-label={t("tasks.log")} aria-live="polite">
         {lines.join("\n")}
       </pre>

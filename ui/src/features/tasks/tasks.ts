@@ -1,28 +1,21 @@
 /** Tasks as the API gives them. */
 
-import { call, whole } from "../../api/client";
+import { ask, whole } from "../../api/client";
+import type { TaskRow, TaskStatus } from "../../api/types";
 import { word } from "../../i18n";
 
-export interface Task {
-  upid: string;
-  node: string;
-  type: string;
-  id: string;
-  user: string;
-  starttime: number;
-  endtime?: number;
-  status: string;
+export type { TaskStatus };
+export type Task = Pick<TaskRow, "upid" | "node" | "type" | "id" | "user" | "starttime" | "endtime" | "status">;
+
+/** A task as its id alone tells it: `UPID:node:pid:pstart:starttime:type:id:user:`. */
+export function parsed(upid: string): Task {
+  const [, node = "", , , start = "0", type = "", id = "", user = ""] = upid.split(":");
+  return { upid, node, type, id, user, starttime: parseInt(start, 16), status: "RUNNING" };
 }
 
-export interface TaskStatus extends Omit<Task, "status"> {
-  status: "running" | "stopped";
-  exitstatus?: string;
-  progress?: { done: number; total: number; unit: string };
-  "waits-for"?: string;
-  steps?: { title: string; state: string }[];
-  error?: { code: string; message: string };
-  /** Of clones: their numbers, and what took how many seconds. */
-  result?: { vmids?: number[]; times?: Record<string, Record<string, number>> };
+/** The guest that a task is about, if it is about one. */
+export function objectOf(task: { id: string }): string {
+  return /^\d+$/.test(task.id) ? `qemu/${task.id}` : "";
 }
 
 export function nameOf(task: { type: string; id: string }): string {
@@ -38,12 +31,12 @@ export function failed(task: Task): boolean {
   return ended(task) && task.status !== "OK" && !task.status.startsWith("WARNINGS");
 }
 
-export async function recent(node: string, more: Record<string, string | number> = {}): Promise<Task[]> {
-  return call<Task[]>("GET", `/nodes/${node}/tasks`, { source: "all", limit: 100, ...more });
+export async function recent(node: string, more: { vmid?: number } = {}): Promise<Task[]> {
+  return ask("GET /nodes/{node}/tasks", { node, source: "all", limit: 100, ...more });
 }
 
 export async function statusOf(task: { node: string; upid: string }): Promise<TaskStatus> {
-  return call<TaskStatus>("GET", `/nodes/${task.node}/tasks/${encodeURIComponent(task.upid)}/status`);
+  return ask("GET /nodes/{node}/tasks/{upid}/status", { node: task.node, upid: task.upid });
 }
 
 export async function logOf(task: { node: string; upid: string }, start: number): Promise<string[]> {
@@ -54,5 +47,5 @@ export async function logOf(task: { node: string; upid: string }, start: number)
 }
 
 export function stop(task: { node: string; upid: string }): Promise<null> {
-  return call<null>("DELETE", `/nodes/${task.node}/tasks/${encodeURIComponent(task.upid)}`);
+  return ask("DELETE /nodes/{node}/tasks/{upid}", { node: task.node, upid: task.upid });
 }

@@ -1,8 +1,5 @@
 export const common = {
   add: "Hinzufügen",
-  again: "Noch einmal",
-  done: "fertig",
-  doIt: "Tun",
   cancel: "Abbrechen",
   change: "Ändern",
   close: "Schließen",

@@ -5,4 +5,12 @@ export const login = {
   realm: "Realm",
   code: "Code",
   codeHelp: "Aus der Authentifizierungs-App, oder ein Wiederherstellungsschlüssel",
+  useKey: "Sicherheitsschlüssel verwenden",
+  loginWith: "Anmelden mit {name}",
+  keyUnused: "Der Sicherheitsschlüssel wurde nicht verwendet.",
+  keyAgain: "Noch einmal anmelden und den Schlüssel berühren, wenn er blinkt; oder einen Code oder Wiederherstellungsschlüssel angeben.",
+  foreign: "Diese Anmeldung wurde nicht hier begonnen.",
+  foreignCause: "Die Adresse enthält die Antwort eines Anbieters auf eine Anmeldung in einem anderen Browser oder Tab, oder auf eine alte.",
+  again: "Noch einmal anmelden.",
+  refused: "Der Anbieter hat die Anmeldung abgelehnt.",
 };

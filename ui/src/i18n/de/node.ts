@@ -9,4 +9,5 @@ export const node = {
   memoryOf: "Arbeitsspeicher, von {whole}",
   diskOf: "Platte, von {whole}",
   guestsOf: "Gäste von {node}",
+  emulates: "Es gibt kein KVM; Gäste werden emuliert, was langsam ist: {reason}",
 };

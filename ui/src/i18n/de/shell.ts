@@ -33,4 +33,11 @@ export const shell = {
   keyAll: "Alles in der Liste auswählen",
   keyConsole: "Die Konsole des offenen Gastes",
   keyHelp: "Diese Hilfe",
-};
+  places: "Orte",
+  place_: "Übersicht",
+  place_templates: "Vorlagen",
+  place_pools: "Pools",
+  place_notifications: "Benachrichtigungen",
+  place_access: "Rechte",
+  place_settings: "Einstellungen",
+} as const;

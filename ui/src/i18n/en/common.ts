@@ -1,8 +1,5 @@
 export const common = {
   add: "Add",
-  again: "Again",
-  done: "done",
-  doIt: "Do it",
   cancel: "Cancel",
   change: "Change",
   close: "Close",

@@ -5,4 +5,12 @@ export const login = {
   realm: "Realm",
   code: "Code",
   codeHelp: "From your authenticator, or a recovery key",
+  useKey: "Use a security key",
+  loginWith: "Log in with {name}",
+  keyUnused: "The security key was not used.",
+  keyAgain: "Log in again, and touch the key when it blinks; or give a code or a recovery key.",
+  foreign: "This login was not begun here.",
+  foreignCause: "The address holds a provider's answer to a login of another browser or tab, or to an old one.",
+  again: "Log in again.",
+  refused: "The provider refused the login.",
 } as const;

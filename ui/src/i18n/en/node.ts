@@ -9,4 +9,5 @@ export const node = {
   memoryOf: "Memory, of {whole}",
   diskOf: "Disk, of {whole}",
   guestsOf: "Guests of {node}",
+  emulates: "There is no KVM; guests are emulated, which is slow: {reason}",
 } as const;

@@ -33,4 +33,11 @@ export const shell = {
   keyAll: "Choose all in the list",
   keyConsole: "The console of the guest that is open",
   keyHelp: "This help",
+  places: "Places",
+  place_: "Overview",
+  place_templates: "Templates",
+  place_pools: "Pools",
+  place_notifications: "Notifications",
+  place_access: "Permissions",
+  place_settings: "Settings",
 } as const;

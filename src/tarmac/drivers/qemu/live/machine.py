@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from tarmac.drivers.qemu.argv import Launch
 from tarmac.drivers.qemu.argv.accel import accelerator_option
-from tarmac.drivers.qemu.argv.blockdev import disk_chain, efi_chain
+from tarmac.drivers.qemu.argv.blockdev import disk_chain, efi_chain, top_node
 from tarmac.drivers.qemu.argv.build import SANDBOX
 from tarmac.drivers.qemu.argv.delta import identity, parts_of
 from tarmac.drivers.qemu.argv.draft import as_json, escape
@@ -76,7 +76,7 @@ class Machine:
 class CloneFacts:
     """What is a clone's own. `fds`: `qmp`, `ram`, and for a card on a tap `net0`, `net0-1`; `volumes` by disk key;
     `uuid` and `generation` name it to its guest. `twin`: it is no clone but the guest itself, whose memory is brought
-    into a file, which must be shared for that."""
+    into a file, which must be shared for that; it never runs, and its disks are nothing but their `sizes` (bytes)."""
 
     vmid: int
     name: str
@@ -84,7 +84,8 @@ class CloneFacts:
     uuid: str
     generation: str
     fds: Mapping[str, int]
-    volumes: Mapping[str, VolumeFacts]
+    volumes: Mapping[str, VolumeFacts] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
     twin: bool = False
 
 
@@ -161,7 +162,10 @@ def clone_argv(machine: Machine, clone: CloneFacts, node: NodeFacts) -> tuple[st
     head += ["-object", memory_file(machine.memory, clone.fds["ram"], share=clone.twin, sealed=sealed)]
     for key, backend in machine.nics.items():
         head += ["-netdev", _nowhere(key, backend, clone.fds)]
-    for group, nodes in _chains(config, clone, node):
+    if clone.twin:
+        for text in _placeholders(config, clone):
+            head += ["-blockdev", text]
+    for group, nodes in () if clone.twin else _chains(config, clone, node):
         head += ["-object", group]
         for text in nodes:
             head += ["-blockdev", text]
@@ -203,6 +207,22 @@ def _chains(config: VmConfig, clone: CloneFacts, node: NodeFacts) -> list[tuple[
     return [(as_json(chain.group), [as_json(item) for item in chain.nodes]) for chain in chains]
 
 
+def _placeholders(config: VmConfig, clone: CloneFacts) -> list[str]:
+    """Disks without contents for a machine that never runs: nothing of the guest's is opened twice."""
+    found = []
+    for key, disk in config.disks.items():
+        if not disk.empty:
+            found.append((key, clone.sizes.get(key, 0), bool(disk.ro) or disk.is_cdrom))
+    if config.efidisk0 is not None:
+        found.append(("efidisk0", VARS_SIZE[config.efidisk0.efitype], False))
+    return [
+        as_json(
+            {"driver": "null-co", "node-name": top_node(key), "size": size, "read-zeroes": True, "read-only": read_only}
+        )
+        for key, size, read_only in found
+    ]
+
+
 def _volume(clone: CloneFacts, key: str) -> VolumeFacts:
     found = clone.volumes.get(key)
     if found is None:
@@ -239,6 +259,4 @@ def _obstacles(config: VmConfig) -> list[tuple[str, str]]:
         found.append(("tpmstate0", "all clones would share the TPM's keys, and swtpm's state is outside QEMU"))
     if config.ivshmem is not None:
         found.append(("ivshmem", "clones would share that memory with the source"))
-    if config.cpu.cputype in ("host", "max"):
-        found.append(("cpu", "`host` and `max` mean another processor on another host or QEMU; name a model"))
     return found

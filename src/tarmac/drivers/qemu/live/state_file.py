@@ -47,19 +47,35 @@ def write(
     fd: int,
     record: dict[str, Any],
     pieces: dict[str, bytes],
-    ram: int,
+    ram: int | None,
     size: int,
     advance: Advance | None = None,
 ) -> int:
     """Write a live state to the volume `fd`: `record` is the manifest's own part, `pieces` are kept by name (the device
-    state is `state`), `ram` is the memory file's descriptor, `size` its bytes. Everything is on disk on return; the
-    number of bytes that count is returned. Blocks. After an OSError the volume has no valid header."""
+    state is `state`), `ram` is the memory file's descriptor (None: the RAM is kept in memory only), `size` its bytes.
+    Everything is on disk on return; the number of bytes that count is returned. Blocks. After an OSError the volume has
+    no valid header."""
     _write_all(fd, bytes(HEADER_BYTES), 0)
     position = HEADER_BYTES
     places: dict[str, Any] = {"pieces": {}}
     for name, data in pieces.items():
         places["pieces"][name] = _put(fd, position, data)
         position += len(data)
+    if ram is not None:
+        position = _put_ram(fd, position, places, ram, size, advance)
+    manifest = json.dumps({**record, "ram_size": size, "page": PAGE, **places}, sort_keys=True).encode()
+    _write_all(fd, manifest, position)
+    os.fsync(fd)
+    digest = hashlib.sha256(manifest).digest()
+    header = _HEADER.pack(MAGIC, VERSION, HEADER_BYTES, position, len(manifest), digest)
+    header += hashlib.sha256(header).digest()
+    _write_all(fd, header.ljust(HEADER_BYTES, b"\0"), 0)
+    os.fsync(fd)
+    return position + len(manifest)
+
+
+def _put_ram(fd: int, position: int, places: dict[str, Any], ram: int, size: int, advance: Advance | None) -> int:
+    """The pages that are not zero, packed; returns where they end."""
     with mmap.mmap(ram, size, mmap.MAP_SHARED, mmap.PROT_READ) as memory:
         runs = list(_runs(memory, size))
         table = b"".join(_RUN.pack(*run) for run in runs)
@@ -74,15 +90,7 @@ def write(
             done += len(piece)
             if advance is not None:
                 advance(done, total)
-    manifest = json.dumps({**record, "ram_size": size, "page": PAGE, **places}, sort_keys=True).encode()
-    _write_all(fd, manifest, position)
-    os.fsync(fd)
-    digest = hashlib.sha256(manifest).digest()
-    header = _HEADER.pack(MAGIC, VERSION, HEADER_BYTES, position, len(manifest), digest)
-    header += hashlib.sha256(header).digest()
-    _write_all(fd, header.ljust(HEADER_BYTES, b"\0"), 0)
-    os.fsync(fd)
-    return position + len(manifest)
+    return position
 
 
 def read_manifest(fd: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Logging in, and what one may do: tickets, realms, permissions, passwords, grants."""
+"""Logging in, and what one may do: tickets, permissions, passwords, grants."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import LIST, NULL, OBJECT, Allow, Call, NoParams, get, post, put
+from tarmac.faces.api.shapes import access as shapes
 from tarmac.model.errors import InvalidInput
+from tarmac.model.realms import OPENID
 from tarmac.model.settings import setting
 
 REALM = r"[A-Za-z][A-Za-z0-9._-]+"
@@ -27,13 +29,8 @@ class Login:
         None,
         name="tfa-challenge",
         secret=True,
-        help="The ticket of the first step; the password is then `totp:CODE` or `recovery:KEY`.",
+        help="The ticket of the first step; the password is then `totp:CODE`, `recovery:KEY` or `webauthn:JSON`.",
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Realm:
-    realm: str = setting(max_length=32, format="pve-realm", help="The realm.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +72,7 @@ class Grant:
 
 @post(
     "/access/ticket",
+    reply=shapes.Ticket,
     params=Login,
     allow=Allow.everybody,
     returns=OBJECT,
@@ -84,7 +82,7 @@ class Grant:
 )
 async def login(call: Call, p: Login) -> Any:
     return await call.services.login.login(
-        p.username, p.password, realm=p.realm, source=call.peer, challenge=p.tfa_challenge, code=p.otp
+        p.username, p.password, realm=p.realm, source=call.peer, challenge=p.tfa_challenge, code=p.otp, host=call.host
     )
 
 
@@ -93,24 +91,9 @@ async def no_ticket(call: Call, p: NoParams) -> None:
     return None
 
 
-@get("/access/domains", allow=Allow.everybody, returns=LIST, help="The realms users can be of.")
-async def realms(call: Call, p: NoParams) -> Any:
-    return call.services.users.realms()
-
-
-@get(
-    "/access/domains/{realm}",
-    params=Realm,
-    allow=Allow("/access/realm", "Realm.Allocate", "Sys.Audit", any=True),
-    returns=OBJECT,
-    help="One realm.",
-)
-async def realm(call: Call, p: Realm) -> Any:
-    return call.services.users.realm(p.realm)
-
-
 @get(
     "/access/permissions",
+    reply=dict[str, dict[str, int]],
     params=Permissions,
     allow=Allow.login,
     returns=OBJECT,
@@ -123,6 +106,7 @@ async def permissions(call: Call, p: Permissions) -> Any:
 
 @get(
     "/access/why",
+    reply=shapes.WhyReply,
     params=Why,
     allow=Allow.login,
     returns=OBJECT,
@@ -135,6 +119,9 @@ async def why(call: Call, p: Why) -> Any:
 
 async def confirm(call: Call, password: str | None, name: str) -> None:
     """A change of logins needs the caller's own password, but for root@pam. Raises InvalidInput for `name`."""
+    if call.services.realms.kind(call.user.rpartition("@")[2]) == OPENID:
+        words = "users of OpenID Connect have no password to confirm this with; an administrator can do it for them"
+        raise InvalidInput.of(name, words, code="not-confirmed")
     if call.user != ROOT and not await call.services.login.verify(call.user, password or "", source=call.peer):
         raise InvalidInput.of(name, "this is not your password", code="not-confirmed")
 
@@ -161,7 +148,14 @@ async def set_password(call: Call, p: Password) -> None:
     await call.services.login.set_password(p.userid, p.password, by=call.identity.name)
 
 
-@get("/access/acl", allow=Allow.login, returns=LIST, cli="user grants", help="The grants that the caller may see.")
+@get(
+    "/access/acl",
+    reply=list[shapes.GrantRow],
+    allow=Allow.login,
+    returns=LIST,
+    cli="user grants",
+    help="The grants that the caller may see.",
+)
 async def grants(call: Call, p: NoParams) -> Any:
     return call.services.acls.list(call.identity)
 

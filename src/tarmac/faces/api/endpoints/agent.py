@@ -10,6 +10,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import NULL, OBJECT, Allow, Call, get, post
 from tarmac.faces.api.endpoints.common import Guest
+from tarmac.faces.api.shapes.guests import AgentInterfaces
 from tarmac.model.errors import InvalidInput
 from tarmac.model.settings import setting
 
@@ -47,6 +48,9 @@ ACT: dict[str, tuple[str, Allow]] = {
     "suspend-hybrid": ("Have the guest suspend to memory and disk.", POWER),
     "suspend-ram": ("Have the guest suspend to memory.", POWER),
 }
+
+
+REPLIES = {"network-get-interfaces": AgentInterfaces}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +118,7 @@ def _plain(name: str) -> Callable[[Call, Guest], Awaitable[dict[str, Any]]]:
 
 
 PLAIN = (
-    *(get(f"{BASE}/{name}", params=Guest, allow=AUDIT, returns=OBJECT, help=text)(_plain(name))
+    *(get(f"{BASE}/{name}", params=Guest, allow=AUDIT, returns=OBJECT, help=text, reply=REPLIES.get(name))(_plain(name))
       for name, text in ASK.items()),
     *(post(f"{BASE}/{name}", params=Guest, allow=rule, returns=OBJECT, help=text)(_plain(name))
       for name, (text, rule) in ACT.items()),

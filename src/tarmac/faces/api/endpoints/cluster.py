@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
+import itertools
+import time
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, OBJECT, TEXT, Allow, Call, Encoded, NoParams, get
+from tarmac.faces.api.declare import LIST, TEXT, Allow, Call, Encoded, NoParams, get
+from tarmac.faces.api.shapes.cluster import ResourceRow
+from tarmac.model.calendar import CalendarEvent, coming
 from tarmac.model.settings import setting
-from tarmac.services.guests.identity import MAC_PREFIX
 
 RECENT_TASKS = 25
+LAST_SECOND = 32_503_680_000  # the year 3000; far beyond it Python's calendar ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +29,18 @@ class NextId:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Analyze:
+    schedule: str = setting(max_length=128, format="pve-calendar-event", help="The event: `mon..fri 22:30`.")
+    iterations: int = setting(10, ge=1, le=100, help="How many times to tell.")
+    starttime: int | None = setting(
+        None, ge=0, le=LAST_SECOND, default_text="now", unit="s", help="From then on (Unix time)."
+    )
+
+
 @get(
     "/cluster/resources",
+    reply=list[ResourceRow],
     params=Resources,
     allow=Allow.login,
     returns=LIST,
@@ -63,9 +78,20 @@ async def tasks(call: Call, p: NoParams) -> Any:
     return rows
 
 
-@get("/cluster/options", allow=Allow("/", "Sys.Audit"), returns=OBJECT, help="Settings of the whole cluster.")
-async def options(call: Call, p: NoParams) -> Any:
-    return {"mac_prefix": MAC_PREFIX}
+@get(
+    "/cluster/jobs/schedule-analyze",
+    params=Analyze,
+    allow=Allow.login,
+    returns=LIST,
+    help="When a calendar event comes next.",
+)
+async def schedule_analyze(call: Call, p: Analyze) -> Any:
+    start = datetime.datetime.fromtimestamp(time.time() if p.starttime is None else p.starttime)
+    times = itertools.islice(coming(CalendarEvent.parse(p.schedule), start), p.iterations)
+    return [
+        {"timestamp": int(when.timestamp()), "utc": when.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+        for when in times
+    ]
 
 
 @get(

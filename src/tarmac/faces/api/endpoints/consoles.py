@@ -15,6 +15,7 @@ from tarmac.faces.api.declare import OBJECT, RAW, TEXT, Allow, Call, get, post
 from tarmac.faces.api.endpoints.common import Guest
 from tarmac.faces.api.origin import check_origin
 from tarmac.faces.api.replies import HEADERS
+from tarmac.faces.api.shapes.guests import ConsoleOffer
 from tarmac.model.errors import InvalidInput
 from tarmac.model.settings import setting
 
@@ -68,7 +69,12 @@ async def monitor(call: Call, p: Command) -> Any:
 
 
 @post(
-    f"{BASE}/vncproxy", params=Vnc, allow=CONSOLE, returns=OBJECT, help="Offer a VNC console, to be opened within 40 s."
+    f"{BASE}/vncproxy",
+    params=Vnc,
+    allow=CONSOLE,
+    returns=OBJECT,
+    reply=ConsoleOffer,
+    help="Offer a VNC console, to be opened within 40 s.",
 )
 async def vncproxy(call: Call, p: Vnc) -> dict[str, Any]:
     offer = await call.services.console_sessions.offer_vnc(call.identity, p.vmid, tell_password=p.generate_password)
@@ -77,6 +83,7 @@ async def vncproxy(call: Call, p: Vnc) -> dict[str, Any]:
 
 @post(
     f"{BASE}/termproxy",
+    reply=ConsoleOffer,
     params=Term,
     allow=CONSOLE,
     returns=OBJECT,

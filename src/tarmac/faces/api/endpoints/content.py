@@ -9,9 +9,11 @@ from tarmac.faces.api.declare import LIST, OBJECT, TEXT, UPID, Allow, Call, Star
 from tarmac.faces.api.endpoints.common import Node
 from tarmac.faces.api.endpoints.storage import SEE, OnNode
 from tarmac.faces.api.multipart import read_upload
+from tarmac.faces.api.shapes import storage as shapes
 from tarmac.model.errors import Denied
 from tarmac.model.job import Plan
 from tarmac.model.settings import setting
+from tarmac.services.snapshots.lost_points import point_of
 from tarmac.services.storage.uploads import UploadFields
 
 BASE = "/nodes/{node}/storage/{storage}"
@@ -93,6 +95,7 @@ NETWORK = "Sys.AccessNetwork on /nodes/{node}, or Sys.Audit and Sys.Modify on /"
 
 @get(
     f"{BASE}/content",
+    reply=list[shapes.Volume],
     params=Listing,
     allow=SEERS,
     returns=LIST,
@@ -105,11 +108,13 @@ async def content(call: Call, p: Listing) -> Any:
 
 @get(
     f"{BASE}/orphans",
+    reply=list[shapes.Orphan],
     params=OnNode,
     allow=Allow("/storage/{storage}", "Datastore.Allocate"),
     returns=LIST,
     cli="storage orphans {storage}",
-    help="Disk images that no guest, snapshot or clone refers to, and why. They stay until somebody removes them.",
+    help="Disk images, saved memories and points in time that no guest, snapshot or clone refers to, and why. They "
+    "stay until somebody removes them.",
 )
 async def orphans(call: Call, p: OnNode) -> Any:
     return await call.services.orphans.listing(p.storage)
@@ -146,11 +151,12 @@ async def volume(call: Call, p: Volume) -> Any:
     allow=Allow("/storage/{storage}", "Datastore.Allocate"),
     returns=UPID,
     cli="storage delete {storage} {volume}",
-    help="Remove a volume that no guest refers to.",
+    help="Remove a volume, or a point in time of one (`VOLUME@SNAPSHOT`), that no guest refers to.",
 )
 async def remove(call: Call, p: Remove) -> Started | None:
     volid = call.services.storage_views.full_volid(p.storage, p.volume)
-    started: Started = await call.services.volumes.delete(call.identity.name, volid, dryrun=call.dryrun)
+    remover = call.services.volumes if point_of(volid) is None else call.services.lost_points
+    started: Started = await remover.delete(call.identity.name, volid, dryrun=call.dryrun)
     if p.delay is None or isinstance(started, Plan):
         return started
     record = await call.services.jobs.wait(started, p.delay)
@@ -175,7 +181,9 @@ async def upload(call: Call, p: Upload) -> str:
     }
     form = await read_upload(call.http, {name: text for name, text in given.items() if text is not None})
     fields = UploadFields.of(form.fields, form.filename)
-    received = await call.services.uploads.receive(p.storage, fields, form.chunks(), size=call.http.content_length)
+    received = await call.services.uploads.receive(
+        p.storage, fields, form.chunks(), size=call.http.content_length, user=call.user
+    )
     upid: str = await call.services.uploads.finish(call.identity.name, received)
     return upid
 

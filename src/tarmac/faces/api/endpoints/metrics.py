@@ -9,6 +9,7 @@ from aiohttp import web
 
 from tarmac.faces.api.declare import LIST, OBJECT, RAW, Allow, Call, NoParams, delete, get, post, put
 from tarmac.faces.api.replies import HEADERS
+from tarmac.faces.api.shapes import nodes as shapes
 from tarmac.model.metric_server import MetricServer, MetricServerOptions
 from tarmac.model.settings import setting
 from tarmac.services.figures.prometheus import CONTENT_TYPE
@@ -40,6 +41,7 @@ async def metrics(call: Call, p: NoParams) -> web.StreamResponse:
 
 @get(
     "/cluster/metrics/server",
+    reply=list[shapes.MetricServerRow],
     allow=SEE,
     returns=LIST,
     cli="node metric-servers",

@@ -8,6 +8,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, NULL, OBJECT, Allow, Call, get, post, put
 from tarmac.faces.api.endpoints.common import Node
+from tarmac.faces.api.shapes import nodes as shapes
 from tarmac.model.settings import setting
 from tarmac.services.node import host_info
 
@@ -27,14 +28,6 @@ NETWORK_TYPES = (
     "any_local_bridge",
     "include_sdn",
 )
-PROPERTIES = (
-    "acme",
-    *(f"acmedomain{i}" for i in range(6)),
-    "ballooning-target",
-    "description",
-    "startall-onboot-delay",
-    "wakeonlan",
-)
 AUDIT = Allow("/nodes/{node}", "Sys.Audit")
 MODIFY = Allow("/nodes/{node}", "Sys.Modify")
 
@@ -47,11 +40,6 @@ class Networks(Node):
 @dataclass(frozen=True, kw_only=True)
 class Interface(Node):
     iface: str = setting(max_length=20, help="The interface.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Properties(Node):
-    property: str | None = setting(None, choices=PROPERTIES, default_text="all", help="Only this one.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,17 +145,6 @@ async def netstat(call: Call, p: Node) -> Any:
 
 
 @get(
-    "/nodes/{node}/config",
-    params=Properties,
-    allow=Allow("/", "Sys.Audit"),
-    returns=OBJECT,
-    help="The node's own settings; there are none that could be set yet.",
-)
-async def config(call: Call, p: Properties) -> Any:
-    return {}
-
-
-@get(
     "/nodes/{node}/subscription",
     params=Node,
     allow=Allow.login,
@@ -181,6 +158,7 @@ async def subscription(call: Call, p: Node) -> Any:
 
 @get(
     "/nodes/{node}/certificates/info",
+    reply=list[shapes.Certificate],
     params=Node,
     allow=Allow.login,
     returns=LIST,

@@ -7,6 +7,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, NULL, OBJECT, UPID, Allow, Call, NoParams, Started, get, post
 from tarmac.faces.api.endpoints.common import Node
+from tarmac.faces.api.shapes import nodes as shapes
 from tarmac.model.errors import InvalidInput, NotFound
 from tarmac.model.settings import setting
 
@@ -71,6 +72,7 @@ async def nodes(call: Call, p: NoParams) -> Any:
 
 @get(
     "/nodes/{node}/status",
+    reply=shapes.NodeStatus,
     params=Node,
     allow=Allow("/nodes/{node}", "Sys.Audit"),
     returns=OBJECT,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, Allow, Call, NoParams, delete, get, post, put
+from tarmac.faces.api.shapes import notifications as shapes
 from tarmac.model import notification as model
 from tarmac.model.settings import setting
 
@@ -88,7 +89,14 @@ WEBHOOK = _targets("webhook", model.WebhookTarget, model.WebhookOptions, "an HTT
 GOTIFY = _targets("gotify", model.GotifyTarget, model.GotifyOptions, "to a Gotify server")
 
 
-@get(f"{BASE}/targets", allow=USE, returns=LIST, cli="node notification-targets", help="All targets.")
+@get(
+    f"{BASE}/targets",
+    reply=list[shapes.TargetRow],
+    allow=USE,
+    returns=LIST,
+    cli="node notification-targets",
+    help="All targets.",
+)
 async def targets(call: Call, p: NoParams) -> Any:
     service = call.services.notifications
     return [
@@ -113,7 +121,7 @@ async def test(call: Call, p: One) -> None:
     await call.services.notifications.test(p.name)
 
 
-@get(f"{BASE}/matchers", allow=USE, returns=LIST, help="Who is told what.")
+@get(f"{BASE}/matchers", reply=list[shapes.MatcherRow], allow=USE, returns=LIST, help="Who is told what.")
 async def matchers(call: Call, p: NoParams) -> Any:
     found = call.services.notifications.matchers
     return [{"name": name, **found.shown(name), "origin": "user-created"} for name in found]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, Allow, Call, delete, get, post, put
+from tarmac.faces.api.shapes import access as shapes
 from tarmac.model.errors import InvalidInput
 from tarmac.model.settings import setting
 
@@ -43,7 +44,15 @@ class Update(Create):
     allow_move: bool = setting(False, name="allow-move", help="Also guests that are in another pool.")
 
 
-@get("/pools", params=Listing, allow=Allow.login, returns=LIST, cli="pool list", help="The pools, or one with members.")
+@get(
+    "/pools",
+    reply=list[shapes.PoolRow],
+    params=Listing,
+    allow=Allow.login,
+    returns=LIST,
+    cli="pool list",
+    help="The pools, or one with members.",
+)
 async def pools(call: Call, p: Listing) -> Any:
     if p.poolid is None:
         if p.type is not None:
@@ -55,6 +64,7 @@ async def pools(call: Call, p: Listing) -> Any:
 
 @get(
     "/pools/{poolid...}",
+    reply=shapes.PoolDetails,
     params=Show,
     allow=AUDIT,
     returns=OBJECT,

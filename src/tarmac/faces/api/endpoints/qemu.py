@@ -8,6 +8,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, NULL, OBJECT, UPID, Allow, Call, Encoded, Started, delete, get, post, put
 from tarmac.faces.api.endpoints.common import DISK_KEYS, Guest, Locked, Node, digest_setting, settle
+from tarmac.faces.api.shapes import guests as shapes
 from tarmac.model.errors import Denied
 from tarmac.model.job import Plan
 from tarmac.model.settings import setting
@@ -217,6 +218,7 @@ async def _update(call: Call, p: SetConfig) -> Started:
 
 @get(
     "/nodes/{node}/qemu/{vmid}/pending",
+    reply=list[shapes.PendingRow],
     params=Guest,
     allow=AUDIT,
     returns=LIST,

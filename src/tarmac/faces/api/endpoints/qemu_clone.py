@@ -7,6 +7,8 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, UPID, Allow, Call, Started, get, post
 from tarmac.faces.api.endpoints.common import DISK_KEYS, Guest, digest_setting
+from tarmac.faces.api.shapes import guests as shapes
+from tarmac.model.datacenter import bandwidth
 from tarmac.model.errors import Denied
 from tarmac.model.settings import setting
 from tarmac.model.units import KIB
@@ -148,14 +150,20 @@ async def clone(call: Call, p: Clone) -> Started:
         snapname=p.snapname,
         pool=p.pool,
         target=p.target,
-        speed=(p.bwlimit or 0) * KIB,
+        speed=_speed(call, p.bwlimit, "clone"),
         dryrun=call.dryrun,
     )
     return result
 
 
+def _speed(call: Call, asked: int | None, work: str) -> int:
+    """Bytes a second that a copy may take: as asked for, else as the datacenter's options say; 0 for no limit."""
+    return (bandwidth(call.services.datacenter.value, work) if asked is None else asked) * KIB
+
+
 @get(
     "/nodes/{node}/qemu/{vmid}/clones",
+    reply=list[shapes.CloneRow],
     params=Guest,
     allow=Allow("/vms/{vmid}", "VM.Audit"),
     returns=LIST,
@@ -184,7 +192,7 @@ async def move_disk(call: Call, p: Move) -> Started:
         format=p.format,
         delete=p.delete,
         digest=p.digest,
-        speed=(p.bwlimit or 0) * KIB,
+        speed=_speed(call, p.bwlimit, "move"),
         dryrun=call.dryrun,
     )
     return result

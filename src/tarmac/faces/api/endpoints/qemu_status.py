@@ -7,6 +7,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import OBJECT, UPID, Allow, Call, Started, get, post
 from tarmac.faces.api.endpoints.common import Guest, Locked
+from tarmac.faces.api.shapes import guests as shapes
 from tarmac.model.settings import setting
 
 POWER = Allow("/vms/{vmid}", "VM.PowerMgmt")
@@ -69,6 +70,7 @@ class Resume(Locked):
 
 @get(
     "/nodes/{node}/qemu/{vmid}/status/current",
+    reply=shapes.GuestStatus,
     params=Guest,
     allow=Allow("/vms/{vmid}", "VM.Audit"),
     returns=OBJECT,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, Allow, Call, NoParams, delete, get, post, put
+from tarmac.faces.api.shapes import access as shapes
 from tarmac.model.settings import setting
 
 NAME = r"[A-Za-z0-9._-]+"
@@ -38,7 +39,14 @@ class GroupFields(Group):
     comment: str | None = setting(None, help="Notes.")
 
 
-@get("/access/roles", allow=Allow.login, returns=LIST, cli="role list", help="The roles and their privileges.")
+@get(
+    "/access/roles",
+    reply=list[shapes.RoleRow],
+    allow=Allow.login,
+    returns=LIST,
+    cli="role list",
+    help="The roles and their privileges.",
+)
 async def roles(call: Call, p: NoParams) -> Any:
     return call.services.roles.list()
 
@@ -63,7 +71,14 @@ async def remove_role(call: Call, p: Role) -> None:
     await call.services.roles.delete(p.roleid, by=call.identity.name)
 
 
-@get("/access/groups", allow=Allow.login, returns=LIST, cli="group list", help="The groups that the caller may see.")
+@get(
+    "/access/groups",
+    reply=list[shapes.GroupRow],
+    allow=Allow.login,
+    returns=LIST,
+    cli="group list",
+    help="The groups that the caller may see.",
+)
 async def groups(call: Call, p: NoParams) -> Any:
     return call.services.groups.list(call.identity)
 

@@ -8,6 +8,7 @@ from typing import Any
 from tarmac.faces.api.declare import LIST, Allow, Call, get
 from tarmac.faces.api.endpoints.common import Guest, Node
 from tarmac.faces.api.endpoints.storage import SEE, OnNode
+from tarmac.faces.api.shapes import nodes as shapes
 from tarmac.model.settings import setting
 
 FRAMES = ("hour", "day", "week", "month", "year")
@@ -38,10 +39,11 @@ class OfStorage(OnNode):
 
 @get(
     "/nodes/{node}/rrddata",
+    reply=list[shapes.Figures],
     params=OfNode,
     allow=Allow("/nodes/{node}", "Sys.Audit"),
     returns=LIST,
-    cli="node history {timeframe}",
+    cli="node figures {timeframe}",
     help="A node's figures over time.",
 )
 async def of_node(call: Call, p: OfNode) -> Any:
@@ -51,10 +53,11 @@ async def of_node(call: Call, p: OfNode) -> Any:
 
 @get(
     "/nodes/{node}/qemu/{vmid}/rrddata",
+    reply=list[shapes.Figures],
     params=OfGuest,
     allow=Allow("/vms/{vmid}", "VM.Audit"),
     returns=LIST,
-    cli="vm history {vmid} {timeframe}",
+    cli="vm figures {vmid} {timeframe}",
     help="A guest's figures over time; nothing of the time when it did not run.",
 )
 async def of_guest(call: Call, p: OfGuest) -> Any:
@@ -64,10 +67,11 @@ async def of_guest(call: Call, p: OfGuest) -> Any:
 
 @get(
     "/nodes/{node}/storage/{storage}/rrddata",
+    reply=list[shapes.Figures],
     params=OfStorage,
     allow=Allow("/storage/{storage}", *SEE, any=True),
     returns=LIST,
-    cli="storage history {storage} {timeframe}",
+    cli="storage figures {storage} {timeframe}",
     help="A storage's space over time.",
 )
 async def of_storage(call: Call, p: OfStorage) -> Any:

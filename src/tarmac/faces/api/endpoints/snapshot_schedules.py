@@ -24,7 +24,9 @@ async def _later(call: Call, p: Any) -> None:
     """The service decides, because the guests that are selected stand in the schedule."""
 
 
-SELECTED = Allow.by(_later, "VM.Snapshot on each guest of `guests`; on /vms with `tag` or `all`")
+SELECTED = Allow.by(
+    _later, "VM.Snapshot on each guest of `guests`; on /pool/POOL with `pool`, on /vms with `tag` or `all`"
+)
 
 
 @get(

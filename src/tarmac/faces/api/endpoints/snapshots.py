@@ -7,6 +7,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, NULL, OBJECT, UPID, Allow, Call, Started, delete, get, post, put
 from tarmac.faces.api.endpoints.common import Guest
+from tarmac.faces.api.shapes import guests as shapes
 from tarmac.model.settings import setting
 from tarmac.model.units import KIB
 
@@ -58,6 +59,7 @@ class Feature(Guest):
 
 @get(
     "/nodes/{node}/qemu/{vmid}/snapshot",
+    reply=list[shapes.SnapshotRow],
     params=Guest,
     allow=AUDIT,
     returns=LIST,

@@ -7,6 +7,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, Allow, Call, NoParams, delete, get, post, put
 from tarmac.faces.api.endpoints.common import Node
+from tarmac.faces.api.shapes import storage as shapes
 from tarmac.model.settings import setting
 from tarmac.model.storage import CONTENTS, TYPES, StorageDefinition, StorageOptions
 
@@ -66,7 +67,7 @@ async def definitions(call: Call, p: Listing) -> list[dict[str, Any]]:
     help="Define a storage.",
 )
 async def create(call: Call, p: NoParams) -> Any:
-    return await call.services.storages.create(call.config)
+    return await call.services.storages.create(call.config, by=call.identity.name)
 
 
 @get(
@@ -91,7 +92,9 @@ async def definition(call: Call, p: One) -> Any:
     help="Change a storage's definition.",
 )
 async def update(call: Call, p: Change) -> Any:
-    return await call.services.storages.update(p.storage, call.config, delete=p.delete, digest=p.digest)
+    return await call.services.storages.update(
+        p.storage, call.config, delete=p.delete, digest=p.digest, by=call.identity.name
+    )
 
 
 @delete(
@@ -103,13 +106,14 @@ async def update(call: Call, p: Change) -> Any:
 )
 async def remove(call: Call, p: One) -> None:
     used = [g.vmid for g in call.services.guests if f"{p.storage}:" in g.text]
-    await call.services.storages.delete(p.storage, used_by=used)
+    await call.services.storages.delete(p.storage, used_by=used, by=call.identity.name)
     await call.services.pools.forget_storage(p.storage, by=call.identity.name)
     await call.services.acls.forget(f"/storage/{p.storage}", by=call.identity.name)
 
 
 @get(
     "/nodes/{node}/storage",
+    reply=list[shapes.StorageRow],
     params=NodeListing,
     allow=Allow.login,
     returns=LIST,
@@ -124,6 +128,7 @@ async def on_node(call: Call, p: NodeListing) -> list[dict[str, Any]]:
 
 @get(
     "/nodes/{node}/storage/{storage}/status",
+    reply=shapes.StorageStatus,
     params=OnNode,
     allow=Allow("/storage/{storage}", *SEE, any=True),
     returns=OBJECT,

@@ -7,6 +7,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, Allow, Call, Paged, delete, get
 from tarmac.faces.api.endpoints.common import Node
+from tarmac.faces.api.shapes import tasks as shapes
 from tarmac.model.errors import Denied, InvalidInput, NotFound
 from tarmac.model.ids import Upid
 from tarmac.model.settings import setting
@@ -42,6 +43,7 @@ class Log(Task):
 
 @get(
     "/nodes/{node}/tasks",
+    reply=list[shapes.TaskRow],
     params=Listing,
     allow=Allow.login,
     returns=LIST,
@@ -84,6 +86,7 @@ ENDERS = Allow.by(_may_end, "the task's owner, or Sys.Modify on /nodes/{node}")
 
 @get(
     "/nodes/{node}/tasks/{upid}/status",
+    reply=shapes.TaskStatus,
     params=Task,
     allow=READERS,
     returns=OBJECT,
@@ -99,6 +102,7 @@ async def status(call: Call, p: Task) -> Any:
 
 @get(
     "/nodes/{node}/tasks/{upid}/log",
+    reply=list[shapes.LogLine],
     params=Log,
     allow=READERS,
     returns=LIST,

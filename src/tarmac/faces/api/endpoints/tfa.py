@@ -1,4 +1,4 @@
-"""Second factors of logins: authenticator programs (TOTP) and recovery keys."""
+"""Second factors of logins: authenticator programs (TOTP), security keys (WebAuthn), recovery keys."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import ANY, LIST, OBJECT, Allow, Call, NoParams, delete, get, post, put
 from tarmac.faces.api.endpoints.access import confirm
+from tarmac.faces.api.shapes import access as shapes
 from tarmac.model.errors import Denied
 from tarmac.model.settings import setting
 from tarmac.services.access import tfa
@@ -36,11 +37,15 @@ class Confirmed(One):
 
 @dataclass(frozen=True, kw_only=True)
 class Add(OfUser):
-    type: str = setting(choices=KINDS, help="What kind; `totp` and `recovery` are built.")
+    type: str = setting(choices=KINDS, help="What kind; `totp`, `webauthn` and `recovery` are built.")
     description: str | None = setting(None, max_length=255, help="Which telephone, say.")
     totp: str | None = setting(None, secret=True, help="The otpauth:// address that the authenticator program got.")
-    value: str | None = setting(None, secret=True, help="A code of it, as the proof.")
-    challenge: str | None = setting(None, built=False, help="For WebAuthn.")
+    value: str | None = setting(
+        None, secret=True, help="The proof: a code of the program; of a security key, the browser's answer as JSON."
+    )
+    challenge: str | None = setting(
+        None, help="WebAuthn: the challenge that the browser answered; without it, one is given."
+    )
     password: str | None = setting(None, max_length=64, secret=True, help="The caller's own password.")
 
 
@@ -69,7 +74,14 @@ CHANGERS = Allow.by(_may_change, "the user, or User.Modify on the user's groups"
 UNLOCKERS = Allow.by(_may_unlock, "User.Modify on the user's groups")
 
 
-@get("/access/tfa", allow=Allow.login, returns=LIST, cli="tfa list", help="Users with second factors.")
+@get(
+    "/access/tfa",
+    reply=list[shapes.FactorsOf],
+    allow=Allow.login,
+    returns=LIST,
+    cli="tfa list",
+    help="Users with second factors.",
+)
 async def everybodys(call: Call, p: NoParams) -> Any:
     def seen(userid: str) -> bool:
         try:
@@ -81,7 +93,14 @@ async def everybodys(call: Call, p: NoParams) -> Any:
     return call.services.second_factors.all(call.identity, seen)
 
 
-@get("/access/tfa/{userid}", params=OfUser, allow=READERS, returns=LIST, help="A user's second factors.")
+@get(
+    "/access/tfa/{userid}",
+    reply=list[shapes.Factor],
+    params=OfUser,
+    allow=READERS,
+    returns=LIST,
+    help="A user's second factors.",
+)
 async def entries(call: Call, p: OfUser) -> Any:
     return call.services.second_factors.list(p.userid)
 
@@ -93,6 +112,7 @@ async def entry(call: Call, p: One) -> Any:
 
 @post(
     "/access/tfa/{userid}",
+    reply=shapes.NewFactor,
     params=Add,
     allow=CHANGERS,
     returns=OBJECT,
@@ -105,6 +125,10 @@ async def add(call: Call, p: Add) -> Any:
     factors, told, by = call.services.second_factors, p.description or "", call.identity.name
     if p.type == tfa.TOTP:
         return await factors.add_totp(p.userid, p.totp or "", p.value or "", description=told, by=by)
+    if p.type == tfa.WEBAUTHN:
+        if p.challenge is None:
+            return factors.begin_webauthn(p.userid, call.host)
+        return await factors.add_webauthn(p.userid, p.challenge, p.value or "", description=told, by=by)
     if p.type == tfa.RECOVERY:
         return await factors.add_recovery(p.userid, description=told, by=by)
     raise tfa.not_built(p.type)

@@ -7,6 +7,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, Allow, Call, delete, get, post, put
 from tarmac.faces.api.endpoints.access import REALM
+from tarmac.faces.api.shapes import access as shapes
 from tarmac.model.settings import setting
 
 GROUP = r"[A-Za-z0-9._-]+"
@@ -103,7 +104,15 @@ READERS = Allow.by(_may_see, "User.Modify or Sys.Audit on the user's groups")
 OWNERS = Allow.by(_may_manage_tokens, "the user, or User.Modify on the user's groups")
 
 
-@get("/access/users", params=Listing, allow=Allow.login, returns=LIST, cli="user list", help="The users.")
+@get(
+    "/access/users",
+    reply=list[shapes.UserRow],
+    params=Listing,
+    allow=Allow.login,
+    returns=LIST,
+    cli="user list",
+    help="The users.",
+)
 async def users(call: Call, p: Listing) -> Any:
     return call.services.users.list(call.identity, enabled=p.enabled, full=p.full)
 
@@ -138,6 +147,7 @@ async def remove(call: Call, p: One) -> None:
 
 @get(
     "/access/users/{userid}/token",
+    reply=list[shapes.Token],
     params=One,
     allow=OWNERS,
     returns=LIST,
@@ -162,6 +172,7 @@ async def token(call: Call, p: Token) -> Any:
 
 @post(
     "/access/users/{userid}/token/{tokenid}",
+    reply=shapes.NewToken,
     params=TokenCreate,
     allow=OWNERS,
     returns=OBJECT,

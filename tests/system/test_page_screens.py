@@ -1,0 +1,330 @@
+"""The page's screens in a real browser: what to look at, figures, templates, pools, storages, who is told, settings."""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
+from playwright.sync_api import expect
+
+from support.browser import PASSWORD, USER, Visit, visit
+from support.daemon import TestDaemon, eventually
+
+
+@pytest.fixture
+def page(daemon: TestDaemon) -> Iterator[Visit]:
+    with visit(daemon) as found:
+        found.log_in()
+        yield found
+
+
+def test_a_failed_start_is_readable_and_its_fix_is_one_click(page: Visit, daemon: TestDaemon, tiny: str) -> None:
+    daemon.create(100, tiny, name="too-big", freeze=1, memory=4_000_000)
+    screen = page.page
+    page.go("#/qemu/100")
+    screen.get_by_role("toolbar").get_by_role("button", name="Start").click()
+    alert = screen.get_by_role("alert")
+    expect(alert).to_contain_text("not enough memory to start VM 100")
+    expect(alert).to_contain_text("Why: the guests that run here and the host itself take the rest")
+    expect(alert).to_contain_text("memory: 4000000 MiB")
+    alert.get_by_role("button", name="Do it, then: Start").click()
+    eventually(lambda: daemon.status(100)["status"] == "running")
+    expect(screen.get_by_role("heading", name="100 (too-big)")).to_contain_text("paused")
+    expect(alert).to_have_count(0)
+    daemon.task("POST", f"{daemon.qemu}/100/status/stop")
+    assert all("500" in text for text in page.complaints), "the browser tells of the refusal, and of nothing else"
+
+
+def test_a_task_that_fails_later_is_told_as_well(page: Visit, daemon: TestDaemon, tiny: str) -> None:
+    """The reason comes without a click, and it stands in what is to be looked at until it is dealt with."""
+    daemon.create(101, tiny, name="no-disk")
+    for disk in (daemon.data / "storage/images/101").glob("*.qcow2"):
+        disk.write_bytes(b"no image at all" * 100)
+    screen = page.page
+    page.go("#/qemu/101")
+    screen.get_by_role("toolbar").get_by_role("button", name="Start").click()
+    expect(screen.get_by_role("alert")).to_contain_text("Start 101 (no-disk)")
+    screen.get_by_role("alert").get_by_role("button", name="Dismiss").click()
+    page.go("#/")
+    listed = screen.get_by_role("region", name="To look at")
+    failed = listed.get_by_role("listitem").filter(has_text="qmstart 101")
+    expect(failed.get_by_role("button", name="Start")).to_be_visible()
+    failed.get_by_role("link", name="Look").click()
+    expect(screen.get_by_role("heading", name="Start 101")).to_be_visible()
+    expect(screen.get_by_label("Log")).not_to_be_empty()
+    daemon.task("DELETE", f"{daemon.qemu}/101")
+
+
+def test_the_overview_tells_what_to_look_at(page: Visit, daemon: TestDaemon, tiny: str) -> None:
+    daemon.create(110, tiny, name="waits", freeze=1)
+    daemon.task("POST", f"{daemon.qemu}/110/status/start")
+    daemon.put(f"{daemon.qemu}/110/config", bios="ovmf")
+    screen = page.page
+    page.go("#/")
+    expect(screen.get_by_role("region", name="Totals")).to_contain_text("memory used")
+    waiting = screen.get_by_role("region", name="To look at").get_by_role("listitem").filter(has_text="110 (waits)")
+    waiting.get_by_role("button", name="Reboot").click()
+    expect(waiting).to_contain_text("The system inside restarts.")  # what loses something asks first
+    waiting.get_by_role("listitem").filter(has_text="forget").get_by_role("button", name="Do it").click()
+    expect(waiting).to_have_count(0)
+    assert daemon.get(f"{daemon.qemu}/110/config").get("bios") is None
+    daemon.task("POST", f"{daemon.qemu}/110/status/stop")
+    assert page.complaints == []
+
+
+def test_figures_live_and_kept(page: Visit, daemon: TestDaemon, tiny: str) -> None:
+    daemon.create(120, tiny, name="measured", freeze=1)
+    daemon.task("POST", f"{daemon.qemu}/120/status/start")
+    screen = page.page
+    page.go("#/qemu/120")
+    figures = screen.get_by_role("region", name="Figures")
+    cpu = figures.get_by_role("img", name=re.compile(r"^CPU\. now \d{1,3}(\.\d)? %, from \d.* to "))
+    expect(cpu).to_be_visible(timeout=30_000)
+    expect(cpu.locator("canvas")).to_be_visible()
+    figures.get_by_text("Hour", exact=True).click()
+    expect(figures.get_by_text("Highest")).to_be_visible()
+    page.go("#/node/n1")
+    expect(figures.get_by_role("img", name=re.compile("^Memory"))).to_be_visible(timeout=30_000)
+    for span in ("Hour", "Day", "Week", "Month", "Year"):
+        figures.get_by_text(span, exact=True).click()
+        expect(figures.locator(".charts, .hint")).to_be_visible()
+    page.go("#/storage/local/space")
+    expect(screen.get_by_role("definition").filter(has_text="GiB").first).to_be_visible()
+    daemon.task("POST", f"{daemon.qemu}/120/status/stop")
+    assert page.complaints == []
+
+
+def test_templates_show_their_clones_by_version(page: Visit, daemon: TestDaemon, tiny: str) -> None:
+    daemon.create(130, tiny, name="base")
+    daemon.task("POST", f"{daemon.qemu}/130/template")
+    daemon.task("POST", f"{daemon.qemu}/130/clone", newid=131, name="first")
+    daemon.put(f"{daemon.qemu}/130/config", cores=2)
+    daemon.task("POST", f"{daemon.qemu}/130/clone", newid=132, name="second")
+    screen = page.page
+    page.go("#/templates")
+    screen.get_by_role("link", name="130 (base)").last.click()
+    table = screen.get_by_role("table", name="Versions of 130 (base)")
+    rows = table.get_by_role("row")
+    expect(rows.nth(1)).to_contain_text("present")
+    expect(rows.nth(1)).to_contain_text("132 (second)")
+    expect(rows.nth(2)).to_contain_text("older")
+    expect(rows.nth(2)).to_contain_text("131 (first)")
+    expect(rows.nth(2)).to_contain_text("share its blocks")
+    screen.get_by_role("table", name="Templates").get_by_role("button", name="Clone").click()
+    expect(screen.get_by_role("dialog")).to_contain_text("Clone 130 (base)")
+    assert page.complaints == []
+
+
+def test_a_pool_gets_members_and_a_grant(page: Visit, daemon: TestDaemon, tiny: str) -> None:
+    daemon.create(140, tiny, name="pooled")
+    daemon.post("/access/users", userid="pooler@pve", password="a good password")
+    screen = page.page
+    page.go("#/pools")
+    screen.get_by_role("button", name="New pool").click()
+    form = screen.get_by_role("dialog")
+    form.get_by_label("Pool").fill("shop")
+    form.get_by_role("button", name="Make the pool").click()
+    screen.get_by_role("link", name="shop").click()
+    screen.get_by_role("button", name="Put in").click()
+    form.get_by_label("Guest").click()
+    screen.get_by_role("option", name="140 (pooled)").click()
+    form.get_by_role("button", name="Put in").click()
+    members = screen.get_by_role("table", name="Members of shop")
+    expect(members).to_contain_text("140 (pooled)")
+    screen.get_by_role("button", name="Grant on it").click()
+    expect(form.get_by_label("Path")).to_have_value("/pool/shop")
+    form.get_by_label("User, group or token").click()
+    screen.get_by_role("option", name="pooler@pve").click()
+    form.get_by_label("Role").click()
+    screen.get_by_role("option", name="PVEVMUser").click()
+    form.get_by_role("button", name="Grant it").click()
+    expect(screen.get_by_role("table", name="Grants")).to_contain_text("user pooler@pve")
+    members.get_by_role("button", name="Take out").click()
+    expect(members).to_have_count(0)
+    assert daemon.get("/pools/shop")["members"] == []
+    screen.get_by_role("button", name="Remove", exact=True).click()
+    screen.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(screen.get_by_text("There are no pools yet.")).to_be_visible()
+    assert page.complaints == []
+
+
+def test_a_storage_shows_its_space_and_what_belongs_to_nobody(page: Visit, daemon: TestDaemon, tiny: str) -> None:
+    daemon.create(150, tiny)
+    orphan = daemon.data / "storage/images/159/vm-159-disk-0.qcow2"
+    orphan.parent.mkdir(parents=True)
+    orphan.write_bytes(next((daemon.data / "storage/images/150").glob("*.qcow2")).read_bytes())
+    screen = page.page
+    page.go("#/storage/local/orphans")
+    table = screen.get_by_role("table", name="Belong to nobody")
+    expect(table).to_contain_text("there is no guest 159 on this node")
+    table.get_by_role("checkbox", name=re.compile("vm-159-disk-0")).check()
+    screen.get_by_role("button", name="Remove the chosen one").click()
+    screen.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(screen.get_by_text("Every image belongs to somebody.")).to_be_visible()
+    assert not orphan.exists()
+    screen.get_by_role("tab", name="Space").click()
+    screen.get_by_role("button", name="Change", exact=True).click()
+    form = screen.get_by_role("dialog")
+    form.get_by_label("Reserve").fill("99%")
+    form.get_by_role("button", name="Change").click()
+    eventually(lambda: "warning" in daemon.get("/nodes/n1/storage/local/status"))
+    expect(screen.get_by_role("status").filter(has_text="It runs low")).to_be_visible()
+    page.go("#/")
+    low = screen.get_by_role("region", name="To look at").get_by_role("listitem").filter(has_text="'local' runs low")
+    low.get_by_role("listitem").filter(has_text="reserve").get_by_role("button", name="Do it").click()
+    eventually(lambda: daemon.get("/storage/local").get("reserve") == "1%")
+    daemon.put("/storage/local", reserve="0")
+    assert page.complaints == []
+
+
+def test_somebody_is_told(page: Visit, daemon: TestDaemon) -> None:
+    told: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        screen = page.page
+        page.go("#/notifications")
+        screen.get_by_role("button", name="New target").click()
+        form = screen.get_by_role("dialog")
+        form.get_by_label("Kind").click()
+        screen.get_by_role("option", name="HTTP request").click()
+        form.get_by_label("Name").fill("hook")
+        form.get_by_label("URL").fill(f"http://127.0.0.1:{server.server_port}/")
+        form.get_by_label("Hosts of the own network").fill("127.0.0.1")
+        form.get_by_role("button", name="Make the target").click()
+        row = screen.get_by_role("row", name="hook")
+        row.get_by_role("button", name="Send a test").click()
+        expect(row.get_by_role("status")).to_contain_text("sent")
+        assert len(told) == 1 and b'"text"' in told[0]
+        screen.get_by_role("button", name="New matcher").click()
+        form.get_by_label("Name").fill("failures")
+        form.get_by_label("Tell").click()
+        screen.get_by_role("option", name="hook").click()
+        form.get_by_role("button", name="Make the matcher").click()
+        matcher = screen.get_by_role("table", name="Matchers").get_by_role("row").filter(has_text="failures")
+        expect(matcher).to_contain_text("error")
+        matcher.get_by_role("button", name="Switch off").click()
+        expect(matcher).to_contain_text("off")
+        server.shutdown()
+    assert daemon.get("/cluster/notifications/matchers")[0]["target"] == ["hook"]
+    assert page.complaints == []
+
+
+def test_the_own_account_gets_a_second_factor(page: Visit, daemon: TestDaemon) -> None:
+    screen = page.page
+    page.go("#/settings")
+    screen.get_by_role("button", name="Add an authenticator").click()
+    form = screen.get_by_role("dialog")
+    expect(form.get_by_role("img", name="QR code for the authenticator")).to_be_visible()
+    secret = form.locator(".mantine-Code-root").inner_text()
+    form.get_by_label("Its code now").fill(_code(secret))
+    form.get_by_label("Description").fill("phone")
+    form.get_by_role("textbox", name="Your password").fill(PASSWORD)
+    form.get_by_role("button", name="Add it").click()
+    factors = screen.get_by_role("table", name="Second factors")
+    expect(factors.get_by_role("row").filter(has_text="phone")).to_contain_text("authenticator")
+    factors.get_by_role("button", name="Remove").click()
+    form.get_by_role("textbox", name="Your password").fill(PASSWORD)
+    form.get_by_role("button", name="Remove").click()
+    expect(screen.get_by_text("There is none")).to_be_visible()
+    assert daemon.get(f"/access/tfa/{USER}") == []
+    screen.get_by_text("Dark", exact=True).click()
+    expect(screen.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")
+    screen.get_by_role("button", name="New metric server").click()
+    form.get_by_label("Name").fill("graph")
+    form.get_by_label("Address").fill("127.0.0.1")
+    form.get_by_role("button", name="Send figures there").click()
+    expect(screen.get_by_role("table", name="Metric servers")).to_contain_text("127.0.0.1:2003")
+    daemon.call("DELETE", "/cluster/metrics/server/graph")
+    assert page.complaints == []
+
+
+def _code(secret: str) -> str:
+    return TOTP(base64.b32decode(secret), 6, SHA1(), 30).generate(int(time.time())).decode()
+
+
+def test_groups_roles_and_why(page: Visit, daemon: TestDaemon) -> None:
+    daemon.post("/access/users", userid="asker@pve", password="a good password")
+    screen = page.page
+    form = screen.get_by_role("dialog")
+    page.go("#/access/groups")
+    screen.get_by_role("button", name="New group").click()
+    form.get_by_label("Name").fill("ops")
+    form.get_by_label("Members").fill("asker@pve")
+    form.get_by_role("button", name="Make the group").click()
+    expect(screen.get_by_role("row", name="ops")).to_contain_text("asker@pve")
+    page.go("#/access/roles")
+    screen.get_by_role("button", name="New role").click()
+    form.get_by_label("Name").fill("Starter")
+    form.get_by_label("Privileges").fill("VM.Audit VM.PowerMgmt")
+    form.get_by_role("button", name="Make the role").click()
+    expect(screen.get_by_role("row", name="Starter")).to_contain_text("VM.Audit, VM.PowerMgmt")
+    daemon.put("/access/acl", path="/vms", groups="ops", roles="Starter")
+    page.go("#/access/why")
+    screen.get_by_label("User or token").fill("asker@pve")
+    screen.get_by_role("button", name="Ask").click()
+    expect(screen.get_by_text("asker@pve may.")).to_be_visible()
+    expect(screen.get_by_role("table", name="Grants that were looked at")).to_contain_text("Starter")
+    screen.get_by_label("Privileges").fill("VM.Allocate")
+    screen.get_by_role("button", name="Ask").click()
+    expect(screen.get_by_text("asker@pve may not.")).to_be_visible()
+    page.go("#/access/groups")
+    row = screen.get_by_role("row", name="ops")
+    row.get_by_role("button", name="Change").click()
+    form.get_by_label("Members").fill("")
+    form.get_by_role("button", name="Save").click()
+    expect(row).not_to_contain_text("asker@pve")
+    assert daemon.get("/access/groups/ops")["members"] == []
+    assert page.complaints == []
+
+
+PLACES = (
+    "#/", "#/templates/170", "#/pools/axe", "#/notifications", "#/settings", "#/storage/local/space",
+    "#/storage/local/orphans", "#/access/groups", "#/access/grants", "#/access/roles", "#/access/realms",
+    "#/access/why", "#/node/n1", "#/qemu/171",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_screen_is_for_everybody(daemon: TestDaemon, tiny: str, scheme: str, width: int) -> None:
+    """axe finds nothing serious, nothing hangs over the edge of a phone, the browser's console has no error."""
+    if not any(guest["vmid"] == 170 for guest in daemon.get("/cluster/resources", type="vm")):
+        daemon.create(170, tiny, name="base")
+        daemon.task("POST", f"{daemon.qemu}/170/template")
+        daemon.task("POST", f"{daemon.qemu}/170/clone", newid=171, name="made")
+        daemon.post("/pools", poolid="axe")
+        daemon.put("/pools", poolid="axe", vms="171", storage="local")
+        daemon.post("/cluster/notifications/endpoints/sendmail", name="axe", mailto="root@localhost")
+        daemon.post("/cluster/notifications/matchers", name="axe", target="axe")
+        daemon.put(f"{daemon.qemu}/171/config", freeze=1)
+    daemon.put("/storage/local", reserve="99%")
+    with visit(daemon, width=width, height=800, scheme=scheme) as found:
+        found.log_in()
+        faults: list[str] = []
+        for place in PLACES:
+            found.go(place)
+            found.page.locator(".view h2").first.wait_for()
+            found.page.wait_for_load_state("networkidle") if place == "#/" else found.page.wait_for_timeout(150)
+            faults += [f"{place} {fault}" for fault in found.faults()]
+            hangs = found.page.evaluate("document.documentElement.scrollWidth")
+            if hangs > width:
+                faults.append(f"{place} is {hangs} wide")
+        assert found.complaints == []
+    assert not faults, "\n".join(faults)

@@ -1,0 +1,155 @@
+"""Resumable uploads on a real directory: what a restart of the host leaves of one, expiry, the reserve."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from support.storage_site import Site, site
+from tarmac.model.errors import Conflict, InvalidInput, NoSpace, NotFound
+from tarmac.services.storage.resumable import ResumableUploads
+from tarmac.services.storage.upload_records import DAY, KEPT_AFTER_END, UploadRecords
+from tarmac.services.storage.uploads import UploadFields
+
+WHO = "joe@pve"
+CONTENT = bytes(range(256)) * 1000
+
+
+class World:
+    """Resumable uploads of a site whose clock and host can be moved on."""
+
+    def __init__(self, here: Site) -> None:
+        self.site = here
+        self.now = 1000.0
+        self.host = "first"
+        self.service = self.anew()
+
+    def anew(self) -> ResumableUploads:
+        records = UploadRecords(self.site.store)
+        return ResumableUploads(
+            storages=self.site.storages,
+            uploads=self.site.uploads,
+            records=records,
+            clock=lambda: self.now,
+            boot=lambda: self.host,
+        )
+
+    async def restart(self, host: str) -> None:
+        """Another daemon; with another `host`, the machine was started anew, too."""
+        self.host, self.service = host, self.anew()
+        await self.service.load()
+        await self.site.uploads.sweep()
+
+    async def begin(self, size: int = len(CONTENT), **more: str) -> str:
+        fields = {"content": "iso", "filename": "x.iso", **more}
+        record = await self.service.create(WHO, "local", UploadFields.of(fields, fields["filename"]), size)
+        return record.id
+
+    async def send(self, id: str, offset: int, data: bytes, at: int | None = None) -> int:
+        async def chunks() -> AsyncIterator[bytes]:
+            yield data
+            if at is not None:
+                raise ConnectionResetError("the client went away")
+
+        _, there = await self.service.append(WHO, "local", id, offset, chunks())
+        return there
+
+    async def offset(self, id: str) -> int:
+        return (await self.service.look(WHO, "local", id))[1]
+
+    def part(self) -> Path:
+        (found,) = (self.site.root / "storage").rglob(".*.part")
+        return found
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with site() as here:
+        yield World(here)
+
+
+async def test_a_sweep_leaves_what_can_be_gone_on_with(world: World) -> None:
+    id = await world.begin()
+    assert await world.send(id, 0, CONTENT[:100]) == 100
+    await world.restart("first")
+    assert await world.offset(id) == 100
+
+
+async def test_after_a_restart_of_the_host_only_what_was_synced_counts(world: World) -> None:
+    id = await world.begin()
+    await world.send(id, 0, CONTENT[:100])
+    with world.part().open("ab") as file:  # as the kernel may leave a file behind: longer than what is good in it
+        file.write(b"\0" * 5000)
+    await world.restart("first")
+    assert await world.offset(id) == 5100
+    await world.restart("second")
+    assert await world.offset(id) == 100
+    assert world.part().read_bytes() == CONTENT[:100]
+    await world.send(id, 100, CONTENT[100:])
+    record, _ = await world.service.look(WHO, "local", id)
+    assert (await world.site.done(record.task)).error is None
+
+
+async def test_a_broken_connection_leaves_what_came(world: World) -> None:
+    id = await world.begin()
+    with pytest.raises(ConnectionResetError):
+        await world.send(id, 0, CONTENT[:5000], at=5000)
+    await world.restart("second")
+    assert await world.offset(id) == 5000
+
+
+async def test_one_that_nobody_goes_on_with_is_removed(world: World) -> None:
+    id, other = await world.begin(), await world.begin(size=10)
+    world.now += DAY - 1
+    assert await world.service.expire() == []
+    await world.send(other, 0, b"x")
+    world.now += 2
+    assert await world.service.expire() == [id]
+    with pytest.raises(NotFound):
+        await world.offset(id)
+    assert await world.offset(other) == 1
+    assert [path.stat().st_size for path in [world.part()]] == [1]
+
+
+async def test_an_end_can_be_asked_for_a_while(world: World) -> None:
+    id = await world.begin(size=0)
+    record, offset = await world.service.look(WHO, "local", id)
+    assert offset == 0 and (await world.site.done(record.task)).error is None
+    world.now += KEPT_AFTER_END + 1
+    assert await world.service.expire() == [id]
+    assert world.site.files() == ["template/iso/x.iso"]
+
+
+async def test_all_of_every_open_upload_must_fit_beside_the_reserve(world: World) -> None:
+    await world.site.storages.refresh()
+    status = await world.site.storages.get("local").status()
+    half = int(status.available * 0.45)
+    await world.begin(size=half)
+    with pytest.raises(NoSpace) as refused:
+        await world.begin(size=half + status.available // 10)
+    assert refused.value.error_code == "storage-reserve"
+    assert len(world.service.rows(WHO, "local")) == 1
+
+
+async def test_offsets_and_lengths_are_kept(world: World) -> None:
+    id = await world.begin(size=10)
+    with pytest.raises(Conflict):
+        await world.send(id, 1, b"x")
+    with pytest.raises(InvalidInput):
+        await world.send(id, 0, b"01234567890")
+    assert await world.offset(id) == 0
+    with pytest.raises(NotFound):
+        await world.service.look("ann@pve", "local", id)
+
+
+async def test_a_wrong_checksum_leaves_no_file(world: World) -> None:
+    digest = hashlib.sha256(b"other").hexdigest()
+    id = await world.begin(size=3, checksum=digest, **{"checksum-algorithm": "sha256"})
+    await world.send(id, 0, b"abc")
+    record, _ = await world.service.look(WHO, "local", id)
+    ended = await world.site.done(record.task)
+    assert ended.error is not None and ended.error["code"] == "checksum-mismatch"
+    assert world.site.files() == []

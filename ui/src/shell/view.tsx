@@ -1,0 +1,33 @@
+/** The view that the address names. What is not needed at once is loaded when it is first opened. */
+
+import { lazy, type ReactNode, Suspense } from "react";
+
+import { GuestPage } from "../features/guests/page";
+import { OverviewPage } from "../features/overview/page";
+import { TaskPage } from "../features/tasks/panel";
+
+const AccessPage = lazy(() => import("../features/access/page"));
+const NodePage = lazy(() => import("../features/node/page"));
+const PoolsPage = lazy(() => import("../features/pools/page"));
+const SettingsPage = lazy(() => import("../features/settings/page"));
+const StoragePage = lazy(() => import("../features/storage/page"));
+const NotificationsPage = lazy(() => import("../features/notifications/page"));
+const TemplatesPage = lazy(() => import("../features/templates/page"));
+
+export function View(props: { parts: readonly string[] }): ReactNode {
+  return <Suspense fallback={null}>{viewOf(props.parts)}</Suspense>;
+}
+
+function viewOf(parts: readonly string[]): ReactNode {
+  const [kind, id = ""] = parts;
+  if (kind === "qemu" || kind === "lxc") return <GuestPage key={id} id={`${kind}/${id}`} />;
+  if (kind === "node") return <NodePage key={id} node={id} />;
+  if (kind === "storage") return <StoragePage key={id} storage={id} />;
+  if (kind === "templates") return <TemplatesPage />;
+  if (kind === "pools" || kind === "pool") return <PoolsPage />;
+  if (kind === "notifications") return <NotificationsPage />;
+  if (kind === "access") return <AccessPage />;
+  if (kind === "settings") return <SettingsPage />;
+  if (kind === "tasks" && id) return <TaskPage key={id} upid={id} />;
+  return <OverviewPage />;
+}
