@@ -66,7 +66,7 @@ def type_into(page: Visit) -> None:
     for _ in range(BOOT_MS // SETTLE_MS):
         page.page.keyboard.press("Enter")
         page.page.wait_for_timeout(SETTLE_MS)
-        if "tiny:" in rows.inner_text():
+        if ":/root#" in rows.inner_text():
             break
     page.page.keyboard.type("uname -a; uptime\n")
 
