@@ -1,12 +1,14 @@
 """Instant clones: request to the agent's first answer and to the finished identity, beside booting the same image and
 beside a script that does the same by hand.
 
-    .venv/bin/python benchmarks/instant_clone.py [--image tiny|debian-12] [--memory MIB] [--counts 1,10] [--runs 3]
+    .venv/bin/python benchmarks/instant_clone.py [--image tiny|debian-12] [--memory MIB] [--counts 1,10,50] [--runs 3]
 
 Ours: `POST clone` with `instant`; `answered` and `done` of the task's result count from the request's arrival. By hand:
 `qemu-img create` and QEMU with the words that the platform uses, as root and outside any cgroup, the same memory file,
 the state fed over a socket pair, `cont`, the agent asked until it answers; four at a time, as the platform does it.
 Booting: an ordinary linked clone of the same template, from the request to start it until its agent answers.
+Before the template is frozen, clones of the guest that goes on: how long it stands, and the same times.
+Alive: how many of the clones have their own identity and an agent that answers, when the last one is done.
 """
 
 from __future__ import annotations
@@ -35,23 +37,58 @@ TEMPLATE = 900
 AT_ONCE = 4
 
 
-def live_template(daemon: TestDaemon, image: str, mib: int) -> dict[str, Any]:
-    """Boot and freeze; the task's result. The guest gets half a minute to become idle where it is a whole system."""
+def booted(daemon: TestDaemon, image: str, mib: int) -> None:
+    """A guest that runs. It gets half a minute to become idle where it is a whole system."""
     volume = daemon.add_image(built_image(image), f"{image}.qcow2")
     daemon.create(TEMPLATE, volume, instant=1, memory=mib, net0="virtio", ide2="local:cloudinit", ciupgrade=0)
     daemon.task("POST", f"{daemon.qemu}/{TEMPLATE}/status/start")
     daemon.wait_agent(TEMPLATE, 600)
     if image != "tiny":
         time.sleep(30)
-    return dict(daemon.task("POST", f"{daemon.qemu}/{TEMPLATE}/template", live=1)["result"])
 
 
-def ours(daemon: TestDaemon, count: int) -> tuple[list[dict[str, float]], list[float]]:
-    """The times of each clone, and its private memory in MiB once all are done. The clones are removed."""
-    done = daemon.task("POST", f"{daemon.qemu}/{TEMPLATE}/clone", instant=1, count=count)["result"]
+def of_the_running(daemon: TestDaemon, runs: int) -> list[Row]:
+    """One clone at a time of a guest that goes on."""
+    stands, prepare, answered = list[float](), list[float](), list[float]()
+    for _ in range(runs):
+        done = _clone(daemon, 1)
+        stands.append(done["source"]["times"]["stands"])
+        prepare.append(done["source"]["times"]["prepare"])
+        answered += [spent["answered"] for spent in done["times"].values()]
+        remove(daemon, done["vmids"])
+        while len(daemon.get(daemon.qemu)) > 1:
+            time.sleep(0.5)
+    return [
+        Row("of a guest that goes on: it stands", "s", stands),
+        Row("of a guest that goes on: its memory is copied before that", "s", prepare),
+        Row("of a guest that goes on: request to the agent's answer", "s", answered),
+    ]
+
+
+def ours(daemon: TestDaemon, count: int) -> tuple[list[dict[str, float]], list[float], int]:
+    """The times of each clone, its private memory in MiB once all are done, and how many are alive then. The clones are
+    removed."""
+    done = _clone(daemon, count)
     private = [_private(daemon.status(vmid)["pid"]) for vmid in done["vmids"]]
+    alive = sum(_answers(daemon, vmid) for vmid in done["vmids"])
     remove(daemon, done["vmids"])
-    return list(done["times"].values()), private
+    return list(done["times"].values()), private, alive
+
+
+def _clone(daemon: TestDaemon, count: int) -> dict[str, Any]:
+    upid = daemon.post(f"{daemon.qemu}/{TEMPLATE}/clone", instant=1, count=count)
+    done = daemon.wait_task(upid, 1800)
+    if done["exitstatus"] != "OK":
+        print(daemon.task_log(upid))
+    return dict(done["result"])
+
+
+def _answers(daemon: TestDaemon, vmid: int) -> bool:
+    try:
+        daemon.wait_agent(vmid, 60)
+    except AssertionError:
+        return False
+    return bool(daemon.status(vmid)["instant"]["identity"] == "done")
 
 
 def remove(daemon: TestDaemon, vmids: list[int]) -> None:
@@ -176,25 +213,28 @@ def main() -> None:
     mib = options.memory or (128 if options.image == "tiny" else 512)
     rows: list[Row] = []
     with daemon_with(0) as daemon:
-        frozen = live_template(daemon, options.image, mib)
-        times = frozen["times"]
+        booted(daemon, options.image, mib)
+        rows += of_the_running(daemon, options.runs)
+        times = daemon.task("POST", f"{daemon.qemu}/{TEMPLATE}/template", live=1)["result"]["times"]
         rows.append(Row("freezing: the guest's processors stand", "s", [times["device-state"]]))
         rows.append(Row("freezing: its file systems, before that", "s", [times["hold"]]))
         hand = ByHand(daemon)
         for count in map(int, options.counts.split(",")):
             runs = options.runs if count < 10 else 1
             rows += series(daemon, hand, count, runs)
-        booted = [boots(daemon) for _ in range(min(options.runs, 2))]
+        cold = [boots(daemon) for _ in range(min(options.runs, 2))]
         first = next(row for row in rows if row.what.startswith("1 clone"))
-        rows.append(Row("booting the same image / 1 clone", "s", booted, "1 clone, answered", first.values))
+        rows.append(Row("booting the same image / 1 clone", "s", cold, "1 clone, answered", first.values))
     report(f"instant_clone {options.image} {mib} MiB", rows)
 
 
 def series(daemon: TestDaemon, hand: ByHand, count: int, runs: int) -> list[Row]:
     """Ours and by hand in turn, so that both meet the same machine."""
     answered, done, private, by_hand = list[float](), list[float](), list[float](), list[float]()
+    alive = list[float]()
     for _ in range(runs):
-        times, own = ours(daemon, count)
+        times, own, living = ours(daemon, count)
+        alive.append(living)
         answered.append(max(spent["answered"] for spent in times))
         done.append(max(spent["done"] for spent in times))
         private += own
@@ -204,6 +244,7 @@ def series(daemon: TestDaemon, hand: ByHand, count: int, runs: int) -> list[Row]
         Row(f"{what}: request to the (last) agent's answer", "s", answered, "by hand", by_hand),
         Row(f"{what}: request to the (last) finished identity", "s", done),
         Row(f"{what}: private memory of each", "MiB", private),
+        Row(f"{what}: alive at once", "", alive),
     ]
 
 

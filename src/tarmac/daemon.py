@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -135,6 +136,7 @@ class House:
             (services.metrics.push, METRICS_SECONDS, "figures to metric servers"),
             (services.events.check, EVENTS_CHECK_SECONDS, "logins of event streams"),
             (services.storages.count, STORAGE_SECONDS, "storage promises"),
+            (services.acme_orders.renew_due, CERTIFICATE_SECONDS, "ordered certificates"),
             (services.retention.run, RETENTION_SECONDS, "old tasks"),
             (services.io_errors.look, LOOK_SECONDS, "waiting guests"),
             (services.frozen_ends.look, FROZEN_SECONDS, "frozen states"),
@@ -154,16 +156,25 @@ class House:
         pki = tls.Pki(self.instance.data / "pki")
         await asyncio.to_thread(tls.ensure_certificate, pki, options.node_name)
         api = Api(self.services, endpoints())
-        context = tls.server_context(pki)
-        listener = await stack.enter_async_context(Listener(api, context))
+        certificates = self.services.certificates
+
+        def context() -> ssl.SSLContext:
+            return tls.chosen_context(pki, certificates.brought)
+
+        listener = await stack.enter_async_context(Listener(api, await asyncio.to_thread(context)))
         stack.callback(self.services.events.close)  # before the listener waits for those who follow
         port = await listener.open_tcp(options.host, options.port)
         self.services.web = _web_address(options.host, self.services.nodes.address(), port)
         await listener.open_unix(self.instance.runtime / places.SOCKET)
 
+        async def show() -> None:
+            listener.use(await asyncio.to_thread(context))
+
         async def renew() -> None:
             if await asyncio.to_thread(tls.ensure_certificate, pki, options.node_name):
-                tls.reload(context, pki)
+                await show()
+
+        certificates.reload = show
 
         self._supervisor.repeat(renew, every=CERTIFICATE_SECONDS, name="certificate")
         log.info("serving", extra={"address": f"https://{options.host or '*'}:{port}", "data": str(self.instance.data)})

@@ -5,16 +5,21 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from support.ceph import Ceph, ceph, missing
 from support.file_systems import file_system
-from tarmac.drivers.storage.base import FileStorage
+from support.storage_site import means_below
+from tarmac.drivers.storage.base import FileStorage, Storage
 from tarmac.drivers.storage.btrfs import BtrfsStorage
+from tarmac.drivers.storage.build import build_storage
 from tarmac.drivers.storage.directory import DirectoryStorage
 from tarmac.drivers.storage.jail import Jail
+from tarmac.model.ids import VolumeId
+from tarmac.model.storage import definition_of
 
 KINDS: dict[str, tuple[type[DirectoryStorage], str | None]] = {
     "dir": (DirectoryStorage, None),
@@ -38,10 +43,63 @@ def mounted() -> Iterator[Callable[[str], Path]]:
         yield root
 
 
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Ceph]:
+    """A small Ceph, started when it is first asked for."""
+    if lacking := missing():
+        pytest.skip(lacking)
+    with ceph() as made:
+        yield made
+
+
+@pytest.fixture(params=[*KINDS, "rbd"])
+async def storage(request: pytest.FixtureRequest, mounted: Callable[[str], Path]) -> AsyncIterator[Storage]:
+    """An empty storage that makes volumes, of every kind; afterwards its volumes are removed and nothing may be left,
+    hidden or not."""
+    if request.param == "rbd":
+        async with _pool(request.getfixturevalue("cluster")) as pool:
+            yield pool
+    else:
+        async with _directory(request.param, mounted) as made:
+            yield made
+
+
 @pytest.fixture(params=KINDS)
-async def storage(request: pytest.FixtureRequest, mounted: Callable[[str], Path]) -> AsyncIterator[FileStorage]:
-    """An empty storage `local`; afterwards its volumes are removed, and nothing may be left, hidden or not."""
-    driver, kind = KINDS[request.param]
+async def files(request: pytest.FixtureRequest, mounted: Callable[[str], Path]) -> AsyncIterator[FileStorage]:
+    """The same, only those of files."""
+    async with _directory(request.param, mounted) as made:
+        yield made
+
+
+@asynccontextmanager
+async def _pool(cluster: Ceph) -> AsyncIterator[Storage]:
+    """The pool `rbd` of a cluster, in a namespace."""
+    base = Path(tempfile.mkdtemp(prefix="tarmac-storage-"))
+    base.chmod(0o711)
+    if "tests" not in cluster("rbd", "namespace", "ls", "rbd"):
+        cluster("rbd", "namespace", "create", "rbd/tests")
+    texts = {"storage": "pool", "type": "rbd", "monhost": cluster.monhost, "pool": "rbd", "namespace": "tests"}
+    made = build_storage(definition_of(texts), {"keyring": cluster.keyring}, means=means_below(base, Jail()))
+    await made.activate()
+    yield made
+    for volume in sorted(await made.list(), key=lambda one: (one.parent is None, "base-" in str(one.volid))):
+        await _remove_all(made, volume.volid)
+    assert cluster("rbd", "ls", "rbd/tests") == ""
+    await made.deactivate()
+    assert [path for path in base.rglob("*") if path.is_file()] == []
+    shutil.rmtree(base)
+
+
+async def _remove_all(storage: Storage, volid: VolumeId) -> None:
+    for volume in await storage.list():  # what stands on it goes first
+        if storage.parse(volume.volid).base == (storage.parse(volid).vmid, storage.parse(volid).file):
+            await _remove_all(storage, volume.volid)
+    await storage.free(volid)
+
+
+@asynccontextmanager
+async def _directory(kind_of: str, mounted: Callable[[str], Path]) -> AsyncIterator[FileStorage]:
+    driver, kind = KINDS[kind_of]
     root = Path(tempfile.mkdtemp(prefix="tarmac-storage-", dir=mounted(kind) if kind else None))
     root.chmod(0o711)
     made = driver("local", root, jail=Jail())

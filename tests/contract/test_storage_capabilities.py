@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tarmac.drivers.storage.base import Capabilities, FileStorage
+from tarmac.drivers.storage.base import Capabilities, Storage
+from tarmac.drivers.storage.block.lvm import LvmCommands, LvmThinCommands
+from tarmac.drivers.storage.block.offered import OFFERED
+from tarmac.drivers.storage.block.zfs import ZfsCommands
 from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.mounted import MountedStorage
 from tarmac.drivers.storage.mounts import Mount
@@ -16,6 +19,7 @@ ROWS = {
     "dir-xfs": "`dir` on xfs or btrfs",
     "dir-btrfs": "`dir` on xfs or btrfs",
     "btrfs": "`btrfs`",
+    "rbd": "`rbd`",
 }
 
 
@@ -32,7 +36,7 @@ def as_row(can: Capabilities) -> list[str]:
 
     return [
         ", ".join(sorted(can.formats)),
-        ", ".join(f"{format}: {kind}" for format, kind in sorted(can.snapshots.items())),
+        ", ".join(f"{format}: {kind}" for format, kind in sorted(can.snapshots.items())) or "none",
         word(can.linked_clones),
         "shared blocks" if can.shares_blocks else "copied",
         word(can.resize_online),
@@ -40,10 +44,11 @@ def as_row(can: Capabilities) -> list[str]:
     ]
 
 
-async def test_the_table(storage: FileStorage, request: pytest.FixtureRequest) -> None:
+async def test_the_table(storage: Storage, request: pytest.FixtureRequest) -> None:
     kind = request.node.callspec.params["storage"]
-    assert table()[ROWS[kind]][:-1] == as_row(storage.capabilities)
-    assert storage.capabilities.shared is False
+    row = table()[ROWS[kind]]
+    assert row[:-1] == as_row(storage.capabilities)
+    assert (row[-1] == "yes") == storage.capabilities.shared
 
 
 def test_network_file_systems(tmp_path: Path) -> None:
@@ -52,5 +57,21 @@ def test_network_file_systems(tmp_path: Path) -> None:
     assert row == [*as_row(made.capabilities), "yes" if made.capabilities.shared else "no"]
 
 
+def test_what_servers_offer() -> None:
+    assert table()["`iscsidirect`, `nbd`"] == [*as_row(OFFERED), "yes" if OFFERED.shared else "no"]
+
+
+UNTRIED = {
+    "`lvm` (not yet run)": LvmCommands("vg").capabilities,
+    "`lvmthin` (not yet run)": LvmThinCommands("vg", "data").capabilities,
+    "`zfspool` with `sparse 1` (not yet run)": ZfsCommands("tank", sparse=True).capabilities,
+}
+
+
+@pytest.mark.parametrize("row", UNTRIED)
+def test_what_nobody_has_run_yet(row: str) -> None:
+    assert table()[row][:-1] == as_row(UNTRIED[row])
+
+
 def test_no_row_is_left_over() -> None:
-    assert set(table()) == {*ROWS.values(), "`nfs`, `cifs`"}
+    assert set(table()) == {*ROWS.values(), "`nfs`, `cifs`", "`iscsidirect`, `nbd`", *UNTRIED}

@@ -17,7 +17,7 @@ import pytest
 
 from tarmac.drivers.qemu.agent import Agent
 from tarmac.drivers.qemu.cgroups import detect
-from tarmac.drivers.qemu.live import freeze, memory, state_file, stream
+from tarmac.drivers.qemu.live import freeze, memory, mirror, state_file, stream
 from tarmac.drivers.qemu.live.machine import check_restorable
 from tarmac.drivers.qemu.process import GuestProcess
 from tarmac.model.errors import Busy, DataCorrupt, HostFailure, NoSpace, TarmacError
@@ -332,3 +332,63 @@ async def _words_of(place: Path, image: Path) -> object:
         agent.close()
         await guest.kill()
         await guest.close()
+
+
+async def test_a_running_guest_s_memory_is_copied_exactly(tiny_image: Path) -> None:
+    """Roughly while it runs, exactly while it stands; sealed then, and the guest goes on as the same process (spec 2,
+    4, 8)."""
+    place = Path(tempfile.mkdtemp(prefix="tm-live-", dir="/tmp"))
+    place.chmod(0o711)
+    guest, agent = await boot(place, "250", overlay(place / "disk.qcow2", tiny_image), tiny_image)
+    try:
+        async with mirror.copied(guest, "copy", MEMORY, None) as copy:
+            await say(agent, "dd if=/dev/urandom of=/run/noise bs=1M count=8 2>/dev/null; rm -f /run/other")
+            await guest.monitor().stop()
+            await copy.exact()
+            ours = copy.take()
+            theirs = memory.open_memory(guest.pid, guest.record.argv)
+            assert theirs is not None
+            try:
+                assert memory.sealed(ours) and digest(ours) == digest(theirs)
+                assert os.fstat(ours).st_blocks * 512 >= MEMORY, "allocated in full"
+            finally:
+                os.close(ours)
+                os.close(theirs)
+            await guest.monitor().cont()
+        assert (await say(agent, "wc -c </run/noise")).strip() == str(8 << 20)
+    finally:
+        agent.close()
+        await guest.kill()
+        await guest.close()
+        shutil.rmtree(place)
+
+
+async def test_a_copy_that_is_given_up_leaves_nothing(tiny_image: Path) -> None:
+    place = Path(tempfile.mkdtemp(prefix="tm-live-", dir="/tmp"))
+    place.chmod(0o711)
+    guest, agent = await boot(place, "251", overlay(place / "disk.qcow2", tiny_image), tiny_image)
+    before = set(os.listdir("/proc/self/fd"))
+    try:
+        with pytest.raises(RuntimeError):
+            async with mirror.copied(guest, "copy", MEMORY, None):
+                raise RuntimeError
+        children = [p for p in Path("/proc").glob("[0-9]*/cmdline") if b"copy_memory.py" in _read(p)]
+        assert not [p for p in children if str(MEMORY).encode() in _read(p) and _parent(p) == os.getpid()]
+        assert len(set(os.listdir("/proc/self/fd")) - before) <= 1
+    finally:
+        agent.close()
+        await guest.kill()
+        await guest.close()
+        shutil.rmtree(place)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _parent(path: Path) -> int:
+    words = _read(path.with_name("stat")).rpartition(b")")[2].split()
+    return int(words[1]) if words else 0

@@ -40,6 +40,11 @@ _FORMATS: dict[str, st.SearchStrategy[str]] = {
     "pve-ipv6-config": st.sampled_from(["dhcp", "auto", "2001:db8::5/64"]),
     "cpu-model": st.sampled_from(["qemu64", "max", "x86-64-v2-AES", "x86-64-v3", "EPYC", "Haswell", "kvm64"]),
     "cpu-flags": st.sampled_from(["+aes", "+aes;-pcid", "-pdpe1gb"]),
+    "CIDR": st.sampled_from(["192.0.2.0/24", "2001:db8::/32"]),
+    "pve-acme-domain": st.builds("{}.example".format, _WORD),
+    "pve-acme-domain-list": st.builds("{0}.example;www.{0}.example".format, _WORD),
+    "pve-acme-alias": st.builds("_acme.{}.example".format, _WORD),
+    "pve-iface": st.sampled_from(["eno1", "vmbr0"]),
     "port-forwards": st.just("tcp:127.0.0.1:52222:22"),
 }
 

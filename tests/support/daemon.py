@@ -270,6 +270,8 @@ class TestDaemon:
         if sock is not None:
             shutil.rmtree(sock.parent, ignore_errors=True)
         _remove_cgroups(places.read_instance(self.data))
+        with contextlib.suppress(OSError):  # base images of templates cannot be changed, nor removed
+            subprocess.run(["chattr", "-R", "-f", "-i", str(self.data)], check=False, capture_output=True)
         shutil.rmtree(self.data, ignore_errors=True)
 
 

@@ -18,6 +18,7 @@ BASE = "dc=example,dc=org"
 MANAGER, SECRET = f"cn=manager,{BASE}", "manager's secret"
 SCHEMAS = ("core", "cosine", "nis", "inetorgperson", "msuser")
 SLAPD = "/usr/sbin/slapd"
+_AD = ("instanceType: 4", "nTSecurityDescriptor: x", f"objectCategory: cn=some,{BASE}")
 HEAD = f"""dn: {BASE}
 objectClass: dcObject
 objectClass: organization
@@ -47,6 +48,18 @@ def group(name: str, *members: str) -> str:
     return "\n".join([*lines, *(f"member: uid={uid},ou=people,{BASE}" for uid in members)]) + "\n"
 
 
+def ad_person(account: str, name: str) -> str:
+    """A user as Active Directory keeps it, in LDIF."""
+    lines = [f"dn: cn={name},ou=people,{BASE}", "objectClass: user", "objectClass: testAccount", *_AD]
+    return "\n".join([*lines, f"cn: {name}", f"sn: {name}", f"sAMAccountName: {account}"]) + "\n"
+
+
+def ad_group(name: str, *members: str) -> str:
+    """A group as Active Directory keeps it, of people by their full names, in LDIF."""
+    lines = [f"dn: cn={name},ou=groups,{BASE}", "objectClass: group", *_AD, f"cn: {name}", "groupType: 2"]
+    return "\n".join([*lines, *(f"member: cn={member},ou=people,{BASE}" for member in members)]) + "\n"
+
+
 class LdapServer:
     """A running slapd. `port` speaks plainly and STARTTLS, `tls_port` TLS; `authority` is whom to trust."""
 
@@ -60,6 +73,8 @@ class LdapServer:
         self._conf = directory / "slapd.conf"
         self._conf.write_text(
             "".join(f"include /etc/ldap/schema/{name}.schema\n" for name in SCHEMAS)
+            # Debian's msuser has Active Directory's classes, but none with an account's name.
+            + "objectclass ( 1.3.6.1.4.1.4203.666.1 NAME 'testAccount' SUP top AUXILIARY MAY sAMAccountName )\n"
             + f"modulepath /usr/lib/ldap\nmoduleload back_mdb\nsizelimit unlimited\npidfile {directory}/pid\n"
             + f"TLSCertificateFile {pki.certificate}\nTLSCertificateKeyFile {pki.key}\n"
             + f'database mdb\nsuffix "{BASE}"\nrootdn "{MANAGER}"\nrootpw "{SECRET}"\n'

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tarmac.drivers.storage.block.ground import Means
 from tarmac.drivers.storage.build import build_storage
 from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.store.journal import Journal
@@ -67,6 +68,11 @@ class Site:
         return self.guests[vmid]
 
 
+def means_below(base: Path, jail: Jail) -> Means:
+    """What drivers may use, in a directory."""
+    return Means(jail=jail, private=base / "storage-access", scratch=base / "scratch")
+
+
 def temporary_root() -> Path:
     """A directory that other users can walk through."""
     root = Path(tempfile.mkdtemp(prefix="tarmac-site-"))
@@ -108,7 +114,10 @@ async def site(
                 on_phase=on_phase,
             )  # fmt: skip
             storages = Storages(
-                node="n1", store=store, build=functools.partial(build_storage, jail=prison), data=base / "storage"
+                node="n1",
+                store=store,
+                build=functools.partial(build_storage, means=means_below(base, prison)),
+                data=base / "storage",
             )
             await storages.start()
             jobs.admissions.append(SpaceAdmission(storages.space, storages.get))

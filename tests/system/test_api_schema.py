@@ -43,7 +43,7 @@ KNOWN = {
     "roleid": ["some", "PVEAuditor"],
     "realm": ["pve", "pam"],
     "tokenid": ["tok"],
-    "snapname": ["s", "current"],
+    "snapname": ["snap", "current"],
 }
 """Values of places in a path: names that exist or may come to be, so that what lies behind them is reached."""
 BRIEF = {"wait", "timeout", "delay", "background_delay"}
@@ -72,7 +72,11 @@ def narrowed() -> dict[str, Any]:
                     parameter["schema"] = {"enum": KNOWN[parameter["name"]]}
                 _make_brief({parameter["name"]: parameter["schema"]})
             for content in operation.get("requestBody", {}).get("content", {}).values():
-                _make_brief(content["schema"].get("properties", {}))
+                schema = content["schema"]
+                _make_brief(schema.get("properties", {}))
+                if "timeout" in schema.get("properties", {}):  # without one a guest has a minute to shut down
+                    schema["required"] = [*schema.get("required", []), "timeout"]
+                    operation["requestBody"]["required"] = True
         document["paths"][path] = {m: o for m, o in methods.items() if f"{m.upper()} {path}" not in LEFT_OUT}
     return document
 
@@ -167,7 +171,7 @@ def changed_nothing(daemon: TestDaemon, case: Case, before: str) -> bool:
     for _ in range(3):
         if state_of(daemon) == before:
             return True
-        wait_idle(daemon)
+        wait_idle(daemon, 100)
         before = state_of(daemon)
         if send(daemon, case).status in GOOD:
             return True  # it has become right meanwhile
@@ -223,12 +227,11 @@ def test_the_document_is_kept(walled: TestDaemon, cell: str) -> None:
 
 def test_the_daemon_is_well_afterwards(walled: TestDaemon) -> None:
     tasks = f"/nodes/{walled.node}/tasks"
-    for row in walled.get(
-        tasks, source="active", limit=10000
-    ):  # a shutdown that a guest does not hear, say, may take minutes
+    # A shutdown that a guest does not hear, say, may take a minute.
+    for row in walled.get(tasks, source="active", limit=10000):
         with contextlib.suppress(ApiError):  # it has ended by itself
             walled.delete(f"{tasks}/{row['upid']}")
-    wait_idle(walled)
+    wait_idle(walled, 100)
     log = walled.log.read_text("utf-8", "replace")
     assert "bug while answering" not in log and "Traceback" not in log, log[-3000:]
     assert walled.get("/version")["version"].startswith("9.")

@@ -1,4 +1,4 @@
-"""Clients that people use, unchanged, against a real daemon. `tests/clients/` has those that are run by hand."""
+"""Clients that people use, unchanged, against a real daemon; `tests/clients/` says what they are told to do."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ import os
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from proxmoxer import ProxmoxAPI, ResourceException
+from proxmoxer.tools import Tasks
 from pve_exporter.collector import CollectorsOptions, collect_pve
 
 from support.daemon import TestDaemon
 
 EVERY = CollectorsOptions(**dict.fromkeys(CollectorsOptions._fields, True))
+
+
+def _certificate(daemon: TestDaemon) -> str:
+    return next(str(path) for path in (daemon.data / "pki").glob("*.pem") if "KEY" not in path.read_text())
 
 
 def test_the_prometheus_exporter_collects_everything(daemon: TestDaemon, small_image: Path) -> None:
@@ -27,7 +34,7 @@ def test_the_prometheus_exporter_collects_everything(daemon: TestDaemon, small_i
         "user": "prometheus@pve",
         "token_name": "scrape",
         "token_value": token["value"],
-        "verify_ssl": next(str(path) for path in (daemon.data / "pki").glob("*.pem") if "KEY" not in path.read_text()),
+        "verify_ssl": _certificate(daemon),
     }
     text = collect_pve(config, f"127.0.0.1:{daemon.port}", True, True, EVERY).decode()
     values = dict(re.findall(r"^(\w+\{[^}]*\}) ([-\d.e+]+)$", text, re.MULTILINE))
@@ -83,3 +90,36 @@ def test_the_client_of_npm(daemon: TestDaemon, npm_client: Path) -> None:
     assert told["version"]["release"] == "9.1" and told["nodes"][0]["node"] == daemon.node
     assert (told["task"], told["config"]["name"]) == ("OK", "by-npm")
     assert f"Configuration file 'nodes/{daemon.node}/qemu-server/999.conf' does not exist" in told["error"]
+    assert "VM 300 already exists" in told["taken"]
+    assert "Parameter verification failed." in told["unknown"] and "nonsense" in told["unknown"]
+    assert told["lives"] == [["OK", "OK", "running", "OK", "OK"]] * 10
+
+
+def test_proxmoxer_ten_at_a_time_without_a_retry(daemon: TestDaemon) -> None:
+    """Each of ten threads makes its guests, reads what it wrote, and is refused in Proxmox's words."""
+    token = daemon.post("/access/users/root@pam/token/ten", privsep=0)
+    given = {"token_name": "ten", "token_value": token["value"], "verify_ssl": _certificate(daemon)}
+    api = ProxmoxAPI("127.0.0.1", port=daemon.port, user="root@pam", **given)
+
+    def life(number: int) -> list[str]:
+        vmid, told = 500 + number, []
+        node = api.nodes(daemon.node)
+        told.append(Tasks.blocking_status(api, node.qemu.post(vmid=vmid, memory=32, vga="none", freeze=1), 60, 0.1))
+        for turn in range(5):
+            digest = node.qemu(vmid).config.get()["digest"]
+            node.qemu(vmid).config.put(name=f"turn-{turn}", digest=digest)
+            assert node.qemu(vmid).config.get()["name"] == f"turn-{turn}"
+            with pytest.raises(ResourceException, match="checksum mismatch"):
+                node.qemu(vmid).config.put(name="lost", digest=digest)
+        told.append(Tasks.blocking_status(api, node.qemu(vmid).status.start.post(), 60, 0.1))
+        assert node.qemu(vmid).status.current.get()["status"] == "running"
+        again = Tasks.blocking_status(api, node.qemu(vmid).status.start.post(), 60, 0.1)
+        assert again["exitstatus"] == f"VM {vmid} already running"
+        told.append(Tasks.blocking_status(api, node.qemu(vmid).status.stop.post(), 60, 0.1))
+        told.append(Tasks.blocking_status(api, node.qemu(vmid).delete(), 60, 0.1))
+        with pytest.raises(ResourceException, match="does not exist"):
+            node.qemu(vmid).config.get()
+        return [status["exitstatus"] for status in told]
+
+    with ThreadPoolExecutor(10) as pool:
+        assert list(pool.map(life, range(10))) == [["OK"] * 4] * 10

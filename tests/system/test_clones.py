@@ -368,3 +368,42 @@ def test_a_clone_of_a_snapshot_holds_that_point_in_time(site: TestDaemon) -> Non
     with pytest.raises(ApiError, match="you can't move a disk with snapshots and delete the source"):
         site.post(f"{site.qemu}/100/move_disk", disk="scsi0", storage="local", format="raw", delete=1)
     site.task("DELETE", f"{site.qemu}/100/snapshot/before")
+
+
+def test_this_node_is_a_target_and_another_one_is_refused_with_what_helps(site: TestDaemon) -> None:
+    make_template(site)
+    site.task("POST", f"{site.qemu}/9000/clone", newid=100, target=site.node)
+    with pytest.raises(ApiError) as refused:
+        site.post(f"{site.qemu}/9000/clone", newid=101, target="elsewhere")
+    assert refused.value.status == 400 and "target" in refused.value.errors
+    error = refused.value.body["error"]
+    assert error["code"] == "other-node" and "clusters are not built" in error["cause"]
+    assert "elsewhere" in error["evidence"] and error["fixes"][0]["parameters"] == {"target": site.node}
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["stopped", "running"])
+def test_a_cloud_init_medium_moves(site: TestDaemon, tmp_path: Path, running: bool) -> None:
+    other = site.data / "other"
+    site.post("/storage", storage="other", type="dir", path=str(other), content="images")
+    site.task("POST", site.qemu, vmid=100, ide2="local:cloudinit", ciuser="joe", **CPU_STOPPED)
+    site.task("POST", f"{site.qemu}/100/status/start")
+    if not running:
+        site.task("POST", f"{site.qemu}/100/status/stop")
+    old = path_of(site, 100, "ide2")
+    medium = raw_of(old)
+    with pytest.raises(ApiError, match="same storage with same format"):
+        site.post(f"{site.qemu}/100/move_disk", disk="ide2", storage="local")
+    site.task("POST", f"{site.qemu}/100/move_disk", disk="ide2", storage="other", format="raw")
+    assert config(site, 100)["ide2"] == "other:100/vm-100-cloudinit.raw,media=cdrom,size=4M"
+    new = other / "images/100/vm-100-cloudinit.raw"
+    assert new.read_bytes() == medium and not old.exists()
+    if running:
+        pid = site.qemu_pids()[100]
+        opened = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+        assert str(new) in opened
+        site.task("POST", f"{site.qemu}/100/status/stop")
+    site.task("POST", f"{site.qemu}/100/status/start")
+    site.task("POST", f"{site.qemu}/100/status/stop")
+    site.task("POST", f"{site.qemu}/100/move_disk", disk="ide2", storage="local")
+    site.task("DELETE", f"{site.qemu}/100")
+    site.delete("/storage/other")

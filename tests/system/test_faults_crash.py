@@ -86,6 +86,26 @@ def as_template(daemon: TestDaemon, vmid: int) -> None:
     daemon.task("POST", f"{daemon.qemu}/{vmid}/template")
 
 
+COMMON_TEMPLATE = 9_500
+
+
+def as_linked_clone(daemon: TestDaemon, vmid: int) -> None:
+    """A linked clone of a template that stays for all cases."""
+    if not exists(daemon, COMMON_TEMPLATE):
+        as_template(daemon, COMMON_TEMPLATE)
+    daemon.task("POST", f"{daemon.qemu}/{COMMON_TEMPLATE}/clone", newid=vmid)
+
+
+def as_running_clone(daemon: TestDaemon, vmid: int) -> None:
+    as_linked_clone(daemon, vmid)
+    daemon.task("POST", f"{daemon.qemu}/{vmid}/status/start")
+
+
+def stands_alone(daemon: TestDaemon, vmid: int) -> bool:
+    """Whether none of its disks stands on a template's; a crash in the midst may leave one that does."""
+    return "base-" not in str(daemon.get(f"{daemon.qemu}/{vmid}/config"))
+
+
 def with_memory_file(daemon: TestDaemon, vmid: int) -> None:
     settings = {"scsi0": SMALL, "scsi1": SMALL, "ide2": "local:cloudinit", "instant": 1, **CPU_STOPPED}
     daemon.task("POST", daemon.qemu, vmid=vmid, **settings)
@@ -210,6 +230,9 @@ WORKS = {
     "unplug-card": Work("qmconfig", obliging, "POST", GUEST + "/config", {"delete": "net1"}, config_lacks("net1")),
     "template": Work("qmtemplate", stopped, "POST", GUEST + "/template", {}, config_has("template", "1")),
     "clone": Work("qmclone", as_template, "POST", GUEST + "/clone", {}, has_clones(1)),
+    "clone-flatten": Work("qmclone", as_template, "POST", GUEST + "/clone", {"full": 1, "flatten": 1}, has_clones(1)),
+    "flatten": Work("qmflatten", as_linked_clone, "POST", GUEST + "/flatten", {}, stands_alone),
+    "flatten-running": Work("qmflatten", as_running_clone, "POST", GUEST + "/flatten", {}, stands_alone),
     "clone-full": Work("qmclone", stopped, "POST", GUEST + "/clone", {}, has_clones(1)),
     "clone-many": Work("qmclone", as_template, "POST", GUEST + "/clone", {"count": 3}, has_clones(3)),
     "clone-running": Work("qmclone", running, "POST", GUEST + "/clone", {}, has_clones(1)),

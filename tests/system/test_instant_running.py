@@ -117,6 +117,17 @@ def test_a_clone_that_cannot_start_is_undone_alone(site: TestDaemon) -> None:
     assert caught.value.status in (404, 500)
 
 
+def test_a_source_that_stands_still_stands_on(site: TestDaemon) -> None:
+    site.task("POST", f"{site.qemu}/{SOURCE}/status/suspend")
+    clone(site, newid=311, name="awake")
+    assert site.status(SOURCE)["qmpstatus"] == "paused"
+    assert say(site, 311, "cat /run/mark; hostname") == "in-memory\nawake\n"
+    remove(site, 311)
+    eventually(lambda: not frozen(site), 60)
+    site.task("POST", f"{site.qemu}/{SOURCE}/status/resume")
+    assert say(site, SOURCE, "echo on >/data/on; sync; cat /data/on; rm /data/on") == "on\n"
+
+
 @pytest.fixture
 def plain(site: TestDaemon) -> Iterator[int]:
     """Another guest, whose memory is in no file."""

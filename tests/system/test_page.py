@@ -21,7 +21,6 @@ def page(daemon: TestDaemon) -> Iterator[Visit]:
 
 def test_a_wrong_password_is_told(daemon: TestDaemon) -> None:
     with visit(daemon) as found:
-        found.refusals = True
         found.page.goto(found.address)
         found.page.get_by_label("User").fill("admin@pve")
         found.page.get_by_label("Password", exact=True).fill("wrong")
@@ -68,6 +67,7 @@ def test_from_the_first_visit_to_a_console_that_is_typed_into(page: Visit, daemo
     screen.get_by_role("dialog").get_by_role("button", name="Cut the power").click()
     eventually(lambda: daemon.status(100)["status"] == "stopped")
     expect(screen.get_by_role("heading", name="100 (first)")).to_contain_text("stopped")
+    assert page.complaints == []
 
 
 def test_a_guest_is_made_on_one_page(page: Visit, daemon: TestDaemon, tiny: str) -> None:
@@ -83,12 +83,12 @@ def test_a_guest_is_made_on_one_page(page: Visit, daemon: TestDaemon, tiny: str)
     (made,) = [g for g in daemon.get("/cluster/resources", type="vm") if g["name"] == "made-here"]
     config = daemon.get(f"{daemon.qemu}/{made['vmid']}/config")
     assert config["memory"] == "1024" and config["scsi0"].startswith("local:")
+    assert page.complaints == []
 
 
 def test_a_refusal_is_readable(page: Visit, daemon: TestDaemon, tiny: str) -> None:
     daemon.create(131, tiny, name="guarded", protection=1)
     screen = page.page
-    page.refusals = True
     page.go("#/qemu/131")
     screen.get_by_role("toolbar").get_by_role("button", name="More actions").click()
     screen.get_by_role("menuitem", name="Delete").click()
@@ -122,6 +122,7 @@ def test_on_a_phone(daemon: TestDaemon, scheme: str) -> None:
         expect(found.page.get_by_role("tree")).to_be_visible()
         ground = found.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(20, 24, 29)")
+        assert found.complaints == []
 
 
 def test_a_user_gets_a_token_and_a_grant(page: Visit, daemon: TestDaemon) -> None:
@@ -151,6 +152,7 @@ def test_a_user_gets_a_token_and_a_grant(page: Visit, daemon: TestDaemon) -> Non
     expect(screen.get_by_role("row", name="/vms")).to_contain_text("user ann@pve")
     granted = [(g["path"], g["ugid"], g["roleid"]) for g in daemon.get("/access/acl")]
     assert ("/vms", "ann@pve", "PVEVMUser") in granted
+    assert page.complaints == []
 
 
 def test_a_file_is_uploaded(page: Visit, daemon: TestDaemon, tmp_path: Path) -> None:
@@ -162,6 +164,7 @@ def test_a_file_is_uploaded(page: Visit, daemon: TestDaemon, tmp_path: Path) -> 
     expect(screen.get_by_text("local:iso/small.iso")).to_be_visible(timeout=60_000)
     screen.get_by_role("button", name="Delete").first.wait_for()
     assert any(v["volid"] == "local:iso/small.iso" for v in daemon.get("/nodes/n1/storage/local/content"))
+    assert page.complaints == []
 
 
 def test_the_keyboard_alone_starts_a_guest(page: Visit, daemon: TestDaemon, tiny: str) -> None:
@@ -175,7 +178,8 @@ def test_the_keyboard_alone_starts_a_guest(page: Visit, daemon: TestDaemon, tiny
 
 PLACES = (
     "#/", "#/qemu/160", "#/qemu/160/hardware", "#/qemu/160/options", "#/qemu/160/cloudinit",
-    "#/qemu/160/tasks", "#/node/n1", "#/storage/local", "#/access",
+    "#/qemu/160/tasks", "#/node/n1", "#/storage/local", "#/access", "#/access/factors",
+    "#/access/realms",
 )  # fmt: skip
 
 

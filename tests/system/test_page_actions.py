@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from support.browser import Visit, visit
 from support.daemon import TestDaemon, eventually
@@ -82,6 +82,24 @@ def test_what_was_begun_is_taken_back(page: Visit, daemon: TestDaemon, tiny: str
     screen.get_by_role("button", name="Undo").click()
     eventually(lambda: daemon.status(215)["qmpstatus"] == "running")
     daemon.task("POST", f"{daemon.qemu}/215/status/stop")
+
+
+def test_a_failed_start_says_why_and_is_tried_again(page: Visit, daemon: TestDaemon, tiny: str) -> None:
+    daemon.create(216, tiny, name="greedy", freeze=1, memory=TOO_MUCH)
+    page.refusals = True
+    page.go("#/qemu/216")
+    screen = page.page
+    screen.get_by_role("toolbar").get_by_role("button", name="Start").click()
+    alert: Locator = screen.get_by_role("alert")
+    expect(alert).to_contain_text("Start 216 (greedy)")
+    expect(alert).to_contain_text("Why: ")
+    expect(alert).to_contain_text("stop another guest")
+    expect(alert.get_by_role("button", name="Do it, then: Start: give the guest at most")).to_be_visible()
+    daemon.put(f"{daemon.qemu}/216/config", memory=64)
+    alert.get_by_role("button", name="Again").click()
+    eventually(lambda: daemon.status(216)["status"] == "running")
+    expect(alert).to_have_count(0)
+    daemon.task("POST", f"{daemon.qemu}/216/status/stop")
 
 
 def test_an_action_is_copied_for_other_tools(page: Visit, daemon: TestDaemon, tiny: str) -> None:

@@ -294,6 +294,26 @@ def test_groups_roles_and_why(page: Visit, daemon: TestDaemon) -> None:
     assert page.complaints == []
 
 
+def test_a_realm_is_made_and_removed(page: Visit, daemon: TestDaemon) -> None:
+    screen = page.page
+    page.go("#/access/realms")
+    screen.get_by_role("button", name="New realm").click()
+    form = screen.get_by_role("dialog")
+    form.get_by_label("Kind").click()
+    screen.get_by_role("option", name="LDAP").click()
+    form.get_by_role("textbox", name="Name", exact=True).fill("staff")
+    form.get_by_label("Server").fill("ldap.example.org")
+    form.get_by_label("Base DN").fill("dc=example,dc=org")
+    form.get_by_role("button", name="Make the realm").click()
+    row = screen.get_by_role("row", name="staff")
+    expect(row.get_by_role("button", name="Synchronize")).to_be_visible()
+    made = daemon.get("/access/domains/staff")
+    assert (made["type"], made["server1"], made["user_attr"]) == ("ldap", "ldap.example.org", "uid")
+    row.get_by_role("button", name="Remove").click()
+    screen.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(row).to_have_count(0)
+
+
 PLACES = (
     "#/", "#/templates/170", "#/pools/axe", "#/notifications", "#/settings", "#/storage/local/space",
     "#/storage/local/orphans", "#/access/groups", "#/access/grants", "#/access/roles", "#/access/realms",

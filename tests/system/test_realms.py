@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.daemon import ApiError, TestDaemon, eventually, test_daemon
-from support.ldap_server import BASE, MANAGER, SECRET, LdapServer, group, ldap_server, person
+from support.ldap_server import BASE, MANAGER, SECRET, LdapServer, ad_group, ad_person, group, ldap_server, person
 from support.walk import Somebody
 
 ANN = "ann's password"
@@ -85,7 +85,18 @@ def test_synchronize_log_in_and_vanish(daemon: TestDaemon, server: LdapServer, r
     assert users(daemon, realm) == ["ann@corp"]
     assert daemon.get("/access/users/ann@corp")["email"] == "new@example.org"
     assert not [row for row in daemon.get("/access/acl") if row["ugid"] == "bob@corp"]
-    assert SECRET not in daemon.tail() and ANN not in daemon.tail()
+    told = daemon.tail() + str(daemon.get("/access/audit")) + str(daemon.get("/access/tfa"))
+    assert SECRET not in told and ANN not in told
+
+
+def test_active_directorys_users_and_groups(daemon: TestDaemon, server: LdapServer) -> None:
+    """slapd with Active Directory's classes; a login there is in tests/contract/test_ldap.py."""
+    server.add(ad_person("Ada", "Ada Lovelace"), ad_group("Makers", "Ada Lovelace"))
+    told = {**settings(server), "type": "ad", "domain": "example.org", "case-sensitive": 0}
+    daemon.post("/access/domains", realm="win", **{k: v for k, v in told.items() if k not in ("user_attr", "filter")})
+    daemon.task("POST", "/access/domains/win/sync", scope="both")
+    assert users(daemon, "win") == ["ada@win"]
+    assert daemon.get("/access/groups/Makers-win")["members"] == ["ada@win"]
 
 
 def test_a_server_that_hangs_or_is_away_removes_nobody(daemon: TestDaemon, server: LdapServer, realm: str) -> None:

@@ -46,7 +46,7 @@ def test_a_key_is_added_and_used(daemon: TestDaemon) -> None:
         screen.get_by_label("Password", exact=True).fill(PASSWORD)
         screen.get_by_role("button", name="Log in", exact=True).click()
         screen.get_by_role("button", name="Use a security key").click()
-        expect(screen.get_by_role("heading", name="Permissions")).to_be_visible()
+        expect(screen.get_by_role("button", name=USER)).to_be_visible(timeout=20_000)
         assert found.complaints == []
     assert [entry["type"] for entry in daemon.get(f"/access/tfa/{USER}")] == ["webauthn"]
 

@@ -11,7 +11,7 @@ import contextlib
 from tarmac.composition.changes import add_changes
 from tarmac.composition.ground import Ground, lay_ground
 from tarmac.composition.guests import add_guests, add_running
-from tarmac.composition.options import add_options
+from tarmac.composition.options import add_acme, add_options
 from tarmac.composition.people import add_people
 from tarmac.composition.snapshots import add_snapshots
 from tarmac.composition.storage import add_node, add_storage
@@ -31,11 +31,13 @@ async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
     services.audit = Audit(ground.data / "audit")
     stack.callback(services.audit.close)
     await add_options(ground, services)
+    await add_acme(ground, services)
     await add_node(ground, services)
     await add_storage(ground, services)
     add_running(ground, services, stack)
     await services.instant_records.load()
     await services.frozen_records.load()
+    await services.memory_settings.load()
     add_guests(ground, services)
     await add_snapshots(ground, services)
     add_changes(ground, services)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 
+import psutil
+
 from tarmac.composition.ground import Ground
 from tarmac.composition.instant import add_instant
 from tarmac.drivers.network.tap import Taps
 from tarmac.drivers.qemu import cgroups
 from tarmac.services.clones.clones import Clones
 from tarmac.services.clones.disks import CloneDisks
+from tarmac.services.clones.flatten import Flatten
 from tarmac.services.clones.live import CloneLive
 from tarmac.services.clones.templates import Templates
 from tarmac.services.guests.autostart import Autostart
@@ -28,6 +31,7 @@ from tarmac.services.instant.frozen_records import FrozenRecords
 from tarmac.services.instant.records import InstantRecords
 from tarmac.services.instant.states import LiveStates
 from tarmac.services.node.cluster import Cluster
+from tarmac.services.node.memory_settings import MemorySettings
 from tarmac.services.registry import Services
 from tarmac.services.running.agents import Agents
 from tarmac.services.running.console_sessions import ConsoleSessions
@@ -37,8 +41,10 @@ from tarmac.services.running.io_errors import IoErrors
 from tarmac.services.running.launcher import Launcher
 from tarmac.services.running.runtime import Runtime
 from tarmac.services.running.usage import UsageSampler
+from tarmac.services.storage.disk_gifts import DiskGifts
 from tarmac.services.storage.disk_mirrors import DiskMirrors
 from tarmac.services.storage.disk_moves import DiskMoves
+from tarmac.services.storage.medium_moves import MediumMoves
 
 
 def add_running(ground: Ground, s: Services, stack: contextlib.AsyncExitStack) -> None:
@@ -69,6 +75,10 @@ def add_running(ground: Ground, s: Services, stack: contextlib.AsyncExitStack) -
         guests=s.guests, storages=s.storages, launcher=s.launcher, probe=s.probe, records=s.instant_records
     )
     stack.push_async_callback(s.live_states.close)
+    s.memory_settings = MemorySettings(ground.store, total=psutil.virtual_memory().total)
+    s.clone_admission = CloneAdmission(
+        guests=s.guests, records=s.instant_records, states=s.live_states, settings=s.memory_settings
+    )
     s.console_sessions = ConsoleSessions(
         consoles=s.consoles,
         tickets=s.tickets,
@@ -95,7 +105,7 @@ def add_guests(ground: Ground, s: Services) -> None:
         acls=s.acls,
         records=s.instant_records,
         states=s.live_states,
-        admission=CloneAdmission(guests=guests, records=s.instant_records, states=s.live_states),
+        admission=s.clone_admission,
         pools=s.pools,
         registry=registry,
     )
@@ -139,6 +149,8 @@ def add_guests(ground: Ground, s: Services) -> None:
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,
     )
+    s.flatten = Flatten(guests=guests, jobs=jobs, storages=s.storages, runtime=s.runtime, registry=registry)
+    s.disk_gifts = DiskGifts(guests=guests, jobs=jobs, access=access, storages=s.storages, registry=registry)
     s.disk_moves = DiskMoves(
         guests=guests,
         jobs=jobs,
@@ -146,6 +158,8 @@ def add_guests(ground: Ground, s: Services) -> None:
         storages=s.storages,
         volumes=s.volumes,
         mirrors=mirrors,
+        media=MediumMoves(storages=s.storages, cloudinit=s.cloudinit, live=live),
+        gifts=s.disk_gifts,
         registry=registry,
     )
     s.vm_disks = VmDisks(guests=guests, jobs=jobs, runtime=s.runtime, storages=s.storages, registry=registry)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from tarmac.composition.ground import Ground
 from tarmac.services.clones.disks import CloneDisks
 from tarmac.services.guests.live_changes import VmLive
-from tarmac.services.instant.admission import CloneAdmission
 from tarmac.services.instant.capture import LiveCaptures
 from tarmac.services.instant.clones import InstantClones
 from tarmac.services.instant.freezing import LiveFreezing
@@ -94,7 +93,7 @@ def add_instant(ground: Ground, s: Services, live: VmLive) -> None:
             records=s.instant_records,
             registry=registry,
         ),
-        admission=CloneAdmission(guests=guests, records=s.instant_records, states=s.live_states),
+        admission=s.clone_admission,
         freezing=freezing,
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 from tarmac.composition.ground import Ground
 from tarmac.model.datacenter import Datacenter, NodeConfig, check_datacenter
+from tarmac.services.acme.accounts import AcmeAccounts
+from tarmac.services.acme.orders import AcmeOrders
 from tarmac.services.changes.record import prune
 from tarmac.services.jobs.retention import Retention
 from tarmac.services.node.options import Options
 from tarmac.services.registry import Services
+
+ACME_PORT = "TARMAC_ACME_PORT"  # where port 80 is forwarded to, for a daemon that may not or cannot listen there
 
 
 async def add_options(ground: Ground, s: Services) -> None:
@@ -19,6 +25,21 @@ async def add_options(ground: Ground, s: Services) -> None:
     await s.node_config.load()
     await prune(ground.store, "options")
     s.retention = Retention(journal=ground.journal, logs=ground.logs, rules=lambda: s.datacenter.value.task_retention)
+
+
+async def add_acme(ground: Ground, s: Services) -> None:
+    """Certificates that are ordered: `services.acme`."""
+    s.acme_accounts = AcmeAccounts(store=ground.store, jobs=ground.jobs, registry=ground.registry)
+    await s.acme_accounts.load()
+    s.acme_orders = AcmeOrders(
+        store=ground.store,
+        jobs=ground.jobs,
+        registry=ground.registry,
+        accounts=s.acme_accounts,
+        certificates=s.certificates,
+        config=lambda: s.node_config.value,
+        port=int(os.environ.get(ACME_PORT, "80")),
+    )
 
 
 def _settled(texts: dict[str, str]) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from tarmac.composition.ground import Ground
 from tarmac.drivers.auth.ldap import Directory
 from tarmac.drivers.auth.pam import Pam
-from tarmac.faces.api import tls
 from tarmac.lib.passwords import Hasher
 from tarmac.lib.signing import Signer
 from tarmac.model.realms import RealmOptions
@@ -23,6 +22,7 @@ from tarmac.services.access.tickets import Tickets
 from tarmac.services.access.tokens import Tokens
 from tarmac.services.access.users import Users
 from tarmac.services.access.why import AccessWhy
+from tarmac.services.node.certificates import Certificates
 from tarmac.services.registry import Services
 
 
@@ -32,7 +32,7 @@ async def add_people(ground: Ground, s: Services) -> None:
     s.acls, s.groups, s.roles = Acls(users, access), Groups(users, access), Roles(users)
     s.pools = Pools(users, access)
     s.users, s.tokens = Users(users, access, hasher), Tokens(users)
-    s.certificate = tls.Pki(ground.data / "pki").certificate
+    s.certificates = Certificates(ground.data / "pki")
     s.tickets = Tickets(users, await Signer.open(ground.data / "pki"))
     s.second_factors = SecondFactors(users, access)
     s.realms = Realms(users, _try_connection)

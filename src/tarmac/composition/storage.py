@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 from tarmac.composition.ground import Ground
+from tarmac.drivers.storage.block.ground import Means
 from tarmac.drivers.storage.build import build_storage
 from tarmac.drivers.storage.jail import Jail
 from tarmac.model.datacenter import MAC_PREFIX, id_range
@@ -45,7 +46,8 @@ async def add_storage(ground: Ground, s: Services) -> None:
     instance = ground.instance
     s.uids = Uids(store=store, instance=instance.id, default_instance=instance.default)
     jail = Jail(uid=s.uids.jail, gid=s.uids.jail)
-    build = functools.partial(build_storage, jail=jail)
+    means = Means(jail=jail, private=ground.data / "storage-access", scratch=ground.data / "cache" / "storage")
+    build = functools.partial(build_storage, means=means)
     s.storages = Storages(node=ground.node, store=store, build=build, data=ground.data / "storage")
     await s.storages.start()
     jobs.admissions.append(SpaceAdmission(s.storages.space, s.storages.get))

@@ -81,7 +81,7 @@ async def add_told(ground: Ground, s: Services) -> None:
         orphans=s.orphans,
         metrics=s.metrics,
         second_factors=s.second_factors,
-        certificate=lambda: s.certificate,
+        certificates=s.certificates.rows,
     )
     ground.jobs.on_end.append(s.attention.task_ended)
     events.connect(guests=s.guests, jobs=ground.jobs, logs=ground.logs, directory=ground.users)

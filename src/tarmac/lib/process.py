@@ -36,6 +36,13 @@ _PACKAGES = {
     "nft": "nftables",
     "ip": "iproute2",
     "dnsmasq": "dnsmasq-base",
+    "rbd": "ceph-common",
+    "ceph": "ceph-common",
+    "iscsi-ls": "libiscsi-bin",
+    "lvs": "lvm2",
+    "vgs": "lvm2",
+    "zfs": "zfsutils-linux",
+    "zpool": "zfsutils-linux",
 }
 
 

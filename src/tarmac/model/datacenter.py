@@ -37,8 +37,6 @@ NO_EFFECT: Mapping[str, str] = {
     "webauthn": "WebAuthn is not built yet",
     "ballooning-target": "the host does not take memory back by itself yet",
     "wakeonlan": "there is no other node that could wake this one",
-    "acme": "certificates are not ordered by themselves yet",
-    "acmedomain": "certificates are not ordered by themselves yet",
 }
 
 
@@ -210,8 +208,8 @@ class WakeOnLan:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeConfig:
-    acme: Acme | None = setting(None, help="Certificates by themselves. No effect yet.")
-    acmedomain: Mapping[int, AcmeDomain] = indexed(6, help="A name to order a certificate for. No effect yet.")
+    acme: Acme | None = setting(None, help="The account that orders the certificate, and for which names.")
+    acmedomain: Mapping[int, AcmeDomain] = indexed(6, help="A name to order a certificate for.")
     ballooning_target: int | None = setting(
         None, name="ballooning-target", ge=0, le=100, unit="%", default_text="80", help="No effect yet."
     )

@@ -80,6 +80,15 @@ _pattern("pve-acme-domain-list", rf"{_DOMAIN}([;,\s]+{_DOMAIN})*", "value does n
 _pattern("pve-acme-alias", rf"{_LABEL}(\.{_LABEL})*", "value does not look like a valid alias name", 253)
 
 
+_pattern(
+    "pem-certificate-chain",
+    r"(?s).*-----BEGIN CERTIFICATE-----.+-----END CERTIFICATE-----.*",
+    "value does not look like a valid certificate chain",
+    1 << 20,
+)
+_pattern("pem-string", r"(?s).*-----BEGIN [^\n]+-----.+-----END [^\n]+-----.*", "value is no PEM", 1 << 20)
+
+
 @register("pve-vmid")
 def _vmid(text: str) -> None:
     if not re.fullmatch(r"[1-9][0-9]{2,8}", text):

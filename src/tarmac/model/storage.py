@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tarmac.model.errors import InvalidInput
 from tarmac.model.formats import FORMATS
 from tarmac.model.parse import parse_record
 from tarmac.model.settings import setting
@@ -20,15 +21,13 @@ from tarmac.model.units import GIB, parse_size
 
 CONTENTS = ("images", "iso", "import", "snippets", "backup", "vztmpl", "rootdir", "none")
 TYPES = (
-    "btrfs", "cephfs", "cifs", "dir", "esxi", "iscsi", "iscsidirect", "lvm", "lvmthin", "nfs", "pbs", "rbd", "zfs",
-    "zfspool",
+    "btrfs", "cephfs", "cifs", "dir", "esxi", "iscsi", "iscsidirect", "lvm", "lvmthin", "nbd", "nfs", "pbs", "rbd",
+    "zfs", "zfspool",
 )  # fmt: skip
 _OTHER_TYPES_KEYS = (
-    "authsupported", "base", "blocksize", "comstar_hg", "comstar_tg", "data-pool", "datastore", "encryption-key",
-    "fingerprint", "fs-name", "fuse", "iscsiprovider", "keyring", "krbd", "lio_tpg", "master-pubkey", "monhost",
-    "mountpoint", "namespace", "nowritecache", "pool", "port", "portal", "saferemove", "saferemove-stepsize",
-    "saferemove_throughput", "skip-cert-verification", "snapshot-as-volume-chain", "sparse", "tagged_only", "target",
-    "thinpool", "vgname", "zfs-base-path",
+    "authsupported", "base", "comstar_hg", "comstar_tg", "datastore", "encryption-key", "fingerprint", "fs-name",
+    "fuse", "iscsiprovider", "lio_tpg", "master-pubkey", "nowritecache", "skip-cert-verification",
+    "snapshot-as-volume-chain", "zfs-base-path",
 )  # fmt: skip
 _PATH = re.compile(r"(?:/[^\x00-\x1f\x7f/]+)+/?")
 
@@ -39,6 +38,26 @@ def _check_path(text: str) -> None:
 
 
 FORMATS["pve-storage-path"] = _check_path
+_PORTAL = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,;\[\]]+)(:(?P<port>\d{1,5}))?")
+
+
+def _check_portals(text: str) -> None:
+    for one in filter(None, re.split(r"[,;\s]+", text)):
+        match = _PORTAL.fullmatch(one)
+        if match is None or int(match["port"] or 1) not in range(1, 65536):
+            raise ValueError("value does not look like a valid portal address")
+
+
+def _check_portal(text: str) -> None:
+    if len(re.split(r"[,;\s]+", text)) != 1:
+        raise ValueError("value does not look like a valid portal address")
+    _check_portals(text)
+
+
+FORMATS["pve-storage-portal-dns"] = _check_portal
+FORMATS["pve-storage-portal-dns-list"] = _check_portals
+_POOL = r"[a-zA-Z0-9_][a-zA-Z0-9_.:-]{0,126}(/[a-zA-Z0-9_][a-zA-Z0-9_.:-]{0,126}){0,8}"
+_VG = r"[a-zA-Z0-9+_.][a-zA-Z0-9+_.-]{0,126}"
 
 
 class Preallocation(enum.StrEnum):
@@ -115,10 +134,45 @@ class StorageOptions(OtherTypes):  # type: ignore[misc,valid-type]
         help="People are told when the storage will be full within so many days; 0: never. (Not of Proxmox.)",
     )
     nocow: bool = setting(False, help="btrfs: no copy-on-write, and so no checksums, for new raw images.")
-    server: str | None = setting(None, format="address", help="nfs, cifs: the file server.")
+    server: str | None = setting(None, format="address", help="nfs, cifs: the file server; nbd: the NBD server.")
+    monhost: str | None = setting(
+        None, format="pve-storage-portal-dns-list", help="rbd: the monitors; unset: those of the node's ceph.conf."
+    )
+    pool: str | None = setting(None, pattern=_POOL, default_text="rbd", help="rbd, zfspool: the pool.")
+    data_pool: str | None = setting(
+        None, name="data-pool", pattern=_VG, help="rbd: the pool for data, where the other one is not erasure coded."
+    )
+    namespace: str | None = setting(None, pattern=_VG, help="rbd: the namespace in the pool.")
+    krbd: bool = setting(False, help="rbd: use the kernel's driver. Only 0 is built.")
+    keyring: str | None = setting(
+        None, max_length=4096, secret=True, help="rbd: the contents of the user's keyring; unset: no authentication."
+    )
+    port: int | None = setting(None, ge=1, le=65535, default_text="10809", help="nbd: the server's port.")
+    blocksize: str | None = setting(None, pattern=r"\d{1,9}[kKmM]?", help="zfspool: the volumes' block size.")
+    saferemove: bool = setting(False, help="lvm: overwrite removed volumes with zeros.")
+    saferemove_throughput: str | None = setting(
+        None, pattern=r"-?\d{1,15}[kKmMgG]?", help="lvm: at most so many bytes a second of that."
+    )
+    saferemove_stepsize: str | None = setting(
+        None,
+        name="saferemove-stepsize",
+        choices=("1", "2", "4", "8", "16", "32"),
+        unit="MiB",
+        help="lvm: bytes at a time of that.",
+    )
+    tagged_only: bool = setting(False, help="lvm: only volumes with the tag `pve-vm-ID`.")
+    sparse: bool = setting(False, help="zfspool: volumes take space when it is written.")
+    mountpoint: str | None = setting(None, format="pve-storage-path", help="zfspool: where the pool is mounted.")
+    allow_untested: bool = setting(
+        False,
+        name="allow-untested",
+        help="lvm, lvmthin, zfspool: use it although it is not yet run against a real kernel. (Not of Proxmox.)",
+    )
     options: str | None = setting(None, max_length=512, pattern=r"[^\s,]+(,[^\s,]+)*", help="nfs, cifs: mount options.")
     subdir: str | None = setting(None, format="pve-storage-path", help="cifs: the directory in the share.")
-    username: str | None = setting(None, max_length=256, pattern=r"[^\s,]+", help="cifs: who logs in; unset: a guest.")
+    username: str | None = setting(
+        None, max_length=256, pattern=r"[^\s,]+", help="cifs, rbd: who logs in; unset: a guest, admin."
+    )
     password: str | None = setting(None, max_length=256, secret=True, help="cifs: the user's password.")
     domain: str | None = setting(None, max_length=256, pattern=r"[^\s,]+", help="cifs: the user's domain.")
     smbversion: str = setting(
@@ -141,6 +195,10 @@ class StorageDefinition(StorageOptions):
     path: str | None = setting(None, format="pve-storage-path", help="The directory.")
     export: str | None = setting(None, format="pve-storage-path", help="nfs: the server's directory.")
     share: str | None = setting(None, max_length=256, pattern=r"[^\s,/\\]+", help="cifs: the share's name.")
+    portal: str | None = setting(None, format="pve-storage-portal-dns", help="iscsidirect: the target's address.")
+    target: str | None = setting(None, max_length=223, pattern=r"[^\s,/]+", help="iscsidirect: the target's name.")
+    vgname: str | None = setting(None, pattern=_VG, help="lvm, lvmthin: the volume group.")
+    thinpool: str | None = setting(None, pattern=_VG, help="lvmthin: the thin pool in it.")
 
     @property
     def kind(self) -> StorageType:
@@ -149,7 +207,9 @@ class StorageDefinition(StorageOptions):
 
     @property
     def directory(self) -> str | None:
-        """Where its files lie; file systems of the network have a usual place."""
+        """Where its files lie, None where it has none; file systems of the network have a usual place."""
+        if not self.kind.files:
+            return None
         return self.path or (f"{MOUNTS}/{self.storage}" if self.kind.network else None)
 
     @property
@@ -203,5 +263,11 @@ def _is_relative(text: str) -> bool:
 
 
 def definition_of(texts: Mapping[str, str]) -> StorageDefinition:
-    """Texts as a definition. Raises InvalidInput that names every wrong key."""
-    return parse_record(StorageDefinition, texts)
+    """Texts as a definition; what it holds depends on its type. Raises InvalidInput that names every wrong key."""
+    kind = BUILT.get(texts.get("type", ""))
+    usual = {"content": ",".join(kind.content)} if kind is not None else {}
+    definition = parse_record(StorageDefinition, {**usual, **texts})
+    for word in definition.content:
+        if kind is not None and word not in kind.contents:
+            raise InvalidInput.of("content", f"storage does not support content type '{word}'")
+    return definition

@@ -202,3 +202,9 @@ check_realm_id = _named("pve-realm", REALM, "value does not look like a valid re
 check_email = _named(
     "email-opt", r"|[^\s@:]{1,128}@[A-Za-z0-9.-]{1,253}", "value does not look like a valid email address"
 )
+
+
+@register("email-list")
+def _email_list(text: str) -> None:
+    for address in (part for part in re.split(r"[,;\s]+", text) if part):
+        check_email(address)

@@ -247,7 +247,7 @@ class VmConfig:
         True, privilege=CLOUDINIT, hotplug="cloudinit", help="Upgrade the packages at the first boot."
     )
     cicustom: CiCustom | None = setting(
-        None, privilege=CLOUDINIT, hotplug="cloudinit", built=False, help="Documents of one's own for cloud-init."
+        None, privilege=CLOUDINIT, hotplug="cloudinit", help="Documents of one's own for cloud-init: snippets."
     )
     sshkeys: str | None = setting(
         None, format="ssh-keys", privilege=CLOUDINIT, hotplug="cloudinit",

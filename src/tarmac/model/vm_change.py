@@ -2,7 +2,7 @@
 
 A key that may change while the guest runs goes into the active section, everything else waits in `[PENDING]` for the
 next cold boot. Volumes are never lost on the way: a disk that is replaced or taken out becomes `unusedN`; only
-deleting `unusedN` (or a cloud-init medium, which can be made again) gives a volume up.
+deleting `unusedN`, deleting a disk by force, or a cloud-init medium (which can be made again) gives a volume up.
 Source of the rules: update_vm_api and vmconfig_* of PVE::QemuServer.
 """
 
@@ -81,9 +81,10 @@ def change_config(
     delete: Iterable[str] = (),
     revert: Iterable[str] = (),
     live_keys: Iterable[str] = (),
+    force: bool = False,
 ) -> Change:
     """The outcome of setting, deleting and reverting keys. `live_keys`: keys that the caller can change in the running
-    guest although their class does not say so (a CD-ROM's medium).
+    guest although their class does not say so (a CD-ROM's medium). `force`: deleted disks lose their volumes, too.
 
     Raises InvalidInput for an unknown key to delete and a key both set and deleted."""
     deletes = list(dict.fromkeys(delete))
@@ -109,20 +110,20 @@ def change_config(
         if key not in change.current:
             continue
         if not running or key in at_once or _is_live(key):
-            apply_delete(change, key)
+            apply_delete(change, key, force=force)
             change.live.append(key)
         else:
-            change.pending_delete.setdefault(key, False)
+            change.pending_delete[key] = force or change.pending_delete.get(key, False)
             change.waits.append(key)
     return change
 
 
-def apply_pending(current: Mapping[str, str], pending: Mapping[str, str], pending_delete: Iterable[str]) -> Change:
+def apply_pending(current: Mapping[str, str], pending: Mapping[str, str], pending_delete: Mapping[str, bool]) -> Change:
     """What a cold boot makes of the pending section: all of it comes into force."""
     change = Change(current=dict(current), pending={}, pending_delete={})
-    for key in pending_delete:
+    for key, force in pending_delete.items():
         if key in change.current:
-            apply_delete(change, key)
+            apply_delete(change, key, force=force)
     for key, text in pending.items():
         apply_set(change, key, text)
     return change
@@ -137,22 +138,22 @@ def apply_set(change: Change, key: str, text: str) -> None:
     change.current[key] = text
 
 
-def apply_delete(change: Change, key: str) -> None:
+def apply_delete(change: Change, key: str, *, force: bool = False) -> None:
     """Take a key out of the active section; see the module's rule on volumes."""
     if _UNUSED.fullmatch(key) is not None:
         change.freed.append(change.current[key].split(",", 1)[0])
     elif is_drive(key):
-        _keep_volume(change, key)
+        _keep_volume(change, key, force=force)
     change.current.pop(key, None)
 
 
-def _keep_volume(change: Change, key: str) -> None:
+def _keep_volume(change: Change, key: str, *, force: bool = False) -> None:
     setting = find_setting(VmConfig, key)
     assert setting is not None
     disk = parse_value(setting[0], change.current[key], lenient=True)
     if disk.volume is None:
         return
-    if disk.is_cloudinit:
+    if disk.is_cloudinit or (force and not disk.is_cdrom):
         change.freed.append(disk.file)
     elif not disk.is_cdrom:
         free = next(i for i in range(256) if f"unused{i}" not in change.current)

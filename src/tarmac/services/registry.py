@@ -8,7 +8,6 @@ or the plan.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,10 +27,13 @@ if TYPE_CHECKING:
     from tarmac.services.access.tokens import Tokens
     from tarmac.services.access.users import Users
     from tarmac.services.access.why import AccessWhy
+    from tarmac.services.acme.accounts import AcmeAccounts
+    from tarmac.services.acme.orders import AcmeOrders
     from tarmac.services.attention.attention import Attention
     from tarmac.services.changes.definitions import DefinitionHistory
     from tarmac.services.changes.guest_history import GuestHistory
     from tarmac.services.clones.clones import Clones
+    from tarmac.services.clones.flatten import Flatten
     from tarmac.services.clones.templates import Templates
     from tarmac.services.cloudinit.cloudinit import CloudInit
     from tarmac.services.cloudinit.schema import Schemas
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from tarmac.services.guests.resize import VmDisks
     from tarmac.services.guests.status import VmStatus
     from tarmac.services.guests.tags import TagRules
+    from tarmac.services.instant.admission import CloneAdmission
     from tarmac.services.instant.clones import InstantClones
     from tarmac.services.instant.frozen_ends import FrozenEnds
     from tarmac.services.instant.frozen_records import FrozenRecords
@@ -61,9 +64,11 @@ if TYPE_CHECKING:
     from tarmac.services.jobs.jobs import Jobs
     from tarmac.services.jobs.retention import Retention
     from tarmac.services.jobs.tasks import Tasks
+    from tarmac.services.node.certificates import Certificates
     from tarmac.services.node.cluster import Cluster
     from tarmac.services.node.facts import NodeProbe
     from tarmac.services.node.host_changes import HostChanges
+    from tarmac.services.node.memory_settings import MemorySettings
     from tarmac.services.node.nodes import Nodes
     from tarmac.services.node.options import Options
     from tarmac.services.running.agents import Agents
@@ -80,6 +85,7 @@ if TYPE_CHECKING:
     from tarmac.services.snapshots.schedules import SnapshotSchedules
     from tarmac.services.snapshots.snapshots import VmSnapshots
     from tarmac.services.storage.alarms import StorageAlarms
+    from tarmac.services.storage.disk_gifts import DiskGifts
     from tarmac.services.storage.disk_moves import DiskMoves
     from tarmac.services.storage.downloads import Downloads
     from tarmac.services.storage.exports import Exports
@@ -98,21 +104,25 @@ LATER: Any = None
 @dataclass(slots=True, kw_only=True)
 class Services:
     """One attribute per service; `node` is this node's name, `version` this program's, `web` the address of the API
-    and the web page (`https://192.0.2.1:8006/`), known once it is served, `certificate` the file of its certificate."""
+    and the web page (`https://192.0.2.1:8006/`), known once it is served."""
 
     node: str
     version: str
     web: str = ""
-    certificate: Path | None = None
+    certificates: Certificates = LATER
+    acme_accounts: AcmeAccounts = LATER
+    acme_orders: AcmeOrders = LATER
     jobs: Jobs = LATER
     tasks: Tasks = LATER
     vms: Vms = LATER
     templates: Templates = LATER
     clones: Clones = LATER
+    flatten: Flatten = LATER
     vm_configs: VmConfigs = LATER
     vm_create: VmCreate = LATER
     vm_disks: VmDisks = LATER
     disk_moves: DiskMoves = LATER
+    disk_gifts: DiskGifts = LATER
     vm_snapshots: VmSnapshots = LATER
     vm_rollback: VmRollback = LATER
     snapshot_schedules: SnapshotSchedules = LATER
@@ -162,6 +172,8 @@ class Services:
     live_states: LiveStates = LATER
     instant_clones: InstantClones = LATER
     frozen_records: FrozenRecords = LATER
+    clone_admission: CloneAdmission = LATER
+    memory_settings: MemorySettings = LATER
     frozen_ends: FrozenEnds = LATER
     instant_records: InstantRecords = LATER
     identities: Identities = LATER

@@ -73,6 +73,19 @@ def test_cdroms_leave_nothing_and_cloudinit_media_are_given_up() -> None:
     assert done.current == {} and done.freed == ["local:100/vm-100-cloudinit.qcow2"]
 
 
+def test_by_force_a_disk_goes_with_its_volume_at_once_or_at_the_next_boot() -> None:
+    cdrom = {"ide2": "local:iso/x.iso,media=cdrom"}
+    done = change({"scsi0": DISK, **cdrom}, delete=["scsi0", "ide2"], force=True)
+    assert done.current == {} and done.freed == [DISK.split(",")[0]]
+    waits = change({"scsi0": DISK}, delete=["scsi0"], force=True, running=True)
+    assert waits.pending_delete == {"scsi0": True} and waits.freed == []
+    booted = apply_pending(waits.current, waits.pending, waits.pending_delete)
+    assert booted.current == {} and booted.freed == [DISK.split(",")[0]]
+    # Asked again without force: it stays by force, as in Proxmox.
+    again = change({"scsi0": DISK}, delete=["scsi0"], pending_delete={"scsi0": True}, running=True)
+    assert again.pending_delete == {"scsi0": True}
+
+
 @pytest.mark.parametrize("bad", [{"delete": ["cores"], "set_": {"cores": "2"}}, {"delete": ["nonsense"]}])
 def test_what_makes_no_sense_is_refused_by_name(bad: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput) as caught:

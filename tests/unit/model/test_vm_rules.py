@@ -71,7 +71,7 @@ EXAMPLES = {
     "affinity": "0-1",
     "autostart": "1", "hookscript": "local:snippets/x", "args": "-x", "amd-sev": "std", "intel-tdx": "tdx",
     "smp": "2", "numa": "1", "hugepages": "2", "keephugepages": "1", "ivshmem": "size=1", "cdrom": "none",
-    "tpmstate0": D0, "audio0": "device=AC97", "spice_enhancements": "foldersharing=1", "cicustom": "user=local:1",
+    "tpmstate0": D0, "audio0": "device=AC97", "spice_enhancements": "foldersharing=1",
     "numa0": "cpus=0", "parallel0": "/dev/parport0", "usb0": "spice", "hostpci0": "00:02.0", "virtiofs0": "share",
 }  # fmt: skip
 

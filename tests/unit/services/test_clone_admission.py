@@ -10,11 +10,13 @@ import pytest
 
 from tarmac.model.errors import HostFailure
 from tarmac.model.units import GIB, MIB
-from tarmac.services.guests.admission import KEEP_FREE, check_memory
+from tarmac.services.guests.admission import check_memory
 from tarmac.services.instant.admission import OVERHEAD, CloneAdmission
 from tarmac.services.instant.records import InstantRecord
+from tarmac.services.node.memory_settings import MemoryRules
 
 MEMORY = GIB
+KEEP_FREE = 300 * MIB
 ARGV = ("qemu", "-object", "memory-backend-file,id=pc.ram,size=1,mem-path=/proc/self/fd/9,share=off,prealloc=off")
 
 
@@ -44,6 +46,7 @@ def admission(clones: dict[int, Any], *, held: int = MEMORY, reserve: int = 25, 
         guests=SimpleNamespace(find=clones.get),  # type: ignore[arg-type]
         records=SimpleNamespace(all=lambda: records),  # type: ignore[arg-type]
         states=States(held, idle),  # type: ignore[arg-type]
+        settings=SimpleNamespace(rules=MemoryRules(keep_free=KEEP_FREE)),  # type: ignore[arg-type]
     )
 
 
@@ -54,7 +57,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Any:
     return figures
 
 
-TEMPLATE: Any = SimpleNamespace(vmid=900)
+TEMPLATE = 900
 
 
 async def test_ten_clones_take_a_share_each_and_the_shared_memory_once(host: Any) -> None:
@@ -92,7 +95,7 @@ async def test_a_reservation_counts_all_of_it(host: Any) -> None:
 def test_an_ordinary_start_leaves_the_promise_alone(host: Any) -> None:
     config: Any = SimpleNamespace(memory_mib=1024)
     host.available = KEEP_FREE + GIB
-    check_memory(100, config)
+    check_memory(100, config, keep_free=KEEP_FREE)
     with pytest.raises(HostFailure) as caught:
-        check_memory(100, config, promised=1)
+        check_memory(100, config, keep_free=KEEP_FREE, promised=1)
     assert "promised" in caught.value.evidence

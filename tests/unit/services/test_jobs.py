@@ -171,3 +171,25 @@ async def test_cut_off_anywhere_ends_finished_or_undone(tmp_path: Path, kind: st
         assert jobs.lock_of("guest/1") is None
     async with engine(tmp_path, world) as jobs:
         assert await jobs.recover() == []
+
+
+@pytest.mark.parametrize(("kind", "writes"), [("resumable", 6), ("undoable", 7)])
+async def test_a_job_of_three_steps_waits_few_times_for_the_disk(tmp_path: Path, kind: str, writes: int) -> None:
+    """The job, its plan, the first intent, each end with the next intent, the last end with the job's: a job that would
+    be undone writes the last one by itself."""
+    async with engine(tmp_path, World()) as jobs:
+        written: list[str] = []
+        journal = jobs._journal
+        write = journal._thread.write
+
+        async def counted(work: Any, **more: Any) -> Any:
+            written.append("write")
+            return await write(work, **more)
+
+        journal._thread.write = counted  # type: ignore[method-assign]
+        upid = await jobs.submit(kind, id="1", user="u@pve", args={"things": ["a", "b", "c"]})
+        assert (await jobs.wait(upid, 5)).exitstatus == "OK"
+        assert len(written) == writes
+    async with engine(tmp_path, World()) as jobs:
+        record = await jobs.get(upid)
+        assert [(step.state.value, step.result) for step in record.steps] == [("done", t) for t in ("a", "b", "c")]

@@ -19,8 +19,10 @@ from tarmac.lib.signing import Signer
 from tarmac.model.errors import HostFailure, InvalidInput, NotBuilt, NotFound, TarmacError, Unauthenticated
 from tarmac.services.access.access import Access, Identity
 from tarmac.services.access.directory import Directory
-from tarmac.services.access.login import ONE_TIME_SECONDS, Login
+from tarmac.services.access.login import Login
+from tarmac.services.access.login_files import ONE_TIME_SECONDS
 from tarmac.services.access.login_limits import PER_PAIR, PER_SOURCE, PER_USER, WINDOW_SECONDS, LoginLimits, network_of
+from tarmac.services.access.realms import Realms
 from tarmac.services.access.tfa import SecondFactors
 from tarmac.services.access.tickets import LIFETIME, Tickets
 from tarmac.services.access.users import Users
@@ -369,3 +371,25 @@ async def test_a_realm_that_hangs_holds_up_its_own_users_only(world: Any) -> Non
         assert (await world.login.login("joe@pve", GOOD, source="192.0.2.99"))["username"] == "joe@pve"
         for task in waiting:
             task.cancel()
+
+
+async def test_a_realm_that_is_gone_lets_nobody_in_or_on(world: Any) -> None:
+    realms = Realms(world.directory)
+    await realms.create("sso", "openid", {"issuer-url": "https://id.example", "client-id": "x"}, by=BY)
+    await world.users.create("ann@sso", by=BY)
+    ticket = (await world.login.admit("ann@sso", "10.0.0.1"))["ticket"]
+    await refused(world, "ann@sso", "any password")
+    assert (await world.login.login("ann@sso", ticket))["username"] == "ann@sso"
+    await realms.delete("sso", by=BY)
+    await refused(world, "ann@sso", ticket)
+
+
+async def test_a_realm_may_demand_a_second_factor(world: Any) -> None:
+    realms = Realms(world.directory)
+    ticket = (await world.login.login("joe@pve", GOOD))["ticket"]
+    await realms.update("pve", {"tfa": "type=oath"}, by=BY)
+    await refused(world, "joe@pve", GOOD)
+    await world.login.login("joe@pve", ticket)  # who is in stays in
+    factors = SecondFactors(world.directory, Access(world.directory))
+    await factors.add_recovery("joe@pve", description="", by=BY)
+    assert (await world.login.login("joe@pve", GOOD))["NeedTFA"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import time
@@ -210,6 +211,23 @@ async def test_a_provider_that_hangs_is_given_up(world: Any, monkeypatch: pytest
     with pytest.raises(Unavailable) as problem:
         await end(world, await begin(world))
     assert problem.value.error_code == "openid-unreachable" and "0.2 s" in problem.value.cause
+
+
+async def test_of_many_who_ask_a_provider_that_hangs_one_waits(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "SECONDS", 0.2)
+    world.issuer.hanging.add("openid-configuration")
+
+    async def ask() -> None:
+        with pytest.raises(Unavailable):
+            await world.openid.auth_url("sso", HERE)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(20):
+            group.create_task(ask())
+    assert world.issuer.asked == ["openid-configuration"]
+    world.issuer.hanging.clear()
+    monkeypatch.setattr(driver, "FAILED_SECONDS", 0.0)
+    assert await world.openid.auth_url("sso", HERE)
 
 
 async def test_a_provider_that_is_not_there(world: Any) -> None:

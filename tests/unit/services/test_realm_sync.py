@@ -13,7 +13,7 @@ from tarmac.model.errors import InvalidInput
 from tarmac.model.realms import RealmOptions, SyncDefaults
 from tarmac.model.users import AclEntry, Grants, Group, Tfa, Token, User
 from tarmac.services.access.directory import Directory
-from tarmac.services.access.realm_sync import Found, Wanted, changes, combined
+from tarmac.services.access.sync_changes import Found, Wanted, changes, combined
 
 OPTIONS = RealmOptions(user_attr="uid", base_dn="dc=x", server1="s", sync_attributes="email=mail,comment=description")
 BOTH = Wanted(scope="both")

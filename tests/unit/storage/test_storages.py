@@ -16,7 +16,17 @@ from support.storage_site import Site, site, temporary_root
 from tarmac.drivers.storage.directory import DirectoryStorage
 from tarmac.drivers.storage.jail import Jail
 from tarmac.model.disk import ScsiDisk
-from tarmac.model.errors import Busy, Conflict, InvalidInput, NoSpace, NotBuilt, NotFound, TarmacError, WrongState
+from tarmac.model.errors import (
+    Busy,
+    Conflict,
+    HostFailure,
+    InvalidInput,
+    NoSpace,
+    NotBuilt,
+    NotFound,
+    TarmacError,
+    WrongState,
+)
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.parse import parse_property_string
 from tarmac.services.storage import probe as storage_probe
@@ -278,3 +288,21 @@ async def test_a_full_disk_is_said_and_nothing_is_left(small: Path) -> None:
         assert [p.name for p in small.rglob("*") if p.is_file()] == ["vm-100-disk-0.raw"]
     assert storage.path(first).read_bytes() == before
     shutil.rmtree(source.parent)
+
+
+async def test_what_nobody_has_run_yet_must_be_asked_for() -> None:
+    async with site() as here:
+        for texts in (
+            {"type": "lvm", "vgname": "vg"},
+            {"type": "lvmthin", "vgname": "vg", "thinpool": "data"},
+            {"type": "zfspool", "pool": "tank"},
+        ):
+            with pytest.raises(NotBuilt, match="not yet run against a real kernel") as refused:
+                await here.storages.create({"storage": "pool", **texts})
+            assert refused.value.error_code == "storage-untested"
+            assert refused.value.fixes[0].parameters == {"allow-untested": "1"}
+            with pytest.raises(HostFailure):  # switched on it is tried: here is no such pool
+                await here.storages.create({"storage": "pool", "allow-untested": "1", **texts})
+        assert [row["storage"] for row in here.storages.definitions()] == ["local"]
+        with pytest.raises(InvalidInput, match="Parameter verification failed"):
+            await here.storages.create({"storage": "pool", "type": "dir", "path": "/tmp/x", "allow-untested": "1"})

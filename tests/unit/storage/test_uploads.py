@@ -96,7 +96,7 @@ async def test_what_is_refused_before_the_first_byte(local: Site) -> None:
         raise AssertionError("the body was read")
         yield b""
 
-    for content, name, wanted in [("iso", "x.exe", "filename"), ("snippets", "x.yml", "content")]:
+    for content, name, wanted in [("iso", "x.exe", "filename"), ("backup", "x.yml", "content")]:
         with pytest.raises(InvalidInput) as caught:
             await local.uploads.receive("local", fields(content, name), never())
         assert wanted in caught.value.parameters

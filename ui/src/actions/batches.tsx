@@ -23,10 +23,13 @@ function nameOf(item: Item): string {
 function Single(props: { batch: Batch }): ReactNode {
   const { batch } = props;
   const item = batch.items[0] as Item;
+  const { action } = batch;
+  const again = (): void => void retry(batch);
   return (
     <ProblemPanel
-      title={`${labelOf(batch.action)} ${nameOf(item)}`} problem={item.problem ?? { code: "", message: "" }} at={item.row}
-      retry={{ label: labelOf(batch.action), path: batch.action.path(item.row), act: () => void retry(batch) }} onClose={() => dismiss(batch)}
+      title={`${labelOf(batch.action)} ${nameOf(item)}`} problem={item.problem ?? { code: "", message: "" }}
+      at={inventory.get(item.row.id) ?? item.row} retry={{ label: labelOf(action), path: action.path(item.row), act: again }}
+      onClose={() => dismiss(batch)} onRetry={again}
     />
   );
 }

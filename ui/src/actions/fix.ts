@@ -36,13 +36,14 @@ export function remedyOf(fix: Fix, at?: Resource): Remedy {
   const path = whole(written, at);
   if (path === undefined) return { kind: "words" };
   const params = { ...fix.parameters };
+  if (Object.values(params).some((value) => /[A-Z]{2,}/.test(value))) return { kind: "words" }; // one to be filled in
   if (method === "POST" && path.endsWith("/clone")) return at?.vmid === undefined ? { kind: "words" } : { kind: "clone" };
   const looks = method === "GET" || path.endsWith("proxy");
   if (looks || ((method === "PUT" || path.startsWith("/access")) && !Object.keys(params).length && !path.endsWith("/unlock-tfa"))) {
     const view = viewOf(path, at);
     return view ? { kind: "view", href: view } : { kind: "words" };
   }
-  const known = at && ACTIONS.find((one) => one.method === method && !one.form && one.fits(at) && one.path(at) === path);
+  const known = at && ACTIONS.find((one) => !one.form && one.method === method && one.fits(at) && one.path(at) === path);
   return { kind: "call", method: method as Method, path, params, ...(known ? { action: known } : {}) };
 }
 

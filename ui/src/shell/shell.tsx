@@ -16,7 +16,7 @@ import { Toaster } from "./toaster";
 import { Tree } from "./tree";
 import { View } from "./view";
 
-const CreateGuest = lazy(() => import("../features/guests/create").then((module) => ({ default: module.CreateGuest })));
+const CreateGuest = lazy(() => import("../features/guests/create").then((form) => ({ default: form.CreateGuest })));
 const KeyboardHelp = lazy(() => import("./keyboard").then((help) => ({ default: help.KeyboardHelp })));
 
 export function Shell(props: { session: Session; onLogout: () => void }): ReactNode {

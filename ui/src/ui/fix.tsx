@@ -38,8 +38,8 @@ export function FixLine(props: { fix: Fix; at?: Resource | undefined; retry?: Re
       soon();
       if (failed) throw failed;
       setState("done");
-      if (retry && retry.path !== remedy.path) retry.act();
-      onDone?.();
+      if (retry && retry.path !== remedy.path) retry.act(); // what comes of it is shown in the place of the failure
+      else onDone?.();
     } catch (raised) {
       setState("");
       setProblem(isProblem(raised) ? raised : problemFrom(raised, fix.text));
@@ -47,14 +47,14 @@ export function FixLine(props: { fix: Fix; at?: Resource | undefined; retry?: Re
   };
   const loss = remedy.kind === "call" && remedy.action?.danger ? lossOf(remedy.action) : "";
   const label = retry && remedy.kind === "call" && retry.path !== remedy.path ? t("fix.again", { action: retry.label })
-    : remedy.kind === "call" && remedy.action ? labelOf(remedy.action) : t("fix.do");
+    : remedy.kind === "call" && remedy.action ? labelOf(remedy.action) : t("common.doIt");
   return (
     <li>
       <span>{fix.text}</span>{" "}
       {remedy.kind === "call" && state !== "asked" && (
         <Button size="compact-xs" variant="light" loading={state === "busy"} disabled={state === "done"} title={`${remedy.method} ${remedy.path}`}
-          onClick={() => (loss ? setState("asked") : void act())}>
-          {state === "done" ? t("fix.done") : label}
+          aria-label={`${state === "done" ? t("common.done") : label}: ${fix.text}`} onClick={() => (loss ? setState("asked") : void act())}>
+          {state === "done" ? t("common.done") : label}
         </Button>
       )}
       {state === "asked" && (

@@ -1,6 +1,6 @@
 /** An error with its five parts: what, why, the line that shows it, and what to do, which is a click where it can be. */
 
-import { Button, Code } from "@mantine/core";
+import { Button, Code, Group } from "@mantine/core";
 import type { ReactNode } from "react";
 
 import type { Problem } from "../api/client";
@@ -15,17 +15,25 @@ export function ProblemPanel(props: {
   at?: Resource | undefined;
   retry?: Retry | undefined;
   onClose?: () => void;
+  onRetry?: () => void;
 }): ReactNode {
-  const { problem, title, at, retry, onClose } = props;
+  const { problem, title, at, retry, onClose, onRetry } = props;
   return (
     <section className="problem" role="alert">
       <header>
         <strong>{title ? `${title}: ${problem.message}` : problem.message}</strong>
-        {onClose && (
-          <Button size="compact-xs" variant="subtle" onClick={onClose}>
-            {t("common.dismiss")}
-          </Button>
-        )}
+        <Group gap={4} wrap="nowrap">
+          {onRetry && (
+            <Button size="compact-xs" variant="default" onClick={onRetry}>
+              {t("common.again")}
+            </Button>
+          )}
+          {onClose && (
+            <Button size="compact-xs" variant="subtle" onClick={onClose}>
+              {t("common.dismiss")}
+            </Button>
+          )}
+        </Group>
       </header>
       {problem.cause && <p>{t("common.why", { cause: problem.cause })}</p>}
       {Object.entries(problem.errors ?? {}).map(([key, text]) => (

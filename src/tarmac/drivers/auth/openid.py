@@ -29,6 +29,7 @@ from tarmac.model.realms import RealmOptions
 SECONDS = 10.0
 MOST_BYTES = 512 * 1024
 KEPT_SECONDS = 600.0
+FAILED_SECONDS = 5.0
 AGAIN_SECONDS = 15.0
 LEEWAY = 60
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA")
@@ -57,6 +58,7 @@ class Provider:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._metadata: Metadata | None = None
+        self._failed: tuple[float, TarmacError] | None = None
         self._keys: KeySet | None = None
         self._keys_read = float("-inf")
 
@@ -101,13 +103,21 @@ class Provider:
         return claims
 
     async def metadata(self) -> Metadata:
-        """What the provider says of itself; kept for ten minutes. Raises Unavailable, HostFailure."""
+        """What the provider says of itself; kept for ten minutes, a failure for five seconds: of many who ask while it
+        is away, one waits for it. Raises Unavailable, HostFailure."""
         async with self._lock:
             known = self._metadata
             if known is not None and time.monotonic() - known.read < KEPT_SECONDS:
                 return known
+            if self._failed is not None and time.monotonic() - self._failed[0] < FAILED_SECONDS:
+                raise self._failed[1].with_traceback(None)
             address = f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
-            self._metadata = self._read(await self._ask("GET", address), address)
+            try:
+                self._metadata = self._read(await self._ask("GET", address), address)
+            except TarmacError as problem:
+                self._failed = (time.monotonic(), problem)
+                raise
+            self._failed = None
             return self._metadata
 
     def _read(self, told: Mapping[str, Any], address: str) -> Metadata:

@@ -57,6 +57,7 @@ class Capabilities:
     freezes          formats whose images can become base images of another guest while their own runs on
                      (`FreezingStorage`)
     resize_online    an image can grow while a guest runs on it
+    grows_first      for that, the storage grows it before QEMU is told; else QEMU does all of it
     thin             space is taken when it is written, not when an image is made
     shared           all nodes see the same volumes"""
 
@@ -70,6 +71,7 @@ class Capabilities:
     shares_blocks: bool = False
     freezes: frozenset[str] = frozenset()
     resize_online: bool = True
+    grows_first: bool = False
     thin: bool = True
     shared: bool = False
 
@@ -315,6 +317,15 @@ class FileStorage(Storage, Protocol):
 
     async def discard(self, name: VolumeName, token: str) -> None:
         """Remove a staged file, if it is there."""
+
+    async def rename(self, volid: VolumeId, new: VolumeId) -> None:
+        """Give an image without snapshots another name, also another guest's, durably; its base stays. Repeatable: one
+        that has its new name already is fine. Raises Conflict when that is taken, NotFound."""
+
+    async def detach(self, volid: VolumeId, *, speed: int = 0, advance: Advance | None = None) -> None:
+        """Copy into a linked clone that no guest runs on what it has of its base image, so that it stands on nothing;
+        `speed` in bytes a second, 0 for no limit. What breaks it off at whatever moment harms nothing: it is still a
+        linked clone, and a repetition goes on. Fine for an image that stands on nothing."""
 
     async def lost_points(self) -> Sequence[tuple[VolumeId, SnapshotInfo]]:
         """Points in time whose volume is gone, with that volume's id. `delete_snapshot` removes them."""

@@ -94,6 +94,28 @@ class BtrfsStorage(DirectoryStorage):
 
         return (await self._volume(volid, find),)
 
+    async def rename(self, volid: VolumeId, new: VolumeId) -> None:
+        name = self._image(volid)
+        if not _in_subvolume(name):
+            await super().rename(volid, new)
+            return
+        old = subvolumes.subvolume_of(self._place(name))
+        place = subvolumes.subvolume_of(self._place(self._image(new)))
+
+        def turn() -> None:
+            files.make_directory(place.parent, below=self.root)
+            if old.exists() or not place.exists():
+                old.stat()
+                if place.exists():
+                    raise FileExistsError(str(place))
+                old.rename(place)
+                fsync_directory(old.parent)
+                fsync_directory(place.parent)
+
+        await self._turn(volid, turn)
+        assert name.vmid is not None
+        await self._tidy(name.vmid)
+
     # -- making and removing ------------------------------------------------------------------------------------
 
     async def _make(self, name: VolumeName, owner: Owner | None, token: str, fill: files.Fill, what: str) -> VolumeId:

@@ -1,29 +1,36 @@
-"""From a storage's definition to its driver."""
+"""From a storage's definition to its driver: a new kind is one entry of `BUILDERS`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tarmac.drivers.storage.base import FileStorage
+from tarmac.drivers.storage.base import Storage
+from tarmac.drivers.storage.block import iscsi, lvm, nbd, rbd, zfs
+from tarmac.drivers.storage.block.ground import Means
 from tarmac.drivers.storage.btrfs import BtrfsStorage
 from tarmac.drivers.storage.directory import DirectoryStorage
-from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.mounted import MountedStorage
 from tarmac.drivers.storage.mounts import mount_of
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import InvalidInput
 from tarmac.model.storage import StorageDefinition
 
+Builder = Callable[[StorageDefinition, Mapping[str, str], Means], Storage]
 
-def build_storage(definition: StorageDefinition, secrets: Mapping[str, str], *, jail: Jail) -> FileStorage:
-    """The driver of a definition of a built type; touches nothing. Raises InvalidInput without a path."""
+
+def build_storage(definition: StorageDefinition, secrets: Mapping[str, str], *, means: Means) -> Storage:
+    """The driver of a definition of a built type; touches nothing. Raises InvalidInput for what it lacks."""
+    return BUILDERS[definition.type](definition, secrets, means)
+
+
+def _file_storage(definition: StorageDefinition, secrets: Mapping[str, str], means: Means) -> Storage:
     if definition.directory is None:
         raise InvalidInput.of("path", "property is missing and it is not optional")
     required = definition.required_mount
     settings: dict[str, Any] = {
-        "jail": jail,
+        "jail": means.jail,
         "content": [Content(word) for word in definition.content if word != "none"],
         "default_format": definition.default_format,
         "preallocation": str(definition.preallocation),
@@ -38,3 +45,17 @@ def build_storage(definition: StorageDefinition, secrets: Mapping[str, str], *, 
     if definition.type == "btrfs":
         return BtrfsStorage(definition.storage, path, nocow=definition.nocow, **settings)
     return DirectoryStorage(definition.storage, path, **settings)
+
+
+BUILDERS: Mapping[str, Builder] = {
+    "dir": _file_storage,
+    "btrfs": _file_storage,
+    "nfs": _file_storage,
+    "cifs": _file_storage,
+    "rbd": rbd.build,
+    "iscsidirect": iscsi.build,
+    "nbd": nbd.build,
+    "lvm": lvm.build,
+    "lvmthin": lvm.build_thin,
+    "zfspool": zfs.build,
+}

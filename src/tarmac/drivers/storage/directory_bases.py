@@ -13,6 +13,7 @@ from tarmac.drivers.storage import image
 from tarmac.drivers.storage.base import Advance, Layer, Owner
 from tarmac.drivers.storage.directory_images import DirectoryImages
 from tarmac.drivers.storage.volume_names import base_name, plain_name
+from tarmac.lib.files import fsync_directory
 from tarmac.model.errors import Conflict, InvalidInput, WrongState
 from tarmac.model.ids import VolumeId
 
@@ -80,6 +81,32 @@ class DirectoryBases(DirectoryImages):
 
         made = await self._new_image(vmid, "qcow2", name, owner, token, fill)
         return VolumeId(self._id, str(dataclasses.replace(self.parse(made), base=(below.vmid, below.file))))
+
+    async def rename(self, volid: VolumeId, new: VolumeId) -> None:
+        name, renamed = self._image(volid), self._image(new)
+        old_place, new_place = self._place(name), self._place(renamed)
+        assert name.vmid is not None
+
+        def turn() -> None:
+            files.make_directory(new_place.parent, below=self.root)
+            if old_place.exists() or not new_place.exists():
+                old_place.stat()
+                refuse_snapshots(volid, [layer.snapshot for layer in layering.frozen_layers(old_place)])
+                files.rename_new(old_place, new_place)
+                fsync_directory(old_place.parent)
+
+        await self._turn(volid, turn)
+        await self._tidy(name.vmid)
+
+    async def detach(self, volid: VolumeId, *, speed: int = 0, advance: Advance | None = None) -> None:
+        name = self._image(volid)
+        place = self._place(name)
+        if await self._volume(volid, lambda: image.describe(place, name.format)[1] is None):
+            return
+        await self._volume(volid, lambda: self._check_chain(place, name.format))
+        size = await self._volume(volid, lambda: image.virtual_size(place, name.format))
+        await image.detach(place, size=size, speed=speed, advance=advance)
+        await self._volume(volid, lambda: files.sync(place))
 
     async def copy(
         self,

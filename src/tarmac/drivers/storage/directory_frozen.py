@@ -50,9 +50,8 @@ class DirectoryFrozen(DirectoryBases):
     def _switch_names(volid: VolumeId, place: Path, frozen: Path, part: Path) -> None:
         refuse_snapshots(volid, [layer.snapshot for layer in layering.frozen_layers(place)])
         if not frozen.exists():
-            os.link(place, frozen, follow_symlinks=False)
-            fsync_directory(frozen.parent)
-        files.take_place(part, place)
+            layering.second_name(place, frozen)
+        files.take_place(part, place, like=frozen)
 
     async def guard_base(self, base: VolumeId, *, gid: int | None = None) -> None:
         place = self._place(self._image(base))

@@ -140,18 +140,19 @@ def is_frozen(place: Path, frozen: Path) -> bool | None:
 def freeze(place: Path, frozen: Path, overlay: Path) -> None:
     """The image at `place` becomes `frozen`, the prepared `overlay` takes its name, owner and rights, durably."""
     if not frozen.exists():
-        _second_name(place, frozen)
+        second_name(place, frozen)
     take_place(overlay, place)
 
 
-def _second_name(place: Path, frozen: Path) -> None:
+def second_name(place: Path, frozen: Path) -> None:
+    """Give the image at `place` the name `frozen` too, durably; where files have one name only, instead."""
     try:
         os.link(place, frozen, follow_symlinks=False)
     except OSError as problem:
         if problem.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
             raise
         place.rename(frozen)  # a file system without hard links: for a moment the volume's name leads nowhere
-    fsync_directory(place.parent)
+    fsync_directory(frozen.parent)
 
 
 def thaw(place: Path, frozen: Path) -> None:

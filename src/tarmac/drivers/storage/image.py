@@ -56,6 +56,14 @@ async def commit(path: Path, *, size: int, advance: Advance | None = None) -> No
     await qemu_img(argv, f"cannot merge {path.name} into what it stands on", path, percent_of(size, advance))
 
 
+async def detach(path: Path, *, size: int, speed: int = 0, advance: Advance | None = None) -> None:
+    """Let a qcow2 image of `size` bytes stand on nothing: what it has of the image below is copied into it, and then
+    its reference goes. Broken off it is what it was, and a repetition skips what is there. The caller has checked the
+    chain. `speed`: qemu-img knows no limit here, so nothing is promised."""
+    argv = ["qemu-img", "rebase", "-p", "-f", "qcow2", "-b", "", str(path)]
+    await qemu_img(argv, f"cannot copy into {path.name} what it stands on", path, percent_of(size, advance))
+
+
 async def copy(
     source: Path,
     source_format: str,

@@ -247,11 +247,12 @@ def normalize_file_name(text: str) -> str:
     return re.sub(r"[^a-zA-Z0-9_.-]", "_", re.sub(r"^.*[/\\]", "", text.rstrip("\n"), flags=re.DOTALL))
 
 
-def upload_name(content: str, file_name: str) -> VolumeName:
-    """The volume that an upload or download of `file_name` becomes.
+def upload_name(content: str, file_name: str, *, snippets: bool = False) -> VolumeName:
+    """The volume that an upload or download of `file_name` becomes. `snippets` are taken where the caller says so;
+    Proxmox takes none.
 
     Raises InvalidInput with Proxmox's texts for a content type that takes no uploads and for a wrong extension."""
-    if content not in (Content.ISO, Content.VZTMPL, Content.IMPORT):
+    if content not in (Content.ISO, Content.VZTMPL, Content.IMPORT, *((Content.SNIPPETS,) if snippets else ())):
         raise InvalidInput.of("content", f"upload content type '{content}' not allowed")
     file = normalize_file_name(file_name)
     wrong = "invalid filename or wrong extension" if content == Content.IMPORT else "wrong file extension"

@@ -76,21 +76,30 @@ class Journal:
     async def mark(self, upid: str, position: int, state: StepState, result: Any = None) -> None:
         """A step's new state; INTENT is durable before the effect begins."""
         row = (state.value, json.dumps(result), upid, position)
-        await self._thread.write(
-            lambda db: db.execute("UPDATE steps SET state = ?, result = ? WHERE upid = ? AND position = ?", row)
-        )
+        await self._thread.write(lambda db: db.execute(_MARK, row))
+
+    async def step_on(self, upid: str, done: int, result: Any, next: int) -> None:
+        """One step is done and the next one's effect begins: both in one write."""
+        rows = [
+            (StepState.DONE.value, json.dumps(result), upid, done),
+            (StepState.INTENT.value, None, upid, next),
+        ]
+        await self._thread.write(lambda db: db.executemany(_MARK, rows))
 
     async def set_state(self, upid: str, state: JobState) -> None:
         await self._thread.write(lambda db: db.execute("UPDATE jobs SET state = ? WHERE upid = ?", (state.value, upid)))
 
-    async def end(self, job: JobRecord) -> None:
-        """How the job ended; from now on it is history."""
+    async def end(self, job: JobRecord, *, last: tuple[int, Any] | None = None) -> None:
+        """How the job ended; from now on it is history. `last`: position and result of a step whose end was not
+        written yet."""
         row = (
             job.state.value, job.ended, job.exitstatus, _dump(job.error), _dump(job.result), job.upid,
         )  # fmt: skip
         sql = "UPDATE jobs SET state = ?, ended = ?, exitstatus = ?, error = ?, result = ? WHERE upid = ?"
 
         def write(db: sqlite3.Connection) -> None:
+            if last is not None:
+                db.execute(_MARK, (StepState.DONE.value, json.dumps(last[1]), job.upid, last[0]))
             db.execute(sql, row)
             db.execute("DELETE FROM takes WHERE upid = ?", (job.upid,))
 
@@ -154,6 +163,7 @@ class Journal:
 
 
 _STEPS = "SELECT position, step, version, title, args, state, result FROM steps WHERE upid = ? ORDER BY position"
+_MARK = "UPDATE steps SET state = ?, result = ? WHERE upid = ? AND position = ?"
 _TAKES = "SELECT position, storage, bytes FROM takes WHERE upid = ?"
 
 

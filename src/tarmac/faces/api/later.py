@@ -122,11 +122,6 @@ class OnNode:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AcmePlugins:
-    type: str | None = setting(None, choices=("dns", "standalone"), help="Only plugins of this type.")
-
-
-@dataclass(frozen=True, kw_only=True)
 class OfGuest:
     guest: int | None = setting(None, ge=100, le=999_999_999, help="Only jobs of this guest.")
 
@@ -295,12 +290,6 @@ CLUSTERING = (
     Row("/cluster/config/qdevice", AUDIT, {}),
     Row("/cluster/config/join", AUDIT, Gone("node is not in a cluster, no join info available!"), JoinBy),
 )
-ACME = (
-    Row("/cluster/acme/account", LOGIN, []),
-    Row("/cluster/acme/account/{name}", LOGIN, Gone("ACME account config file '{name}' does not exist.")),
-    Row("/cluster/acme/plugins", Allow("/", "Sys.Modify"), [], AcmePlugins),
-    Row("/cluster/acme/plugins/{id}", Allow("/", "Sys.Modify"), Gone("ACME plugin '{id}' does not exist")),
-)
 MAPPING = tuple(
     row
     for kind in ("dir", "pci", "usb")
@@ -318,7 +307,7 @@ JOBS = (
     Row("/cluster/jobs/realm-sync/{id}", AUDIT, Gone("no such job '{id}'")),
 )
 ROWS: tuple[Row, ...] = (
-    *FIREWALL, *CONTAINERS, *HA, *BACKUP, *REPLICATION, *SDN, *CEPH_ROWS, *CLUSTERING, *ACME, *MAPPING,
+    *FIREWALL, *CONTAINERS, *HA, *BACKUP, *REPLICATION, *SDN, *CEPH_ROWS, *CLUSTERING, *MAPPING,
     *JOBS,
 )  # fmt: skip
 

@@ -63,6 +63,10 @@ class Listener:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
+    def use(self, context: ssl.SSLContext) -> None:
+        """Serve connections from now on by this context; those that are open go on as they are."""
+        self._context = context
+
     async def open_tcp(self, host: str, port: int) -> int:
         """Listen on an address (`""` or `::`: all of IPv4 and IPv6); returns the port (of use with 0).
 

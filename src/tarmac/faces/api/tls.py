@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import hashlib
 import ipaddress
+import logging
 import socket
 import ssl
 from collections.abc import Iterable
@@ -25,6 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tarmac.lib.files import failure_of, write_atomic
 from tarmac.model.errors import DataCorrupt, Fix
 
+log = logging.getLogger(__name__)
 LIFETIME = datetime.timedelta(days=397)
 RENEW_BEFORE = datetime.timedelta(days=30)
 ISSUER = "tarmac (self-signed)"
@@ -65,11 +67,31 @@ def ensure_certificate(pki: Pki, node: str, extra: Iterable[str] = ()) -> bool:
 def server_context(pki: Pki) -> ssl.SSLContext:
     """TLS 1.2 and 1.3, HTTP/1.1 only (HTTP/2 has no reason phrase). Loading the files again into the same context
     (`reload`) serves new connections with a renewed certificate. Raises DataCorrupt."""
+    context = _context()
+    reload(context, pki)
+    return context
+
+
+def _context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_RENEGOTIATION
-    reload(context, pki)
+    return context
+
+
+def chosen_context(pki: Pki, brought: Path) -> ssl.SSLContext:
+    """The context of the certificate that somebody brought (with its key in the same file), of the node's own where
+    there is none or it cannot be used. A context of its own each time: one that once had a certificate of another kind
+    of key would go on showing that, too. Raises DataCorrupt."""
+    if not brought.exists():
+        return server_context(pki)
+    try:
+        context = _context()
+        context.load_cert_chain(brought)
+    except (OSError, ssl.SSLError) as problem:
+        log.error("the certificate cannot be used; the node's own is shown", extra={"problem": str(problem)})
+        return server_context(pki)
     return context
 
 

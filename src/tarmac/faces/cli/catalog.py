@@ -22,6 +22,8 @@ NOUNS: dict[str, str] = {
     "group": "groups of users",
     "role": "what users may do, by name",
     "pool": "guests and storages that are granted together",
+    "acme": "certificates from an authority",
+    "metric-server": "where figures are sent",
     "history": "changes of users, grants, pools, storages, options",
     "audit": "who changed what, from where",
 }
@@ -55,6 +57,12 @@ HAND_WRITTEN: dict[str, Entry] = {
     "vm start": Entry("vm_many", "start", "Start a guest, several, those of a pool, or all."),
     "vm shutdown": Entry("vm_many", "shutdown", "Shut down a guest, several, those of a pool, or all."),
     "vm suspend": Entry("vm_many", "suspend", "Suspend a guest, several, those of a pool, or all."),
+    "node set-certificate": Entry("certificate", "set_certificate", "Show a certificate of one's own, from files."),
+    "tfa totp": Entry("tfa", "totp", "Have a user's logins ask for a code of an authenticator program."),
+    "tfa recovery": Entry("tfa", "recovery", "Make recovery keys for a user; they are shown this once."),
+    "vm cloudinit-set": Entry(
+        "cloudinit", "set_document", "Give a guest a cloud-init document of one's own, from a file."
+    ),
     "vm undo": Entry("undo", "of_guest", "Undo the last change of a guest's configuration, or an earlier one."),
     "task undo": Entry("undo", "of_task", "Undo what a task did, where that is possible."),
     "history undo": Entry("undo", "of_change", "Undo a change of users, grants, pools, storages or options."),

@@ -23,10 +23,16 @@ def read_secret(what: str, *, from_stdin: bool, remedy: str) -> str:
     return first
 
 
+_FILES = frozenset({"keyring"})
+"""Secrets that are the contents of a file: several lines."""
+
+
 def read_option(name: str) -> str:
     """The value of a secret option that was given without one (or as `-`): asked for on a terminal, else the next line
-    of standard input. Raises CliError for an empty one."""
-    value = read_secret(name, from_stdin=not sys.stdin.isatty(), remedy="")
+    of standard input, or all of it for what is a file. Raises CliError for an empty one."""
+    from_stdin = not sys.stdin.isatty()
+    whole = from_stdin and name in _FILES
+    value = sys.stdin.read().strip() if whole else read_secret(name, from_stdin=from_stdin, remedy="")
     if not value:
         raise usage(f"--{name}: nothing was given", f"give it on standard input: --{name} - <FILE")
     return value

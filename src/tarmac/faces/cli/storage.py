@@ -32,7 +32,9 @@ _AGAIN = frozenset({"unavailable", "outcome-unknown"})
 def upload_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument("file", metavar="FILE", help="the file to upload")
     parser.add_argument("--storage", default="local", help="the storage (default: local)")
-    parser.add_argument("--content", choices=("iso", "import", "vztmpl"), help="what it is (default: by its ending)")
+    parser.add_argument(
+        "--content", choices=("iso", "import", "vztmpl", "snippets"), help="what it is (default: by its ending)"
+    )
     parser.add_argument("--filename", help="its name there (default: its own)")
     parser.add_argument(
         "--no-checksum", action="store_true", help="do not have a checksum compared; a later call cannot go on then"
@@ -49,7 +51,7 @@ def upload(session: Session) -> int:
     name = o.filename or source.name
     if any(sign in name for sign in '"\\/\r\n'):
         raise usage(f"'{name}' cannot be a file name in a storage", "name it: --filename NAME")
-    content = o.content or ("iso" if name.lower().endswith(".iso") else "import")
+    content = o.content or _content(name.lower())
     fields: dict[str, Any] = {"content": content, "filename": name, "size": source.stat().st_size}
     if not o.no_checksum:
         fields |= {"checksum-algorithm": "sha256", "checksum": _checksum(source, session.progress(f"reading {name}"))}
@@ -62,6 +64,12 @@ def upload(session: Session) -> int:
     status = {"upid": upid} if o.no_wait else session.wait(upid, f"checking {name}")
     show_outcome(session, status, f"{o.storage}:{content}/{name}")
     return 0
+
+
+def _content(name: str) -> str:
+    if name.endswith(".iso"):
+        return "iso"
+    return "snippets" if name.endswith((".yaml", ".yml")) else "import"
 
 
 class _Sending:

@@ -4,12 +4,13 @@ a disk from the image, a network card, a serial console, the agent, and a cloud-
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from tarmac.faces.cli import commands
+from tarmac.faces.cli.cloudinit import put_document, read_document
 from tarmac.faces.cli.errors import usage
 from tarmac.faces.cli.image import needed
 from tarmac.faces.cli.session import Session
@@ -28,6 +29,8 @@ def create_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None
     own.add_argument("--image-storage", default="local", metavar="S", help="where the image lies (default: local)")
     own.add_argument("--disk-size", metavar="SIZE", help="its size: 32G; at least the image's")
     own.add_argument("--sshkeys", metavar="FILE", help="public keys that may log in: a file, or the key itself")
+    own.add_argument("--user-data", metavar="FILE", help="cloud-init's user-data of one's own (-: standard input)")
+    own.add_argument("--network-config", metavar="FILE", help="cloud-init's network configuration of one's own")
     own.add_argument("--start", action="store_true", help="start it when it is there")
     own.add_argument("--wait", action="store_true", help="wait for the end (this is the default; see --no-wait)")
     own.add_argument("--node", help="the node (default: the one that answers)")
@@ -41,17 +44,20 @@ def create(session: Session) -> int:
     o = session.options
     spec = commands.table()["vm create"]
     texts = commands.given(spec, o, skip=(*_OWN, "storage"))
-    if o.no_wait and (o.disk_size or o.start):
-        raise usage("--no-wait cannot be combined with --disk-size and --start", "wait, or start it afterwards")
+    files = (("user", o.user_data), ("network", o.network_config))
+    documents = {kind: read_document(file) for kind, file in files if file}
+    if o.no_wait and (o.disk_size or o.start or documents):
+        raise usage("--no-wait allows no --disk-size, --start and no documents", "wait, or do that afterwards")
     if o.sshkeys:
         texts["sshkeys"] = encoded_keys(o.sshkeys)
     node = session.node()
     image = needed(session, o.image, o.image_storage) if o.image else ""
-    texts, disk = complete(texts, image, o.storage)
+    texts, disk = complete(texts, image, o.storage, documents=bool(documents))
     if o.disk_size and not disk:
         raise usage("--disk-size needs an image", "--image debian-12", "--scsi0 local:32 for an empty disk of 32 GiB")
     vmid = o.vmid or int(session.client.get("/cluster/nextid"))
-    status = run_steps(session, node, vmid, texts, disk if o.disk_size else "", o.disk_size or "", start=o.start)
+    grown = disk if o.disk_size else ""
+    status = run_steps(session, node, vmid, texts, grown, o.disk_size or "", start=o.start, documents=documents)
     if session.output != "table":
         session.show({"vmid": vmid, "node": node, "upid": status.get("upid")})
     elif o.no_wait:
@@ -63,20 +69,30 @@ def create(session: Session) -> int:
 
 
 def run_steps(
-    session: Session, node: str, vmid: int, texts: dict[str, Any], disk: str, size: str, *, start: bool
+    session: Session,
+    node: str,
+    vmid: int,
+    texts: dict[str, Any],
+    disk: str,
+    size: str,
+    *,
+    start: bool,
+    documents: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Create the guest, bring its disk to `size`, start it. Returns the status of the creation. Raises CliError; the
-    guest stays as far as it came."""
+    """Create the guest, bring its disk to `size`, set its cloud-init documents, start it. Returns the status of the
+    creation. Raises CliError; the guest stays as far as it came."""
     base = f"/nodes/{node}/qemu"
     status = session.task("POST", base, {"vmid": vmid, **texts}, f"creating guest {vmid}")
     if size:
         session.task("PUT", f"{base}/{vmid}/resize", {"disk": disk, "size": size}, f"resizing {disk} to {size}")
+    for kind, text in (documents or {}).items():
+        put_document(session, f"{base}/{vmid}", kind, text)
     if start:
         session.task("POST", f"{base}/{vmid}/status/start", {}, f"starting guest {vmid}")
     return status
 
 
-def complete(texts: dict[str, Any], image: str, storage: str) -> tuple[dict[str, Any], str]:
+def complete(texts: dict[str, Any], image: str, storage: str, *, documents: bool = False) -> tuple[dict[str, Any], str]:
     """The configuration with what was not said filled in, and the key of the disk that comes from the image."""
     full = dict(texts)
     disk = ""
@@ -93,7 +109,7 @@ def complete(texts: dict[str, Any], image: str, storage: str) -> tuple[dict[str,
         full.setdefault("rng0", "source=/dev/urandom")
     if not any(key.startswith("net") and key[3:].isdigit() for key in full):
         full["net0"] = "virtio"
-    wants_login = any(key in full for key in _CLOUDINIT) or any(key.startswith("ipconfig") for key in full)
+    wants_login = documents or any(key in full for key in _CLOUDINIT) or any(key.startswith("ipconfig") for key in full)
     if wants_login and not any("cloudinit" in str(full[key]) for key in full if key.startswith(_DISKS)):
         full["ide2"] = f"{storage}:cloudinit"
         full.setdefault("ipconfig0", "ip=dhcp")

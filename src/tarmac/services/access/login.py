@@ -11,11 +11,7 @@ Limits act before any hashing; whatever is wrong, the answer is the same, and it
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
-import os
-import secrets
-import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +19,7 @@ from typing import Any
 
 from tarmac.drivers.auth.base import HostUsers
 from tarmac.drivers.auth.ldap import Directory as Server
-from tarmac.lib.files import failure_of, read_bounded, remove_durably, write_atomic
+from tarmac.lib.files import failure_of, read_bounded
 from tarmac.lib.passwords import Hasher
 from tarmac.lib.turns import Turns
 from tarmac.model.errors import (
@@ -33,7 +29,6 @@ from tarmac.model.errors import (
     InvalidInput,
     LoginFailed,
     NotBuilt,
-    TarmacError,
     Unauthenticated,
     Unavailable,
 )
@@ -41,6 +36,7 @@ from tarmac.model.realms import AD, LDAP, PAM, PVE, RealmOptions
 from tarmac.model.users import ROOT, split_user
 from tarmac.services.access.access import Access, Identity
 from tarmac.services.access.directory import Directory
+from tarmac.services.access.login_files import OneTimeSecret, check_private
 from tarmac.services.access.login_limits import LoginLimits, network_of
 from tarmac.services.access.realms import Realms
 from tarmac.services.access.tfa import SecondFactors
@@ -50,7 +46,6 @@ from tarmac.services.access.users import no_such_user
 log = logging.getLogger(__name__)
 
 FAILURE_SECONDS = 3.0
-ONE_TIME_SECONDS = 3600
 _OUTSIDE_SECONDS = 20.0  # how long the host or a realm's servers may take
 _OUTSIDE_AT_ONCE = 4
 _MAX_PASSWORD = 4096
@@ -85,10 +80,9 @@ class Login:
         self._pam = pam
         self._realms = realms or Realms(directory)
         self._server = server
-        self._once = data_dir / "login-once"
+        self._once = OneTimeSecret(data_dir / "login-once", clock)
         self._limits = limits or LoginLimits()
         self._failure_seconds = failure_seconds
-        self._clock = clock
         self._outside: dict[str, Turns] = {}  # a realm whose servers hang holds up its own users only
 
     async def login(
@@ -172,7 +166,7 @@ class Login:
         """Make a file's first line the password of root@pam; only its hash is kept. Raises InvalidInput for an empty
         file and for one that others may read or change, and what `failure_of` makes of one that cannot be read."""
         try:
-            await asyncio.to_thread(_check_private, path)
+            await asyncio.to_thread(check_private, path)
             text = (await asyncio.to_thread(read_bounded, path, _MAX_PASSWORD)).decode(errors="surrogateescape")
         except OSError as error:
             raise failure_of(error, f"cannot read the password file {path}") from error
@@ -187,7 +181,7 @@ class Login:
         """A secret that is the password of root@pam once, within an hour: the same until it is used or over.
 
         It lies in the data directory, readable for the daemon's user only."""
-        return await asyncio.to_thread(self._make_once)
+        return await asyncio.to_thread(self._once.make)
 
     # -- deciding -----------------------------------------------------------------------------------------------
 
@@ -197,6 +191,8 @@ class Login:
             name, realm = split_user(userid)
         except ValueError:
             return "not a user id"
+        if realm not in self._realms:
+            return "the realm does not exist (any more)"
         if not password or len(password) > _MAX_PASSWORD:
             return "no password, or one that is too long"
         if password.startswith("PVE:"):
@@ -232,7 +228,7 @@ class Login:
         return ""
 
     async def _fits(self, userid: str, name: str, realm: str, password: str, source: str) -> bool:
-        if userid == ROOT and await asyncio.to_thread(self._use_once, password):
+        if userid == ROOT and await asyncio.to_thread(self._once.use, password):
             return True
         kept = self._directory.passwords.get(userid)
         lane, known = network_of(source), self._limits.knows(userid, source)
@@ -272,40 +268,6 @@ class Login:
         async with self._directory.lock:
             await self._directory.commit({("password", userid): record}, by=by, what=what)
 
-    # -- the secret that is good once (in a thread) --------------------------------------------------------------
-
-    def _make_once(self) -> str:
-        secret, until = self._read_once()
-        if secret and self._clock() < until:
-            return secret
-        secret = secrets.token_urlsafe(24)
-        try:
-            write_atomic(self._once, f"{secret} {int(self._clock()) + ONE_TIME_SECONDS}\n", mode=0o600)
-        except OSError as error:
-            raise failure_of(error, f"cannot write {self._once.name}") from error
-        return secret
-
-    def _use_once(self, password: str) -> bool:
-        """Whether it is the secret; if so it is gone from the disk before anybody is let in."""
-        try:
-            secret, until = self._read_once()
-        except TarmacError as problem:
-            log.error("%s", problem.message, extra={"evidence": problem.evidence})
-            return False
-        fits = hmac.compare_digest(secret.encode(), password.encode(errors="surrogatepass"))
-        if not secret or not fits or self._clock() >= until:
-            return False
-        return remove_durably(self._once)
-
-    def _read_once(self) -> tuple[str, int]:
-        try:
-            words = read_bounded(self._once, 4096).decode(errors="replace").split()
-        except FileNotFoundError:
-            return "", 0
-        except OSError as error:
-            raise failure_of(error, f"cannot read {self._once.name}") from error
-        return (words[0], int(words[1])) if len(words) == 2 and words[1].isdecimal() else ("", 0)
-
 
 def _kept_elsewhere(userid: str) -> NotBuilt:
     name, realm = split_user(userid)
@@ -335,21 +297,4 @@ def _failed() -> LoginFailed:
             Fix(text="where the realm has servers of its own, see whether they answer"),
             Fix(text="on the machine itself, print a link that logs root@pam in once", action="tarmac login-link"),
         ],
-    )
-
-
-def _check_private(path: Path) -> None:
-    """Blocks. Raises InvalidInput unless only its owner can read a password file, OSError when it is not there."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        return  # a pipe: whoever gave it knows who can read it
-    trusted = status.st_uid in (0, os.geteuid())
-    if trusted and not status.st_mode & 0o077:
-        return
-    raise InvalidInput(
-        f"others may read the password file {path}" if trusted else f"the password file {path} is somebody else's",
-        code="password-file-rights",
-        cause="the password of root@pam is in it, so nobody but the user of the daemon may read or change it",
-        evidence=f"mode {stat.S_IMODE(status.st_mode):04o}, owner {status.st_uid}",
-        fixes=[Fix(text="make it private", action=f"chmod 600 {path}")],
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tarmac.model.errors import TarmacError
@@ -18,7 +17,6 @@ from tarmac.services.attention.findings import SEVERITIES, Finding
 from tarmac.services.figures.metrics import Metrics
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
-from tarmac.services.node import host_info
 from tarmac.services.storage.orphans import Orphans
 from tarmac.services.storage.views import StorageViews
 
@@ -32,7 +30,7 @@ _SEE_STORAGE = ("Datastore.Audit", "Datastore.AllocateSpace")
 
 
 class Attention:
-    """Reads; changes nothing. `certificate` tells the file of the API's certificate, once there is one."""
+    """Reads; changes nothing. `certificates` are the rows of `GET .../certificates/info`."""
 
     def __init__(
         self,
@@ -45,7 +43,7 @@ class Attention:
         orphans: Orphans,
         metrics: Metrics,
         second_factors: SecondFactors,
-        certificate: Callable[[], Path | None],
+        certificates: Callable[[], Sequence[Mapping[str, Any]]],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._node = node
@@ -56,7 +54,7 @@ class Attention:
         self._orphans = orphans
         self._metrics = metrics
         self._second_factors = second_factors
-        self._certificate = certificate
+        self._certificates = certificates
         self._clock = clock
         self._listed: dict[str, tuple[float, list[dict[str, Any]]]] = {}
 
@@ -122,7 +120,7 @@ class Attention:
     async def _of_node(self, identity: Identity) -> list[Finding]:
         found: list[Finding] = []
         if self._access.allowed(identity, f"/nodes/{self._node}", ["Sys.Audit"]):
-            for row in await asyncio.to_thread(host_info.certificates, self._certificate()):
+            for row in await asyncio.to_thread(self._certificates):
                 found += findings.of_certificate(row, self._node, self._clock())
         if self._access.allowed(identity, "/", ["Sys.Audit"]):
             problems = self._metrics.problems.items()

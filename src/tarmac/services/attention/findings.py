@@ -191,7 +191,7 @@ def of_certificate(row: Mapping[str, Any], node: str, now: float) -> list[Findin
             message=f"the certificate of node {node} {when}",
             cause="browsers and programs refuse an expired one; one of our own is made anew when the daemon starts",
             evidence=f"{row['subject']}, issued by {row['issuer']}",
-            fixes=[_fix("restart the daemon, or put a new certificate in its place", "")],
+            fixes=[_fix("bring a new certificate, or restart the daemon", f"POST /nodes/{node}/certificates/custom")],
         )
     ]
 

@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tarmac.model.conf_file import GuestFile, print_conf
-from tarmac.model.errors import HostFailure, InvalidInput, NotFound, TarmacError
+from tarmac.model.errors import Fix, HostFailure, InvalidInput, NotFound, TarmacError
 from tarmac.model.job import JobRecord, Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.vm_clone import clone_name, draft_clone, is_cloudinit
 from tarmac.services.access.access import Access, Identity
 from tarmac.services.access.pools import Pools, pool_step
 from tarmac.services.clones.disks import CloneDisks, Manner, Wish
+from tarmac.services.clones.flatten import Flatten
 from tarmac.services.clones.live import CloneLive
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.guests.config import VmConfigs
@@ -32,6 +33,7 @@ from tarmac.services.running.uids import Uids
 Started = str | Plan
 RESERVED = {"lock": "clone"}
 MOST = 100  # what one transaction of the store holds, with room
+TOGETHER = 50  # the same, if their uids are in it
 
 
 class Clones:
@@ -86,14 +88,18 @@ class Clones:
         pool: str | None = None,
         target: str | None = None,
         speed: int = 0,
+        flatten: bool = False,
         dryrun: bool = False,
     ) -> Started:
         """`POST clone`. Without `newid` the lowest free numbers; with it and `count`, that one and those behind it. The
-        task's id is the source's number, as in Proxmox; its result has `vmid` and `vmids`.
+        task's id is the source's number, as in Proxmox; its result has `vmid` and `vmids`. `flatten`: a full clone of a
+        template that begins as a linked one and is made independent of it by a task of its own.
 
         Raises InvalidInput, Denied (also for a key of the configuration that the caller might not set), NotFound."""
         source = self._guests.get(vmid)
-        self._check(source, full, storage, format, snapname, pool, target)
+        self._check(source, full and not flatten, storage, format, snapname, pool, target)
+        if flatten:
+            self._check_flatten(source, full, snapname)
         numbers = self.claim(newid, count)
         try:
             args = {
@@ -101,7 +107,8 @@ class Clones:
                 "newids": numbers,
                 "name": name,
                 "description": description,
-                "full": not source.template if full is None else full,
+                "full": False if flatten else not source.template if full is None else full,
+                "flatten": flatten,
                 "storage": storage,
                 "format": format,
                 "snapname": snapname,
@@ -136,13 +143,35 @@ class Clones:
         if pool is not None:
             self._pools.check(pool)
         if target not in (None, "localhost", self._guests.node):
-            raise InvalidInput.of("target", f"can't clone VM to node '{target}': this node knows no other")
+            text = f"can't clone VM to node '{target}'"
+            raise InvalidInput(
+                "Parameter verification failed.",
+                code="other-node",
+                cause="clusters are not built: this node knows no other one",
+                evidence=f"target: {target}; this is node '{self._guests.node}'",
+                fixes=[
+                    Fix(text="clone it here", parameters={"target": self._guests.node}),
+                    Fix(text="take its disks there: export them here, import them on the other node"),
+                ],
+                parameters={"target": text},
+            )
         if not (not source.template if full is None else full):
             for key, value in (("storage", storage), ("format", format)):
                 if value is not None:
                     raise InvalidInput.of(key, f"parameter '{key}' not allowed for linked clones")
         if snapname is not None and snapname not in source.file.snapshots:
             raise NotFound(f"snapshot '{snapname}' does not exist", code="no-such-snapshot")
+
+    @staticmethod
+    def _check_flatten(source: Guest, full: bool | None, snapname: str | None) -> None:
+        if not source.template or snapname is not None:
+            raise InvalidInput.of(
+                "flatten",
+                "only full clones of a template can begin as linked ones",
+                fixes=[Fix(text="leave it out: the clone is a copy then", parameters={"full": "1"})],
+            )
+        if full is False:
+            raise InvalidInput.of("flatten", "a linked clone stays linked; ask for a full one", code="flatten-linked")
 
     def claim(self, newid: int | None, count: int) -> list[int]:
         """Take the numbers of `count` clones in memory; the caller gives them back (`Guests.unclaim`). Raises
@@ -193,10 +222,12 @@ class Clones:
         pool = args.get("pool")  # a journal of an older daemon has none
         first = (reserve, *(pool_step(pool, vmid) for vmid in numbers if pool))
         result = {"vmid": numbers[0], "vmids": numbers}
+        last = [Flatten.step(numbers, args["speed"])] if args.get("flatten") else []
         if len(numbers) == 1:
-            return Plan(steps=(*first, *members[0]), result=result)
+            return Plan(steps=(*first, *members[0], *last), result=result)
         steps = [_member(vmid, steps) for vmid, steps in zip(numbers, members, strict=True)]
-        return Plan(steps=(*first, *steps, PlannedStep(step="clones-report", title="report")), result=result)
+        report = PlannedStep(step="clones-report", title="report")
+        return Plan(steps=(*first, *steps, report, *last), result=result)
 
     @staticmethod
     def _wish(source: Guest, args: Mapping[str, Any]) -> Wish:
@@ -244,8 +275,15 @@ class Clones:
     # -- steps --------------------------------------------------------------------------------------------------
 
     async def _do_reserve(self, ctx: StepContext, vmids: Sequence[int], origin: Mapping[str, Any]) -> None:
-        uids = {vmid: await self._uids.allocate(vmid) for vmid in vmids}
-        await self._guests.create_many(uids, print_conf(GuestFile(current=RESERVED)), origin=origin, user=ctx.user)
+        text = print_conf(GuestFile(current=RESERVED))
+        if len(vmids) > TOGETHER:
+            uids = {vmid: await self._uids.allocate(vmid) for vmid in vmids}
+            await self._guests.create_many(uids, text, origin=origin, user=ctx.user)
+            return
+        async with self._uids.together(vmids) as new:
+            await self._guests.create_many(
+                new.uids, text, origin=origin, user=ctx.user, compares=new.compares, also=new.puts
+            )
 
     async def _undo_reserve(self, ctx: StepContext, vmids: Sequence[int], origin: Mapping[str, Any]) -> None:
         for vmid in vmids:

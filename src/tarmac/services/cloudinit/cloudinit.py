@@ -21,9 +21,11 @@ from tarmac.drivers.storage.volume_names import Content, cloudinit_stem
 from tarmac.drivers.store.base import Store
 from tarmac.lib.files import read_bounded
 from tarmac.lib.process import run
+from tarmac.model.cloudinit import CiCustom
 from tarmac.model.errors import HostFailure, InvalidInput, NotBuilt, NotFound, TarmacError
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import PlannedStep
+from tarmac.model.parse import parse_property_string
 from tarmac.model.units import MIB
 from tarmac.model.vm import VmConfig
 from tarmac.services.cloudinit.documents import HostDns, cloudinit_texts, meta_data, network_config, user_data
@@ -142,13 +144,21 @@ class CloudInit:
         found.setdefault("meta", meta_data(found["user"], found["network"]))
         return found
 
+    async def check_custom(self, text: str) -> None:
+        """Raises InvalidInput (`cicustom`) unless every snippet that a new value of that key names is there."""
+        try:
+            await self._snippets(parse_property_string(CiCustom, text))
+        except NotFound as problem:
+            raise InvalidInput.of("cicustom", problem.message, code="no-such-snippet") from problem
+
     async def _custom(self, config: VmConfig) -> dict[str, str]:
         """The snippets that `cicustom` names."""
-        if config.cicustom is None:
-            return {}
+        return {} if config.cicustom is None else await self._snippets(config.cicustom)
+
+    async def _snippets(self, custom: CiCustom) -> dict[str, str]:
         found = {}
         for kind in KINDS:
-            volid = getattr(config.cicustom, kind)
+            volid = getattr(custom, kind)
             if volid is None:
                 continue
             driver, parsed = self._storages.of(volid)

@@ -17,7 +17,7 @@ from tarmac.model.lifecycle import State
 from tarmac.model.settings import Setting, find_setting
 from tarmac.model.snapshots import disks_of
 from tarmac.model.vm import VmConfig
-from tarmac.model.vm_change import HIDDEN, Change, change_config, is_device
+from tarmac.model.vm_change import HIDDEN, Change, apply_pending, change_config, is_device
 from tarmac.model.vm_rules import check_change
 from tarmac.services.access.access import Access, Identity
 from tarmac.services.cloudinit.cloudinit import hash_password
@@ -105,9 +105,11 @@ class VmConfigs:
         delete: Iterable[str] = (),
         revert: Iterable[str] = (),
         digest: str | None = None,
+        force: bool = False,
         dryrun: bool = False,
     ) -> Started:
-        """Set, delete and revert keys; returns the UPID of `qmconfig`, or the plan.
+        """Set, delete and revert keys; returns the UPID of `qmconfig`, or the plan. `force`: disks that are deleted
+        lose their volumes, too.
 
         Raises InvalidInput (wrong value, unbuilt or internal key), Denied (by key), Conflict for another `digest`."""
         guest = self._guests.get(vmid)
@@ -126,6 +128,7 @@ class VmConfigs:
             "delete": deletes,
             "revert": reverts,
             "digest": digest,
+            "force": force,
         }
         if dryrun:
             return await self._jobs.plan("qmconfig", args)
@@ -183,8 +186,10 @@ class VmConfigs:
             delete=args["delete"],
             revert=args["revert"],
             live_keys=await self._live_keys(guest, texts, args["delete"], planned),
+            force=args.get("force", False),
         )
-        check_not_kept(guest.file, change.freed)
+        later = apply_pending(change.current, {}, change.pending_delete).freed
+        check_not_kept(guest.file, [*change.freed, *later])
         merged = with_sections(guest.file, change).merged()
         check_change(VmConfig.parse(merged), texts)
         await self._check_template(guest, merged, change.freed)
@@ -302,13 +307,15 @@ async def without_secrets(texts: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def kept_by(file: GuestFile, volid: str) -> list[str]:
+    """The guest's snapshots that have a volume."""
+    return [name for name, texts in file.snapshots.items() if any(d.file == volid for d in disks_of(texts).values())]
+
+
 def check_not_kept(file: GuestFile, freed: Iterable[str]) -> None:
     """Raises Conflict for a volume that is to be removed and that a snapshot of the guest has."""
     for volid in freed:
-        holders = [
-            name for name, texts in file.snapshots.items() if any(d.file == volid for d in disks_of(texts).values())
-        ]
-        if holders:
+        if holders := kept_by(file, volid):
             raise Conflict(
                 f"unable to delete '{volid}' - volume is still in use (snapshot?)",
                 code="volume-in-snapshot",

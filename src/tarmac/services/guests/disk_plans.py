@@ -45,6 +45,8 @@ class DiskPlans:
 
         `taken`: volume ids the guest already names. Raises InvalidInput naming the key for a volume that is missing,
         a size that makes no sense, or somebody else's disk."""
+        if "cicustom" in texts:
+            await self._cloudinit.check_custom(texts["cicustom"])
         steps: list[PlannedStep] = []
         stored = dict(texts)
         names = [volid for volid in taken if ":" in volid]
@@ -93,7 +95,7 @@ class DiskPlans:
     async def _existing(self, vmid: int, key: str, disk: Volume) -> int:
         info = await self._info(key, disk.file)
         cdrom = isinstance(disk, Disk) and disk.is_cdrom
-        if info.content is Content.IMAGES and info.vmid != vmid:
+        if info.content is Content.IMAGES and info.vmid not in (vmid, None):
             raise InvalidInput.of(key, f"volume '{disk.file}' belongs to guest {info.vmid}, not to {vmid}")
         if info.content not in (Content.IMAGES, Content.ISO) or (info.content is Content.ISO and not cdrom):
             raise InvalidInput.of(key, f"volume '{disk.file}' ({info.content}) cannot be this kind of drive")

@@ -11,8 +11,9 @@ import dataclasses
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tarmac.drivers.store.base import Compare, Store
@@ -206,9 +207,17 @@ class Guests:
         return self._guests[vmid]
 
     async def create_many(
-        self, uids: Mapping[int, int | None], text: str, *, origin: Mapping[str, Any] | None = None, user: str
+        self,
+        uids: Mapping[int, int | None],
+        text: str,
+        *,
+        origin: Mapping[str, Any] | None = None,
+        user: str,
+        compares: Sequence[Compare] = (),
+        also: Mapping[str, bytes] = MappingProxyType({}),
     ) -> None:
-        """New guests with the same text in one transaction: all or none. `uids` by number. As `create` otherwise."""
+        """New guests with the same text in one transaction: all or none. `uids` by number; `compares` and `also` are
+        conditions and records of others that belong to it. As `create` otherwise."""
         new = {vmid: uid for vmid, uid in uids.items() if vmid not in self._guests}
         for vmid in uids.keys() - new.keys():
             if self._guests[vmid].text != text:
@@ -216,7 +225,8 @@ class Guests:
         if not new:
             return
         puts = {f"{PREFIX}{vmid}": _record(text, uid, origin) for vmid, uid in new.items()}
-        revision = await self._store.transact([Compare.absent(key) for key in puts], puts=puts)
+        absent = [Compare.absent(key) for key in puts]
+        revision = await self._store.transact([*absent, *compares], puts={**puts, **also})
         for vmid, uid in new.items():
             self._guests[vmid] = Guest(vmid, text, revision, uid=uid, origin=origin)
         for vmid in new:

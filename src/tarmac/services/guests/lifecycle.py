@@ -20,6 +20,7 @@ from tarmac.services.access.acls import Acls
 from tarmac.services.access.pools import Pools
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.guests.admission import check_memory
+from tarmac.services.guests.config import kept_by
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.instant.admission import CloneAdmission
 from tarmac.services.instant.records import InstantRecords
@@ -201,7 +202,7 @@ class Vms:
         texts = guest.file.merged()
         config = VmConfig.parse(texts)
         await self._runtime.check(guest, texts)
-        check_memory(guest.vmid, config, promised=self._admission.outstanding())
+        check_memory(guest.vmid, config, keep_free=self._admission.keep_free, promised=self._admission.outstanding())
         return Plan(steps=(*self._launch_steps(guest, config), *self._identity_step(guest)))
 
     def _identity_step(self, guest: Guest) -> tuple[PlannedStep, ...]:
@@ -222,7 +223,11 @@ class Vms:
         file = guest.file
         if file.pending or file.pending_delete:
             steps.insert(0, PlannedStep(step="config-apply", title="apply what was pending", args=args))
-            freed = apply_pending(file.current, file.pending, file.pending_delete).freed
+            freed = [
+                volid
+                for volid in apply_pending(file.current, file.pending, file.pending_delete).freed
+                if not kept_by(file, volid)  # a snapshot that was taken since: it must not keep the guest from starting
+            ]
             steps += [PlannedStep(step="volume-free", title=f"remove {v}", args={"volid": v}) for v in freed]
         return tuple(steps)
 

@@ -22,6 +22,7 @@ from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.running.runtime import Runtime
 from tarmac.services.storage.storages import Storages
+from tarmac.services.storage.volume_plans import check_allocates
 
 Started = str | Plan
 _SECTOR = 512
@@ -67,6 +68,7 @@ class VmDisks:
                 fixes=[Fix(text="clone the template and resize the clone's disk")],
             )
         driver, volume = self._storages.of(disk.volume)
+        check_allocates(driver, "resize volumes")
         old = (await driver.info(volume)).size
         new = wanted_size(args["size"], old)
         if new < old:
@@ -97,11 +99,11 @@ class VmDisks:
 
     async def _do_resize(self, ctx: StepContext, vmid: int, key: str, volid: str, size: int) -> None:
         guest = self._guests.get(vmid)
+        driver, volume = self._storages.of(volid)
+        if guest.process is None or driver.capabilities.grows_first:
+            await driver.resize(volume, size)
         if guest.process is not None:
             await self._runtime.monitor(guest).block_resize(top_node(key), size)
-        else:
-            driver, volume = self._storages.of(volid)
-            await driver.resize(volume, size)
 
 
 def wanted_size(text: str, old: int) -> int:

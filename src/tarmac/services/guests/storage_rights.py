@@ -1,7 +1,8 @@
 """What a caller needs on storages for the volumes that a configuration names. Proxmox's rules:
 
 - a new disk or cloud-init medium: `Datastore.AllocateSpace` on its storage, also where the saved state shall go;
-- an ISO image or an image to import: `Datastore.AllocateSpace` or `Datastore.Audit` on its storage;
+- an ISO image, an image to import, a snippet: `Datastore.AllocateSpace` or `Datastore.Audit` on its storage (for
+  snippets Proxmox asks for nothing, but who names one reads it);
 - another guest's disk, to be copied: `Datastore.Audit` on its storage and `VM.Config.Disk` on that guest;
 - the guest's own disks: nothing more;
 - anything else: `Datastore.Allocate`.
@@ -14,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tarmac.drivers.storage.volume_names import Content
+from tarmac.model.cloudinit import CiCustom
 from tarmac.model.disk import Disk, Volume
 from tarmac.model.errors import InvalidInput, NotFound, TarmacError
-from tarmac.model.parse import parse_value
+from tarmac.model.parse import parse_property_string, parse_value
 from tarmac.model.settings import find_setting
 from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Access, Identity
@@ -48,6 +50,9 @@ class StorageRights:
                 self._named(identity, vmid, volume.file)
             if volume.import_from is not None:
                 self._named(identity, vmid, volume.import_from)
+        for volid in _snippets(texts):
+            path = f"/storage/{volid.partition(':')[0]}"
+            self._access.check(identity, path, [SPACE, "Datastore.Audit"], any=True)
         if state := texts.get("vmstatestorage"):
             self._access.check(identity, f"/storage/{state}", [SPACE])
 
@@ -70,6 +75,14 @@ class StorageRights:
                 self._access.check(identity, f"/vms/{name.vmid}", ["VM.Config.Disk"])
         else:
             self._access.check(identity, path, ["Datastore.Allocate"])
+
+
+def _snippets(texts: Mapping[str, str]) -> list[str]:
+    try:
+        custom = parse_property_string(CiCustom, texts.get("cicustom", ""))
+    except ValueError:
+        return []
+    return [volid for volid in (custom.user, custom.network, custom.meta, custom.vendor) if volid]
 
 
 def _volumes(texts: Mapping[str, str]) -> Iterator[Volume]:

@@ -10,12 +10,11 @@ import psutil
 
 from tarmac.model.errors import Fix, HostFailure
 from tarmac.model.units import MIB, human_size
-from tarmac.services.guests.admission import KEEP_FREE
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.instant.records import InstantRecords
 from tarmac.services.instant.states import LiveStates, shares_memory
+from tarmac.services.node.memory_settings import MemorySettings
 
-DEFAULT_RESERVE = 25
 # QEMU's own memory: some tens of MiB, under emulation also the translated code of a guest that has just come up.
 OVERHEAD = {"kvm": 48 * MIB, "tcg": 96 * MIB}
 
@@ -23,10 +22,23 @@ OVERHEAD = {"kvm": 48 * MIB, "tcg": 96 * MIB}
 class CloneAdmission:
     """Counts; nothing here is kept."""
 
-    def __init__(self, *, guests: Guests, records: InstantRecords, states: LiveStates) -> None:
+    def __init__(
+        self, *, guests: Guests, records: InstantRecords, states: LiveStates, settings: MemorySettings
+    ) -> None:
         self._guests = guests
         self._records = records
         self._states = states
+        self._settings = settings
+
+    @property
+    def reserve(self) -> int:
+        """Percent, where nobody says another."""
+        return self._settings.rules.instant_reserve
+
+    @property
+    def keep_free(self) -> int:
+        """Bytes that nobody may take."""
+        return self._settings.rules.keep_free
 
     def outstanding(self) -> int:
         """Bytes that running clones have been promised and have not taken yet."""
@@ -71,4 +83,4 @@ class CloneAdmission:
         )
 
     def _free(self) -> int:
-        return int(psutil.virtual_memory().available) - KEEP_FREE - self.outstanding()
+        return int(psutil.virtual_memory().available) - self._settings.rules.keep_free - self.outstanding()

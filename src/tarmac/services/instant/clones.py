@@ -24,7 +24,7 @@ from tarmac.services.clones.disks import CloneDisks, Manner, Wish
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.guests.identity import birth_marks, renewed
-from tarmac.services.instant.admission import DEFAULT_RESERVE, CloneAdmission
+from tarmac.services.instant.admission import CloneAdmission
 from tarmac.services.instant.freezing import LiveFreezing
 from tarmac.services.instant.identity import InstantIdentity
 from tarmac.services.instant.members import CloneMembers
@@ -111,7 +111,7 @@ class InstantClones:
                     for n, v in enumerate(vmids, start=1)
                 ],
                 "description": description,
-                "reserve": DEFAULT_RESERVE if reserve is None else reserve,
+                "reserve": self._admission.reserve if reserve is None else reserve,
             }
             self._clones.check_rights(identity, source.texts, vmids)
             await self._admit(args, source.machine)

@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tarmac.drivers.qemu import machine_state
+from tarmac.drivers.qemu.argv.blockdev import top_node
 from tarmac.drivers.qemu.live import freeze, state_file
 from tarmac.drivers.qemu.live.machine import Machine
 from tarmac.lib.files import failure_of
@@ -176,6 +178,8 @@ class LiveFreezing:
                 ctx.point("switched")
                 await capture.at_rest()
             goes_on = time.monotonic()
+            if not hold.ran:  # it stands as before, and QEMU has put its disks to sleep
+                await machine_state.wake_disks(process, [top_node(disk["key"]) for disk in disks])
             state, ram = await capture.afterwards()
         live = LiveState(
             machine=machine,

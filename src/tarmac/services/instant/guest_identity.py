@@ -54,13 +54,13 @@ async def first_words(agent: Agent) -> None:
 
 async def set_clock(agent: Agent) -> None:
     """Before anything else that takes time: what waited for a moment that has passed meanwhile waits no longer."""
-    await agent.call("guest-set-time", {"time": time.time_ns()}, within=30.0)
+    await agent.call("guest-set-time", {"time": time.time_ns()}, within=ANSWER_SECONDS)
 
 
 async def card_names(agent: Agent, macs: Mapping[str, str]) -> dict[str, str]:
     """New MAC address -> the name of the card in the guest, for those it has by their old addresses."""
     found = {}
-    for entry in await agent.network_interfaces(within=30.0):
+    for entry in await agent.network_interfaces(within=ANSWER_SECONDS):
         old = str(entry.get("hardware-address", "")).lower()
         name = str(entry.get("name", ""))
         # A guest's words go into a file of its own; still, nothing but a plain name.

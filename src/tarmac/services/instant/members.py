@@ -158,9 +158,13 @@ class CloneMembers:
         self._report(ctx, launched.get("clones", []), vmids)
         times: dict[str, Times] = {key: dict(value) for key, value in launched.get("times", {}).items()}
 
+        # Guests that all wake at once would keep each other from answering: some at a time, the others wait asleep.
+        doors = asyncio.Semaphore(AT_ONCE)
+
         async def one(vmid: int) -> None:
-            began = time.monotonic()
-            await self._identity.give(self._guests.get(vmid), live, ctx)
+            async with doors:
+                began = time.monotonic()
+                await self._identity.give(self._guests.get(vmid), live, ctx)
             spent = times.setdefault(str(vmid), {})
             spent["identity"] = time.monotonic() - began
             if ctx.upid in self.arrived:

@@ -37,6 +37,7 @@ class Queues:
 
     def __init__(self) -> None:
         self._lines: dict[str, deque[_Place]] = {}
+        self._wanted: dict[str, asyncio.Event] = {}
 
     def holder(self, key: str) -> str | None:
         """The job whose turn it is; of several that share it, the first."""
@@ -57,6 +58,8 @@ class Queues:
             self._lines.setdefault(key, deque()).append(place)
             mine.append((key, place))
             self._call_up(key)
+            if not place.turn.done() and key in self._wanted:
+                self._wanted[key].set()
 
         def leave() -> None:
             while mine:
@@ -73,6 +76,16 @@ class Queues:
             if not place.turn.done() and on_wait is not None:
                 on_wait(self.holder(key) or "")
             await asyncio.shield(place.turn)
+
+    async def until_wanted(self, key: str) -> None:
+        """For who has the turn and gives way: returns when somebody waits for his."""
+        if self.waiting(key):
+            return
+        event = self._wanted.setdefault(key, asyncio.Event())
+        try:
+            await event.wait()
+        finally:
+            self._wanted.pop(key, None)
 
     @contextlib.asynccontextmanager
     async def hold(self, keys: Sequence[str], who: str) -> AsyncIterator[None]:

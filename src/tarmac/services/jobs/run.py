@@ -33,6 +33,8 @@ class LiveJob:
         self.abandoned = False
         self.cancelled = False
         self.committed = False
+        self.begun: StepRecord | None = None  # whose intent this daemon has written already
+        self.unwritten: tuple[int, Any] | None = None  # a last step's end that comes with the job's
 
     def cancel(self) -> bool:
         """Ask it to end and undo; False when it is too late for that."""
@@ -143,12 +145,12 @@ class JobRun:
 
     async def _one(self, live: LiveJob, context: StepContext, step: StepRecord) -> None:
         registered = self._registry.steps[step.step]
-        self._on_phase(step.step, "before-intent")
-        context.resumed = step.state is StepState.INTENT
+        context.resumed = step.state is StepState.INTENT and step is not live.begun
         context.point = functools.partial(self._on_phase, step.step)
         if step.takes:
             live.record.progress = None  # what it has taken is told from its own progress
         if step.state is not StepState.INTENT:
+            self._on_phase(step.step, "before-intent")
             await self._journal.mark(live.record.upid, step.position, StepState.INTENT)
             step.state = StepState.INTENT
         self._on_phase(step.step, "before-effect")
@@ -157,10 +159,24 @@ class JobRun:
             live.committed = True
         step.result = await registered.do(context, **step.args)
         self._on_phase(step.step, "after-effect")
-        await self._journal.mark(live.record.upid, step.position, StepState.DONE, step.result)
+        await self._done(live, step)
         step.state = StepState.DONE
         context.results[step.position] = step.result
         self._on_phase(step.step, "after-result")
+
+    async def _done(self, live: LiveJob, step: StepRecord) -> None:
+        """Each write waits for the disk, so a step's end goes along with the next one's intent, or with the job's end.
+        The last one of a job that a crash would undo is written by itself: what is whole is not undone."""
+        record = live.record
+        following = next((s for s in record.steps[step.position + 1 :] if s.state is not StepState.DONE), None)
+        if following is not None and following.state is StepState.PLANNED:
+            self._on_phase(following.step, "before-intent")
+            await self._journal.step_on(record.upid, step.position, step.result, following.position)
+            following.state, live.begun = StepState.INTENT, following
+        elif following is None and self._registry.kinds[record.kind].recover == "resume":
+            live.unwritten = (step.position, step.result)
+        else:
+            await self._journal.mark(record.upid, step.position, StepState.DONE, step.result)
 
     async def _undo(self, live: LiveJob, context: StepContext) -> list[TarmacError]:
         """Newest first; what cannot be undone is reported and does not stop the rest."""
@@ -208,7 +224,7 @@ class JobRun:
             self._logs.line(record.upid, f"TASK ERROR: {exitstatus}", stamp=False)
         error = None if problem is None else problem.as_record()
         final = dataclasses.replace(record, state=state, exitstatus=exitstatus, error=error, ended=time.time())
-        await self._journal.end(final)
+        await self._journal.end(final, last=live.unwritten)
         live.final = final
 
     @staticmethod

@@ -11,14 +11,13 @@ import hashlib
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import serialization
 
 from tarmac.model.errors import NotFound
 
@@ -121,43 +120,11 @@ def hosts(path: Path = Path("/etc/hosts")) -> dict[str, str]:
     return {"data": data, "digest": hashlib.sha1(data.encode(), usedforsecurity=False).hexdigest()}
 
 
-def certificates(path: Path | None) -> list[dict[str, Any]]:
-    """The certificate that the API shows, as Proxmox describes it."""
-    if path is None:
-        return []
-    pem = path.read_bytes()
-    loaded = x509.load_pem_x509_certificates(pem)[0]
-    key = loaded.public_key()
-    names = _alternative_names(loaded)
-    return [
-        {
-            "filename": path.name,
-            "fingerprint": ":".join(f"{byte:02X}" for byte in loaded.fingerprint(hashes.SHA256())),
-            "subject": f"/{loaded.subject.rfc4514_string()}",
-            "issuer": f"/{loaded.issuer.rfc4514_string()}",
-            "notbefore": int(loaded.not_valid_before_utc.timestamp()),
-            "notafter": int(loaded.not_valid_after_utc.timestamp()),
-            "san": names,
-            "pem": loaded.public_bytes(serialization.Encoding.PEM).decode("ascii"),
-            "public-key-type": "rsaEncryption" if isinstance(key, rsa.RSAPublicKey) else "id-ecPublicKey",
-            "public-key-bits": getattr(key, "key_size", 0),
-        }
-    ]
-
-
-def _alternative_names(certificate: x509.Certificate) -> list[str]:
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return []
-    return [str(name.value) for name in extension.value]
-
-
-def server_id(certificate: Path | None) -> str:
+def server_id(chain: Sequence[x509.Certificate]) -> str:
     """A name of this installation for a subscription: 32 hex digits made of its certificate's key."""
-    if certificate is None:
+    if not chain:
         return "0" * 32
-    key = x509.load_pem_x509_certificates(certificate.read_bytes())[0].public_key()
+    key = chain[0].public_key()
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return base64.b16encode(hashlib.sha256(der).digest()[:16]).decode()
 

@@ -25,9 +25,11 @@ from tarmac.services.guests.disk_plans import drive_text
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
+from tarmac.services.storage.disk_gifts import DiskGifts
 from tarmac.services.storage.disk_mirrors import DiskMirrors, Mirror
+from tarmac.services.storage.medium_moves import MediumMoves
 from tarmac.services.storage.storages import Storages
-from tarmac.services.storage.volume_plans import NewVolume
+from tarmac.services.storage.volume_plans import NewVolume, check_allocates
 from tarmac.services.storage.volumes import Volumes
 
 Started = str | Plan
@@ -45,6 +47,8 @@ class DiskMoves:
         storages: Storages,
         volumes: Volumes,
         mirrors: DiskMirrors,
+        media: MediumMoves,
+        gifts: DiskGifts,
         registry: Registry,
     ) -> None:
         self._guests = guests
@@ -53,6 +57,8 @@ class DiskMoves:
         self._storages = storages
         self._volumes = volumes
         self._mirrors = mirrors
+        self._media = media
+        self._gifts = gifts
         registry.step("disk-mirror", self._do_mirror, self._undo_mirror)
         registry.step("disk-switch", self._do_switch, commits=True)
         registry.kind("qmmove", self._plan, recover="resume")
@@ -87,9 +93,13 @@ class DiskMoves:
         return await self._jobs.submit("qmmove", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"])
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
+        if "target" in args:
+            return await self._gifts.plan(args)
         guest, key = self._guests.get(args["vmid"]), args["disk"]
         volume = self._movable(guest, key)
         self._check_target(volume.file, args)
+        if isinstance(volume, Disk) and volume.is_cloudinit:
+            return await self._media.plan(guest, key, volume, args)
         live = guest.state is not State.STOPPED and not isinstance(volume, UnusedDisk)
         plans, where = self._volumes.plans, {"storage": args["storage"], "format": args["format"]}
         if live:
@@ -126,7 +136,7 @@ class DiskMoves:
         volume: Volume | UnusedDisk | None = found.get(key)
         if volume is None:
             raise InvalidInput.of("disk", f"disk '{key}' does not exist")
-        if isinstance(volume, Disk) and volume.is_cdrom:
+        if isinstance(volume, Disk) and volume.is_cdrom and not volume.is_cloudinit:
             raise InvalidInput.of("disk", f"you can't move a cdrom ('{key}')")
         if self._volumes.is_base(volume.file):
             raise WrongState(
@@ -150,6 +160,8 @@ class DiskMoves:
 
     def _check_target(self, volid: str, args: Mapping[str, Any]) -> None:
         driver, source = self._storages.of(volid)
+        if args["delete"]:
+            check_allocates(driver, "free space")
         target = self._storages.get(args["storage"], Content.IMAGES)
         name = driver.parse(source)
         same = target.id == driver.id and args["format"] in (None, name.format)

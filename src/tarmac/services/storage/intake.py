@@ -15,21 +15,46 @@ from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.volume_names import Content, VolumeName
 from tarmac.lib.files import failure_of
 from tarmac.lib.hostcalls import HostCalls
-from tarmac.model.errors import DataCorrupt, Fix, NoSpace, TarmacError
+from tarmac.model.errors import DataCorrupt, Fix, InvalidInput, NoSpace, TarmacError
 from tarmac.model.ids import VolumeId
 from tarmac.model.units import GIB, MIB, human_size
 
 ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
+SNIPPET_MAX = 256 * 1024  # as much as a cloud-init document may have
 _BUFFER = MIB
 _LOOK_EVERY = 32 * MIB
 _RESERVE, _RESERVE_SHARE = GIB, 0.02
 
 
 async def examine(driver: FileStorage, jail: Jail, name: VolumeName, token: str) -> None:
-    """A look at a gathered disk image in the jail; other files need none. Raises InvalidInput (`image-refused`)."""
+    """A look at a gathered disk image in the jail, and at a snippet; other files need none. Raises InvalidInput
+    (`image-refused`, `snippet-too-long`, `snippet-no-text`)."""
     staged = driver.staged(name, token)
+    if name.content is Content.SNIPPETS and await asyncio.to_thread(staged.exists):
+        await asyncio.to_thread(check_snippet, name, staged)
     if name.content is Content.IMPORT and name.format != "ova" and await asyncio.to_thread(staged.exists):
         await jail.inspect(staged, name.format, label=name.file)
+
+
+def check_snippet_size(name: VolumeName, size: int) -> None:
+    """Raises InvalidInput for a snippet that is too long; other files may be as long as they are."""
+    if name.content is Content.SNIPPETS and size > SNIPPET_MAX:
+        raise InvalidInput.of(
+            "filename", f"a snippet may have up to {human_size(SNIPPET_MAX)}", code="snippet-too-long"
+        )
+
+
+def check_snippet(name: VolumeName, path: Path) -> None:
+    """Snippets are short texts: what reads them reads nothing else. Blocks."""
+    check_snippet_size(name, path.stat().st_size)
+    try:
+        path.read_bytes().decode()
+    except UnicodeDecodeError as problem:
+        raise InvalidInput.of(
+            "filename",
+            f"a snippet is a text in UTF-8: {problem.reason} at byte {problem.start}",
+            code="snippet-no-text",
+        ) from None
 
 
 async def put_in_place(driver: FileStorage, jail: Jail, name: VolumeName, token: str, *, replace: bool) -> VolumeId:

@@ -228,6 +228,8 @@ class Storages:
         for key in kind.required:
             if key not in texts:
                 raise InvalidInput.of(key, "property is missing and it is not optional")
+        if kind.untested and not definition.allow_untested:
+            raise untested(definition.type)
         try:
             _ = definition.directories
         except ValueError as problem:
@@ -332,6 +334,20 @@ class Storages:
     def definition_record(self, id: str) -> StorageDefinition:
         """The typed definition. Raises NotFound."""
         return self._known(id)
+
+
+def untested(type: str) -> NotBuilt:
+    """The error for a kind of storage that nobody has seen work yet."""
+    return NotBuilt(
+        f"storages of type '{type}' are not yet run against a real kernel",
+        code="storage-untested",
+        cause="the commands for it are written and checked word by word, but nobody has seen them work yet",
+        evidence=f"type: {type}",
+        fixes=[
+            Fix(text="try it with data that can be lost", parameters={"allow-untested": "1"}),
+            Fix(text="mount a file system on it and use type dir with its path"),
+        ],
+    )
 
 
 def _parted(definition: StorageDefinition, texts: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -53,7 +53,7 @@ class UploadRecord:
     @property
     def name(self) -> VolumeName:
         """The volume that it will be. Raises InvalidInput for a name that no volume of that content may have."""
-        return upload_name(self.content, self.filename)
+        return upload_name(self.content, self.filename, snippets=True)
 
     @property
     def expires(self) -> float:

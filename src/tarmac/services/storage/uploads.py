@@ -17,13 +17,21 @@ from typing import Any, BinaryIO
 
 from tarmac.drivers.storage.base import FileStorage
 from tarmac.drivers.storage.jail import Jail
-from tarmac.drivers.storage.volume_names import VolumeName, parse_volume_name, upload_name
+from tarmac.drivers.storage.volume_names import Content, VolumeName, parse_volume_name, upload_name
 from tarmac.model.errors import Busy, Fix, HostFailure, InvalidInput
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.units import MIB, human_size
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
-from tarmac.services.storage.intake import Checksum, Sink, checksum_problems, examine, put_in_place
+from tarmac.services.storage.intake import (
+    Checksum,
+    Sink,
+    check_snippet,
+    check_snippet_size,
+    checksum_problems,
+    examine,
+    put_in_place,
+)
 from tarmac.services.storage.storages import Storages
 
 Started = str | Plan
@@ -94,9 +102,10 @@ class Uploads:
     ) -> Received:
         """Take the file in. `size`: how many bytes the client announced, if it did, to refuse early.
 
-        Raises InvalidInput (content type, extension, checksum), NotFound, NoSpace, Busy (too many at a time); whatever
-        ends it early, a client that goes away too, leaves nothing behind."""
-        name = upload_name(fields.content, fields.filename)
+        Raises InvalidInput (content type, extension, checksum, a snippet that is too long or no text), NotFound,
+        NoSpace, Busy (too many at a time); whatever ends it early, a client that goes away too, leaves nothing
+        behind."""
+        name = upload_name(fields.content, fields.filename, snippets=True)
         self._check_number(user)
         driver = self._storages.files(storage, name.content)
         token = f"upload-{secrets.token_hex(12)}"
@@ -118,8 +127,11 @@ class Uploads:
             async with await Sink.open(staged, fields.algorithm) as sink:
                 async for chunk in chunks:
                     await sink.write(chunk)
+                    check_snippet_size(name, sink.size)
                 await sink.end()
             sink.check(fields.checksum, name.file)
+            if name.content is Content.SNIPPETS:
+                await asyncio.to_thread(check_snippet, name, staged)
         except BaseException:
             await driver.discard(name, token)
             raise

@@ -203,6 +203,7 @@ class VolumePlans:
     async def plan_resize(self, volid: str, size: int) -> PlannedStep:
         """Grow a volume that no guest runs on to `size` bytes. Raises InvalidInput when it is smaller, NotFound."""
         driver, parsed = self._storages.of(volid)
+        check_allocates(driver, "resize volumes")
         now = (await driver.info(parsed)).size
         if size < now:
             raise shrinks(volid, now, size)
@@ -241,11 +242,11 @@ class VolumePlans:
         return free_disk_stem(vmid, names)
 
 
-def check_allocates(driver: Storage) -> None:
-    """Raises InvalidInput where the volumes are given and none can be made."""
+def check_allocates(driver: Storage, what: str = "allocate space") -> None:
+    """Raises InvalidInput where the volumes are given and none can be made, removed or grown."""
     if not driver.capabilities.allocates:
         raise InvalidInput(
-            f"can't allocate space on storage '{driver.id}'",
+            f"can't {what} on storage '{driver.id}'",
             code="storage-fixed",
             cause="its volumes are what its server offers; none is made or removed here",
             evidence=f"storage: {driver.id}",

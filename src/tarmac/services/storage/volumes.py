@@ -122,6 +122,7 @@ class Volumes:
     async def delete(self, user: str, volid: str, *, dryrun: bool = False) -> Started:
         """`DELETE content/{volume}`: returns the task. Raises NotFound, Conflict while something refers to it."""
         driver, parsed = self._storages.of(volid)
+        check_allocates(driver, "free space")
         await driver.info(parsed)
         await self._check_unused(driver, parsed)
         args = {"volid": volid}
@@ -334,6 +335,9 @@ class Volumes:
 
     async def _do_free(self, ctx: StepContext, volid: str) -> None:
         driver, parsed = self._storages.of(volid)
+        if not driver.capabilities.allocates:
+            ctx.log(f"{volid} stays: it is what its server offers")
+            return
         await self._check_unused(driver, parsed)
         if not await driver.free(parsed):
             ctx.log(f"{volid} was already gone")

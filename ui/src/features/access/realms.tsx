@@ -6,12 +6,15 @@ import { type ReactNode, useState } from "react";
 import { problemFrom } from "../../actions/run";
 import { ask, type Problem } from "../../api/client";
 import { t, word } from "../../i18n";
+import { AskButton } from "../../ui/confirm";
 import { useList } from "../../ui/list";
 import { ProblemPanel } from "../../ui/problem";
 import { Table } from "../../ui/table";
+import { KINDS, NewRealm } from "./new-realm";
 
 export function Realms(): ReactNode {
-  const { rows } = useList("GET /access/domains", {});
+  const { rows, again } = useList("GET /access/domains", {});
+  const [adding, setAdding] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
   const sync = async (realm: string): Promise<void> => {
     try {
@@ -32,14 +35,31 @@ export function Realms(): ReactNode {
           { title: t("access.comment"), show: (row) => row.comment },
           { title: t("access.proposed"), show: (row) => (row.default ? t("access.yes") : "") },
           {
-            title: "", show: (row) => ["ldap", "ad"].includes(row.type) && (
-              <Button size="compact-xs" variant="subtle" onClick={() => void sync(row.realm)}>
-                {t("access.synchronize")}
-              </Button>
+            title: "", show: (row) => (KINDS as readonly string[]).includes(row.type) && (
+              <div className="row-actions">
+                {row.type !== "openid" && (
+                  <Button size="compact-xs" variant="subtle" onClick={() => void sync(row.realm)}>
+                    {t("access.synchronize")}
+                  </Button>
+                )}
+                <AskButton
+                  label={t("access.removeUser")} onDone={again}
+                  question={{
+                    title: t("access.removeRealmTitle", { realm: row.realm }), loss: t("access.removeRealmLoss"), yes: t("access.removeUser"),
+                    act: () => ask("DELETE /access/domains/{realm}", { realm: row.realm }),
+                  }}
+                />
+              </div>
             ),
           },
         ]}
       />
+      <p>
+        <Button size="compact-sm" onClick={() => setAdding(true)}>
+          {t("access.newRealm")}
+        </Button>
+      </p>
+      {adding && <NewRealm onClose={() => { setAdding(false); again(); }} />}
     </>
   );
 }

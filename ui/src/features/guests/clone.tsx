@@ -21,12 +21,25 @@ export function CloneForm(props: { row: Resource; onClose: () => void }): ReactN
   const path = apiPath(row);
   const storages = useAll().filter((one) => one.type === "storage" && one.content?.includes("images"));
   const status = useQuery({ queryKey: ["status", path], queryFn: () => statusOf(path) });
-  const ways: Way[] = [...(status.data?.live ? ["instant" as const] : []), ...(row.template ? ["linked" as const] : []), "full"];
-  const [form, setForm] = useState({ way: null as Way | null, name: `${row.name ?? "clone"}-{n}`, count: 1, storage: "", });
+  const running = row.status === "running" && !row.template;
+  const ways: Way[] = [
+    ...(status.data?.live ? ["instant" as const] : []),
+    ...(row.template ? ["linked" as const] : []),
+    "full",
+    ...(running ? ["instant" as const] : []),
+  ];
+  const [form, setForm] = useState({ way: null as Way | null, name: `${row.name ?? "clone"}-{n}`, count: 1, storage: "" });
   const [begun, setBegun] = useState<{ upid: string; at: number } | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   const set = (change: Partial<typeof form>): void => setForm((old) => ({ ...old, ...change }));
   const way = form.way ?? ways[0] ?? "full";
+  // What it means for a guest that runs: how long it stands, say. A refusal is shown when it is asked for.
+  const plan = useQuery({
+    queryKey: ["instant-plan", path],
+    queryFn: () => call<{ effects: string[] }>("POST", `${path}/clone`, { instant: 1, dryrun: 1 }),
+    enabled: running && way === "instant",
+    retry: false,
+  });
 
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
@@ -52,6 +65,7 @@ export function CloneForm(props: { row: Resource; onClose: () => void }): ReactN
             data={ways.map((id) => ({ value: id, label: t(`clone.${id}`) }))}
           />
           <p className="hint">{t(`clone.${way}Help`)}</p>
+          {way === "instant" && plan.data?.effects.map((line) => <p className="hint" key={line}>{line}</p>)}
           <NumberInput label={t("clone.count")} min={1} max={100} value={form.count} onChange={(count) => set({ count: Number(count) })} data-autofocus />
           <TextInput label={t("clone.name")} required value={form.name} onChange={(e) => set({ name: e.currentTarget.value })} description={t("clone.nameHelp", { index: "{n}", number: "{vmid}" })} />
           {way === "full" && (

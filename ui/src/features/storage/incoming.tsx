@@ -1,61 +1,48 @@
 /** What comes into a storage: files that are sent, and downloads by URL. */
 
-import { Button, Group, Progress, Select, TextInput } from "@mantine/core";
+import { Button, Group, Select, TextInput } from "@mantine/core";
 import { type ChangeEvent, type ReactNode, useRef, useState } from "react";
 
-import { problemFrom } from "../../actions/run";
-import { call, type Problem } from "../../api/client";
+import { ask } from "../../api/client";
 import { t } from "../../i18n";
 import { FormDrawer } from "../../ui/form";
-import { ProblemPanel } from "../../ui/problem";
-import { upload } from "./upload";
+import type { Place } from "./content";
+import { upload } from "./uploads";
 
-export function Incoming(props: { path: string; allowed: string; onDone: () => void }): ReactNode {
-  const { path, allowed, onDone } = props;
+export function Incoming(props: { place: Place; allowed: string; onDone: () => void }): ReactNode {
+  const { place, allowed, onDone } = props;
   const file = useRef<HTMLInputElement>(null);
-  const [part, setPart] = useState<number | null>(null);
-  const [problem, setProblem] = useState<Problem | null>(null);
   const [byUrl, setByUrl] = useState(false);
   const kinds = ["iso", "import"].filter((kind) => allowed.includes(kind));
   if (!kinds.length) return null;
-  const send = async (event: ChangeEvent<HTMLInputElement>): Promise<void> => {
-    const chosen = event.currentTarget.files?.[0];
-    if (!chosen) return;
-    setProblem(null);
-    try {
-      await upload(path, /\.(iso|img)$/i.test(chosen.name) ? "iso" : "import", chosen, setPart);
-      onDone();
-    } catch (raised) {
-      setProblem(problemFrom(raised, chosen.name));
-    } finally {
-      setPart(null);
-    }
+  const send = (event: ChangeEvent<HTMLInputElement>): void => {
+    const input = event.currentTarget;
+    for (const chosen of input.files ?? []) void upload(place, /\.(iso|img)$/i.test(chosen.name) ? "iso" : "import", chosen);
+    input.value = ""; // the same file may be chosen again
   };
   return (
     <>
       <Group gap={6}>
-        <input ref={file} type="file" hidden aria-label={t("storage.file")} onChange={(event) => void send(event)} />
-        <Button size="compact-sm" variant="default" loading={part !== null} onClick={() => file.current?.click()}>
+        <input ref={file} type="file" multiple hidden aria-label={t("storage.file")} onChange={send} />
+        <Button size="compact-sm" variant="default" onClick={() => file.current?.click()}>
           {t("storage.upload")}
         </Button>
         <Button size="compact-sm" variant="default" onClick={() => setByUrl(true)}>
           {t("storage.byUrl")}
         </Button>
       </Group>
-      {part !== null && <Progress value={part * 100} aria-label={t("storage.upload")} style={{ width: "8rem" }} />}
-      {problem && <ProblemPanel problem={problem} onClose={() => setProblem(null)} />}
-      {byUrl && <Download path={path} kinds={kinds} onClose={() => { setByUrl(false); onDone(); }} />}
+      {byUrl && <Download place={place} kinds={kinds} onClose={() => { setByUrl(false); onDone(); }} />}
     </>
   );
 }
 
-function Download(props: { path: string; kinds: string[]; onClose: () => void }): ReactNode {
+function Download(props: { place: Place; kinds: string[]; onClose: () => void }): ReactNode {
   const [form, setForm] = useState({ url: "", filename: "", content: props.kinds[0] ?? "iso", checksum: "" });
   const set = (change: Partial<typeof form>): void => setForm((old) => ({ ...old, ...change }));
   const submit = async (): Promise<void> => {
     const { checksum, ...rest } = form;
-    const more = checksum ? { checksum, "checksum-algorithm": "sha256" } : {};
-    await call("POST", `${props.path}/download-url`, { ...rest, ...more });
+    const more = checksum ? { checksum, "checksum-algorithm": "sha256" as const } : {};
+    await ask("POST /nodes/{node}/storage/{storage}/download-url", { ...props.place, ...rest, content: rest.content as "iso", ...more });
   };
   const named = (url: string): string => form.filename || (url.split("/").pop() ?? "");
   return (

@@ -6,11 +6,12 @@ import type { ReactNode } from "react";
 import { t } from "../../i18n";
 import { bytes, percent } from "../../lib/format";
 import { go, usePlace } from "../../lib/router";
-import { apiPath, type Resource, useAll } from "../../store/inventory";
+import { type Resource, useAll } from "../../store/inventory";
 import { Content, useAgain } from "./content";
 import { Incoming } from "./incoming";
 import { Orphans } from "./orphans";
 import { Space, useStatus, Warnings } from "./space";
+import { Underway } from "./underway";
 
 const VIEWS = ["content", "space", "orphans"] as const;
 
@@ -32,9 +33,10 @@ function Shown(props: { row: Resource }): ReactNode {
         <span className="hint">
           {t("storage.usedOf", { used: bytes(row.disk), all: bytes(row.maxdisk), part: percent(row.disk, row.maxdisk) })}
         </span>
-        <Incoming path={apiPath(row)} allowed={row.content ?? ""} onDone={again} />
+        <Incoming place={place} allowed={row.content ?? ""} onDone={again} />
       </header>
       <Progress value={row.maxdisk ? (100 * (row.disk ?? 0)) / row.maxdisk : 0} aria-label={t("storage.used")} />
+      <Underway place={place} onDone={again} />
       <Warnings place={place} status={status} />
       <Tabs value={view} onChange={(next) => go("storage", place.storage, next ?? "content")}>
         <Tabs.List>

@@ -1,5 +1,8 @@
 export const common = {
   add: "Hinzufügen",
+  again: "Noch einmal",
+  done: "fertig",
+  doIt: "Tun",
   cancel: "Abbrechen",
   change: "Ändern",
   close: "Schließen",

@@ -66,7 +66,7 @@ export const clone = {
   title: "{guest} klonen",
   kind: "Art des Klons",
   instant: "Sofort",
-  instantHelp: "Macht sofort aus dem Arbeitsspeicher der Vorlage weiter, mit eigener Identität.",
+  instantHelp: "Läuft sofort aus dem Speicher der Vorlage oder des laufenden Gasts weiter, mit eigener Identität.",
   linked: "Verknüpft",
   linkedHelp: "Speichert nur, was sich von der Vorlage unterscheidet; fährt hoch.",
   full: "Vollständig",

@@ -53,6 +53,7 @@ export const option = {
   ciuser: "Benutzer",
   cipassword: "Passwort",
   ciupgrade: "Beim ersten Start aktualisieren",
+  cicustom: "Eigene Dokumente",
   sshkeys: "SSH-Schlüssel",
   searchdomain: "Suchdomäne",
   nameserver: "DNS-Server",

@@ -41,4 +41,12 @@ export const storage = {
   notForeseen: "nicht abzusehen",
   shared: "Geteilt",
   removeChosen: { one: "Das ausgewählte entfernen", other: "Die {n} ausgewählten entfernen" },
+  uploads: "Uploads",
+  sent: "Gesendet von {name}",
+  upload_sending: "wird gesendet",
+  upload_waiting: "abgebrochen; wird wieder versucht",
+  upload_checking: "wird geprüft",
+  upload_failed: "gescheitert",
+  giveUp: "Aufgeben",
+  chooseAgain: "dieselbe Datei noch einmal wählen, um fortzufahren",
 };

@@ -1,5 +1,8 @@
 export const common = {
   add: "Add",
+  again: "Again",
+  done: "done",
+  doIt: "Do it",
   cancel: "Cancel",
   change: "Change",
   close: "Close",

@@ -66,7 +66,7 @@ export const clone = {
   title: "Clone {guest}",
   kind: "Kind of clone",
   instant: "Instant",
-  instantHelp: "Goes on from the template's memory in a moment, with an identity of its own.",
+  instantHelp: "Goes on in a moment from the memory of its template, or of the running guest, with an identity of its own.",
   linked: "Linked",
   linkedHelp: "Stores only what differs from the template; boots.",
   full: "Full",

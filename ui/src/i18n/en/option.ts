@@ -53,6 +53,7 @@ export const option = {
   ciuser: "User",
   cipassword: "Password",
   ciupgrade: "Upgrade at first boot",
+  cicustom: "Documents of your own",
   sshkeys: "SSH keys",
   searchdomain: "Search domain",
   nameserver: "DNS servers",

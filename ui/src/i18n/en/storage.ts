@@ -41,4 +41,12 @@ export const storage = {
   notForeseen: "not foreseeable",
   shared: "Shared",
   removeChosen: { one: "Remove the chosen one", other: "Remove the {n} chosen" },
+  uploads: "Uploads",
+  sent: "Sent of {name}",
+  upload_sending: "is sent",
+  upload_waiting: "broke off; is tried again",
+  upload_checking: "is looked at",
+  upload_failed: "failed",
+  giveUp: "Give up",
+  chooseAgain: "choose the same file again to go on",
 } as const;

@@ -35,6 +35,7 @@ class SetDocument(Document):
     params=Guest,
     allow=AUDIT,
     returns=LIST,
+    cli="vm cloudinit-pending {vmid}",
     help="The cloud-init keys, and what changed since the medium was written.",
 )
 async def pending(call: Call, p: Guest) -> Any:
@@ -58,7 +59,14 @@ async def dump(call: Call, p: Dump) -> Any:
     return await call.services.cloudinit.dump(p.vmid, p.type)
 
 
-@get(f"{BASE}/documents", params=Guest, allow=AUDIT, returns=OBJECT, help="The documents that were set, by kind.")
+@get(
+    f"{BASE}/documents",
+    params=Guest,
+    allow=AUDIT,
+    returns=OBJECT,
+    cli="vm cloudinit-documents {vmid}",
+    help="The documents that were set, by kind.",
+)
 async def documents(call: Call, p: Guest) -> Any:
     return await call.services.cloudinit.documents(p.vmid)
 
@@ -74,6 +82,12 @@ async def set_document(call: Call, p: SetDocument) -> Any:
     return await call.services.cloudinit.set_document(p.vmid, p.type, p.content)
 
 
-@delete(f"{BASE}/documents/{{type}}", params=Document, allow=CHANGE, help="Go back to the generated document.")
+@delete(
+    f"{BASE}/documents/{{type}}",
+    params=Document,
+    allow=CHANGE,
+    cli="vm cloudinit-reset {vmid} {type}",
+    help="Go back to the generated document.",
+)
 async def delete_document(call: Call, p: Document) -> None:
     await call.services.cloudinit.delete_document(p.vmid, p.type)

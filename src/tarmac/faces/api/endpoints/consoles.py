@@ -138,7 +138,4 @@ async def screenshot(call: Call, p: Guest) -> web.StreamResponse:
 
 async def _certificate(call: Call) -> str:
     """The node's certificate, for clients that connect to VNC by themselves."""
-    path = call.services.certificate
-    if path is None:
-        return ""
-    return str(await asyncio.to_thread(path.read_text, "ascii"))
+    return await asyncio.to_thread(call.services.certificates.served_pem)

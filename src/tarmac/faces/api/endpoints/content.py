@@ -48,7 +48,9 @@ class Remove(Volume):
 
 @dataclass(frozen=True, kw_only=True)
 class Upload(OnNode):
-    content: str | None = setting(None, choices=UPLOADABLE, help="What it is (a field of the form).")
+    content: str | None = setting(
+        None, choices=(*UPLOADABLE, "snippets"), help="What it is (a field of the form); snippets are Tarmac's own."
+    )
     filename: str | None = setting(None, max_length=255, help="Its name (that of the form's file, as a rule).")
     checksum: str | None = setting(None, max_length=256, help="The checksum to compare with (a field of the form).")
     checksum_algorithm: str | None = setting(

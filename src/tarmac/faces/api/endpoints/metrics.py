@@ -44,7 +44,7 @@ async def metrics(call: Call, p: NoParams) -> web.StreamResponse:
     reply=list[shapes.MetricServerRow],
     allow=SEE,
     returns=LIST,
-    cli="node metric-servers",
+    cli="metric-server list",
     help="The servers that figures are sent to, with why that fails, if it does.",
 )
 async def servers(call: Call, p: NoParams) -> list[dict[str, Any]]:
@@ -59,7 +59,14 @@ def _row(call: Call, name: str, shown: dict[str, Any]) -> dict[str, Any]:
     return {**row, "problem": problem} if problem else row
 
 
-@get("/cluster/metrics/server/{id}", params=One, allow=SEE, returns=OBJECT, help="A metric server.")
+@get(
+    "/cluster/metrics/server/{id}",
+    params=One,
+    allow=SEE,
+    returns=OBJECT,
+    cli="metric-server show {id}",
+    help="A metric server.",
+)
 async def server(call: Call, p: One) -> dict[str, Any]:
     found = call.services.metrics.servers
     return {**found.shown(p.id), "digest": found.digest}
@@ -70,6 +77,7 @@ async def server(call: Call, p: One) -> dict[str, Any]:
     params=One,
     config=MetricServer,
     allow=CHANGE,
+    cli="metric-server add {id}",
     help="Send figures to a server: InfluxDB or Graphite.",
 )
 async def create(call: Call, p: One) -> None:
@@ -81,6 +89,7 @@ async def create(call: Call, p: One) -> None:
     params=Change,
     config=MetricServerOptions,
     allow=CHANGE,
+    cli="metric-server set {id}",
     help="Change a metric server.",
 )
 async def update(call: Call, p: Change) -> None:
@@ -91,7 +100,7 @@ async def update(call: Call, p: Change) -> None:
     "/cluster/metrics/server/{id}",
     params=One,
     allow=CHANGE,
-    cli="node metric-server-remove {id}",
+    cli="metric-server remove {id}",
     help="Send nothing to a server any more.",
 )
 async def remove(call: Call, p: One) -> None:

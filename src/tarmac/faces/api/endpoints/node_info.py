@@ -8,7 +8,6 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, NULL, OBJECT, Allow, Call, get, post, put
 from tarmac.faces.api.endpoints.common import Node
-from tarmac.faces.api.shapes import nodes as shapes
 from tarmac.model.settings import setting
 from tarmac.services.node import host_info
 
@@ -152,18 +151,5 @@ async def netstat(call: Call, p: Node) -> Any:
     help="A subscription: there is nothing to subscribe to.",
 )
 async def subscription(call: Call, p: Node) -> Any:
-    server = await asyncio.to_thread(host_info.server_id, call.services.certificate)
+    server = await asyncio.to_thread(lambda: host_info.server_id(call.services.certificates.served()))
     return {"status": "notfound", "message": "There is no subscription key", "serverid": server}
-
-
-@get(
-    "/nodes/{node}/certificates/info",
-    reply=list[shapes.Certificate],
-    params=Node,
-    allow=Allow.login,
-    returns=LIST,
-    cli="node certificates",
-    help="The certificate that the API shows.",
-)
-async def certificates(call: Call, p: Node) -> Any:
-    return await asyncio.to_thread(host_info.certificates, call.services.certificate)

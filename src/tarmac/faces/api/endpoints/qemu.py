@@ -69,7 +69,7 @@ class SetConfig(Locked):
     delete: tuple[str, ...] = setting((), format="pve-configid", help="Keys to remove.")
     revert: tuple[str, ...] = setting((), format="pve-configid", help="Keys whose pending change is given up.")
     digest: str | None = digest_setting()
-    force: bool = setting(False, built=False, help="Remove the volume of a disk that is deleted.")
+    force: bool = setting(False, help="Also remove the volumes of disks that are deleted.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ class Resize(Locked):
 @dataclass(frozen=True, kw_only=True)
 class Unlink(Guest):
     idlist: tuple[str, ...] = setting(format="pve-configid", help="The disks to detach.")
-    force: bool = setting(False, built=False, help="Also remove their volumes.")
+    force: bool = setting(False, help="Also remove their volumes.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +211,7 @@ async def _update(call: Call, p: SetConfig) -> Started:
         delete=p.delete,
         revert=p.revert,
         digest=p.digest,
+        force=p.force,
         dryrun=call.dryrun,
     )
     return result
@@ -251,10 +252,12 @@ async def resize(call: Call, p: Resize) -> Started:
     returns=NULL,
     plans=True,
     cli="vm unlink {vmid}",
-    help="Detach disks; their volumes stay as `unused`.",
+    help="Detach disks; their volumes stay as `unused`, unless by force.",
 )
 async def unlink(call: Call, p: Unlink) -> Plan | None:
-    started = await call.services.vm_configs.update(call.identity, p.vmid, {}, delete=p.idlist, dryrun=call.dryrun)
+    started = await call.services.vm_configs.update(
+        call.identity, p.vmid, {}, delete=p.idlist, force=p.force, dryrun=call.dryrun
+    )
     return await settle(call, started)
 
 

@@ -9,7 +9,7 @@ from tarmac.faces.api.declare import LIST, UPID, Allow, Call, Started, get, post
 from tarmac.faces.api.endpoints.common import DISK_KEYS, Guest, digest_setting
 from tarmac.faces.api.shapes import guests as shapes
 from tarmac.model.datacenter import bandwidth
-from tarmac.model.errors import Denied
+from tarmac.model.errors import Denied, InvalidInput
 from tarmac.model.settings import setting
 from tarmac.model.units import KIB
 from tarmac.services.clones.clones import MOST
@@ -38,9 +38,11 @@ class Clone(Guest):
         None, max_length=253, help="The clone's name; `{n}` becomes 1, 2, ... and `{vmid}` the number."
     )
     description: str | None = setting(None, help="Notes about the clone.")
-    instant: bool = setting(False, help="Go on from a live template's memory instead of booting.")
+    instant: bool = setting(
+        False, help="Go on from the memory of a live template, or of the running guest, instead of booting."
+    )
     reserve: int | None = setting(
-        None, ge=0, le=100, unit="%", default_text="25",
+        None, ge=0, le=100, unit="%", default_text="the node's, 25 at first",
         help="How much of its memory counts as its own from the start, though it is still shared; with `instant`.",
     )  # fmt: skip
     full: bool | None = setting(
@@ -52,6 +54,16 @@ class Clone(Guest):
     pool: str | None = setting(None, format="pve-poolid", help="Put the clone into this pool.")
     target: str | None = setting(None, format="pve-node", help="The node of the clone.")
     bwlimit: int | None = setting(None, ge=0, unit="KiB/s", help="Limit of the copying.")
+    flatten: bool = setting(
+        False,
+        help="A full clone of a template that can be used at once: it begins as a linked one and is made independent "
+        "in the background.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flattening(Guest):
+    bwlimit: int | None = setting(None, ge=0, unit="KiB/s", help="Limit of the copying while the guest runs.")
 
 
 MOVABLE = (*DISK_KEYS, *(f"unused{i}" for i in range(256)))
@@ -66,13 +78,13 @@ class Move(Guest):
     digest: str | None = digest_setting()
     bwlimit: int | None = setting(None, ge=0, unit="KiB/s", help="Limit of the copying.")
     target_vmid: int | None = setting(
-        None, name="target-vmid", ge=100, le=999_999_999, built=False, help="Give the disk to this guest."
+        None, name="target-vmid", ge=100, le=999_999_999, help="Give the disk to this guest."
     )
     target_disk: str | None = setting(
-        None, name="target-disk", choices=MOVABLE, built=False, help="What the disk becomes there."
+        None, name="target-disk", choices=MOVABLE, default_text="the same", help="What the disk becomes there."
     )
     target_digest: str | None = setting(
-        None, name="target-digest", max_length=40, built=False, help="Only if that guest still has this digest."
+        None, name="target-digest", max_length=40, help="Only if that guest still has this digest."
     )
 
 
@@ -151,6 +163,7 @@ async def clone(call: Call, p: Clone) -> Started:
         pool=p.pool,
         target=p.target,
         speed=_speed(call, p.bwlimit, "clone"),
+        flatten=p.flatten,
         dryrun=call.dryrun,
     )
     return result
@@ -159,6 +172,21 @@ async def clone(call: Call, p: Clone) -> Started:
 def _speed(call: Call, asked: int | None, work: str) -> int:
     """Bytes a second that a copy may take: as asked for, else as the datacenter's options say; 0 for no limit."""
     return (bandwidth(call.services.datacenter.value, work) if asked is None else asked) * KIB
+
+
+@post(
+    "/nodes/{node}/qemu/{vmid}/flatten",
+    params=Flattening,
+    allow=Allow("/vms/{vmid}", "VM.Config.Disk"),
+    returns=UPID,
+    cli="vm flatten {vmid}",
+    help="Make a linked clone independent of its template, in the background; it can be used meanwhile.",
+)
+async def flatten(call: Call, p: Flattening) -> Started:
+    result: Started = await call.services.flatten.start(
+        call.identity.name, p.vmid, speed=_speed(call, p.bwlimit, "clone"), dryrun=call.dryrun
+    )
+    return result
 
 
 @get(
@@ -181,9 +209,24 @@ async def clones(call: Call, p: Guest) -> list[dict[str, Any]]:
     allow=Allow("/vms/{vmid}", "VM.Config.Disk"),
     returns=UPID,
     cli="vm move-disk {vmid} {disk} {storage}",
-    help="Move a disk to another storage or into another format, also under a running guest.",
+    help="Move a disk to another storage or format, also under a running guest; or give it to another guest.",
 )
 async def move_disk(call: Call, p: Move) -> Started:
+    if p.target_vmid is not None:
+        if p.storage is not None:
+            text = "either set 'storage' or 'target-vmid', but not both"
+            raise InvalidInput.of("target-vmid", text)
+        given: Started = await call.services.disk_gifts.give(
+            call.identity,
+            p.vmid,
+            p.disk,
+            p.target_vmid,
+            target_disk=p.target_disk,
+            digest=p.digest,
+            target_digest=p.target_digest,
+            dryrun=call.dryrun,
+        )
+        return given
     result: Started = await call.services.disk_moves.move(
         call.identity,
         p.vmid,

@@ -99,6 +99,7 @@ async def everybodys(call: Call, p: NoParams) -> Any:
     params=OfUser,
     allow=READERS,
     returns=LIST,
+    cli="tfa show {userid}",
     help="A user's second factors.",
 )
 async def entries(call: Call, p: OfUser) -> Any:
@@ -134,7 +135,14 @@ async def add(call: Call, p: Add) -> Any:
     raise tfa.not_built(p.type)
 
 
-@put("/access/tfa/{userid}/{id}", params=Update, allow=CHANGERS, tokens=False, help="Change a second factor.")
+@put(
+    "/access/tfa/{userid}/{id}",
+    params=Update,
+    allow=CHANGERS,
+    tokens=False,
+    cli="tfa set {userid} {id}",
+    help="Change a second factor.",
+)
 async def update(call: Call, p: Update) -> None:
     await confirm(call, p.password, "password")
     await call.services.second_factors.update(

@@ -20,6 +20,7 @@ from tarmac.faces.api.declare import LIST, OBJECT, RAW, Allow, Call, Headed, del
 from tarmac.faces.api.endpoints.content import ALGORITHMS, UPLOADABLE
 from tarmac.faces.api.endpoints.storage import OnNode
 from tarmac.faces.api.replies import error_reply
+from tarmac.faces.api.shapes.storage import UploadRow
 from tarmac.model.errors import Busy, Conflict, DataCorrupt, InvalidInput, NotFound, TarmacError
 from tarmac.model.settings import setting
 from tarmac.services.storage.upload_records import UploadRecord
@@ -46,7 +47,7 @@ STATUSES: tuple[tuple[type[TarmacError], int], ...] = (
 @dataclass(frozen=True, kw_only=True)
 class Begin(OnNode):
     size: int | None = setting(None, ge=0, le=1 << 53, unit="B", help="The file's size (or header `Upload-Length`).")
-    content: str | None = setting(None, choices=UPLOADABLE, help="What it is.")
+    content: str | None = setting(None, choices=(*UPLOADABLE, "snippets"), help="What it is.")
     filename: str | None = setting(None, max_length=255, help="Its name on the storage.")
     checksum: str | None = setting(None, max_length=256, help="The checksum to compare with when all of it is there.")
     checksum_algorithm: str | None = setting(
@@ -59,7 +60,15 @@ class One(OnNode):
     upload: str = setting(pattern=r"[0-9a-f]{32}", help="The upload's id.")
 
 
-@get(BASE, params=OnNode, allow=RIGHT, returns=LIST, cli="storage uploads {storage}", help="One's own open uploads.")
+@get(
+    BASE,
+    params=OnNode,
+    allow=RIGHT,
+    returns=LIST,
+    reply=list[UploadRow],
+    cli="storage uploads {storage}",
+    help="One's own open uploads.",
+)
 async def uploads(call: Call, p: OnNode) -> Any:
     service, rows = call.services.resumable, []
     for record in service.rows(call.user, p.storage):
@@ -75,6 +84,7 @@ async def uploads(call: Call, p: OnNode) -> Any:
     params=Begin,
     allow=RIGHT,
     returns=OBJECT,
+    reply=UploadRow,
     help="Begin a resumable upload (tus 1.0). The header `Location` says where its bytes go.",
 )
 async def begin(call: Call, p: Begin) -> Any:
@@ -91,7 +101,14 @@ async def begin(call: Call, p: Begin) -> Any:
     return Headed(record.row(0), 201, {**_state(record, 0), "Location": place})
 
 
-@get(ONE, params=One, allow=RIGHT, returns=OBJECT, help="How far an upload has come, and its task when it is complete.")
+@get(
+    ONE,
+    params=One,
+    allow=RIGHT,
+    returns=OBJECT,
+    reply=UploadRow,
+    help="How far an upload has come, and its task when it is complete.",
+)
 async def upload(call: Call, p: One) -> Any:
     service = call.services.resumable
     record = next((r for r in service.rows(call.user, p.storage) if r.id == p.upload), None)

@@ -45,3 +45,21 @@ class Volume(TypedDict):
 
 class Orphan(Volume):
     reason: str
+
+
+UploadRow = TypedDict(
+    "UploadRow",
+    {
+        "upload": str,
+        "storage": str,
+        "content": str,
+        "filename": str,
+        "size": int,
+        "offset": int,
+        "created": int,
+        "expires": int,
+        "checksum": NotRequired[str],
+        "checksum-algorithm": NotRequired[str],
+        "task": NotRequired[str],
+    },
+)

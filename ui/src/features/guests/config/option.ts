@@ -48,7 +48,7 @@ export const GROUPS = {
   network: ["net"],
   devices: ["vga", "serial", "machine", "bios", "agent", "rng0", "watchdog"],
   general: ["name", "description", "tags", "ostype", "onboot", "startup", "protection", "hotplug", "freeze", "reboot"],
-  cloudinit: ["ciuser", "cipassword", "sshkeys", "ciupgrade", "nameserver", "searchdomain", "citype", "ipconfig"],
+  cloudinit: ["ciuser", "cipassword", "sshkeys", "ciupgrade", "cicustom", "nameserver", "searchdomain", "citype", "ipconfig"],
 } as const satisfies Record<string, readonly string[]>;
 export const HARDWARE = ["processor", "memory", "disks", "network", "devices"] as const;
 export type Group = keyof typeof GROUPS | "more";

@@ -1,0 +1,1 @@
+"""Certificates that are ordered: accounts with authorities, orders, renewal."""

@@ -1,0 +1,53 @@
+"""Bytes in and out of volumes as a guest's QEMU reaches them, whether they are files or not."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from tarmac.drivers.storage.base import Layer, Storage
+from tarmac.drivers.storage.image import as_word
+from tarmac.model.ids import VolumeId
+
+MIB = 1 << 20
+
+
+def opened(layer: Layer) -> list[str]:
+    """A layer as the last words of a command of QEMU's tools."""
+    return [as_word(layer)] if layer.protocol else ["-f", layer.format, str(layer.path)]
+
+
+def io(layer: Layer, *commands: str, read_only: bool = False) -> str:
+    words = [*(["-r"] if read_only else []), *(word for command in commands for word in ("-c", command))]
+    done = subprocess.run(["qemu-io", *words, *opened(layer)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "verification failed" not in done.stdout, done.stdout
+    return done.stdout
+
+
+async def put(storage: Storage, volid: VolumeId, mark: int, at: int = 0) -> None:
+    """The guest's part: 1 MiB of a byte."""
+    io((await storage.layers(volid))[0], f"write -P {mark} {at}M 1M")
+
+
+async def holds(storage: Storage, volid: VolumeId, *marks: int, snapshot: str | None = None) -> None:
+    """The volume's megabytes, from the first one on."""
+    top = (await storage.layers(volid, snapshot))[0]
+    for at, mark in enumerate(marks):
+        io(top, f"read -P {mark} {at}M 1M", read_only=True)
+    if top.format == "qcow2":
+        check = subprocess.run(["qemu-img", "check", "-f", "qcow2", top.path], capture_output=True, text=True)
+        assert check.returncode == 0, check.stdout
+
+
+def id_of(storage: Storage, vmid: int, stem: str, format: str) -> VolumeId:
+    """The volume id that an image has there."""
+    return VolumeId(storage.id, str(storage.image_name(vmid, stem, format)))
+
+
+def needs(storage: Storage, format: str) -> str:
+    """The format; skips the test where there are no such images."""
+    if format not in storage.capabilities.formats:
+        pytest.skip(f"no {format} images here")
+    return format
