@@ -31,6 +31,8 @@ from tarmac.services.storage.uploads import MOST_AT_ONCE, MOST_OF_ONE, Received,
 
 NOTE_EVERY = 64 * MIB
 """After so many bytes what has come in is synced and noted: so much at most is sent again after a power cut."""
+KEPT_OF_ONE = 64
+"""So many complete uploads of one user are remembered, for who asks how they ended."""
 INTERRUPTED = "another request goes on with this upload"
 
 
@@ -61,6 +63,8 @@ class ResumableUploads:
         self._clock = clock
         self._boot = boot
         self._turns: dict[str, _Turn] = {}
+        self._beginning: list[UploadRecord] = []
+        """Those that are being made: they count already, so that many at once find no way past the limits."""
         uploads.kept.append(lambda: [record.token for record in records])
 
     async def load(self) -> None:
@@ -87,13 +91,18 @@ class ResumableUploads:
         )
         driver = self._storages.files(storage, record.name.content)
         self._check_number(user)
-        await self._storages.space.check(driver, size + await self._promised(storage))
-        await driver.stage(record.name, record.token)
+        self._beginning.append(record)
         try:
-            await self._records.put(record)
-        except BaseException:
-            await driver.discard(record.name, record.token)
-            raise
+            await self._storages.space.check(driver, await self._promised(storage))
+            await driver.stage(record.name, record.token)
+            try:
+                await self._records.put(record)
+            except BaseException:
+                await driver.discard(record.name, record.token)
+                raise
+        finally:
+            self._beginning.remove(record)
+        await self._forget_ended(user)
         return await self._complete(record) if size == 0 else record
 
     def rows(self, user: str, storage: str) -> list[UploadRecord]:
@@ -173,7 +182,7 @@ class ResumableUploads:
         return record
 
     def _check_number(self, user: str) -> None:
-        open_ones = Counter(record.user for record in self._records if not record.task)
+        open_ones = Counter(record.user for record in (*self._records, *self._beginning) if not record.task)
         if open_ones[user] < MOST_OF_ONE and open_ones.total() < MOST_AT_ONCE:
             return
         raise Busy(
@@ -184,9 +193,15 @@ class ResumableUploads:
             fixes=[Fix(text="finish or remove some", action="tarmac storage uploads STORAGE")],
         )
 
+    async def _forget_ended(self, user: str) -> None:
+        """Complete ones count for no limit, so of many the oldest are forgotten before their time."""
+        ended = [r for r in self._records if r.user == user and r.task and r.id not in self._turns]
+        for record in ended[:-KEPT_OF_ONE]:
+            await self._records.remove(record)
+
     async def _promised(self, storage: str) -> int:
-        """Bytes that the open uploads of a storage have yet to bring."""
-        total = 0
+        """Bytes that the open uploads of a storage have yet to bring, those that are being made among them."""
+        total = sum(record.size for record in self._beginning if record.storage == storage)
         for record in self._records:
             if record.storage == storage and not record.task:
                 with contextlib.suppress(TarmacError):
