@@ -10,7 +10,7 @@ import pytest
 
 from support.storage_site import Site, site
 from support.together import outcomes
-from tarmac.model.errors import Busy, Conflict, InvalidInput, NoSpace, NotFound
+from tarmac.model.errors import Busy, Conflict, Denied, InvalidInput, NoSpace, NotFound
 from tarmac.services.storage.resumable import KEPT_OF_ONE, ResumableUploads
 from tarmac.services.storage.upload_records import DAY, KEPT_AFTER_END, UploadRecords
 from tarmac.services.storage.uploads import MOST_OF_ONE, UploadFields
@@ -175,3 +175,29 @@ async def test_of_many_complete_ones_the_oldest_are_forgotten(world: World) -> N
         ids.append(await world.begin(0, filename=f"{n % 3}.iso"))
     kept = [record.id for record in world.service.rows(WHO, "local")]
     assert kept == ids[-len(kept) :] and KEPT_OF_ONE <= len(kept) <= KEPT_OF_ONE + 1
+
+
+async def test_who_may_not_replace_it_any_more_is_refused_at_the_end(world: World) -> None:
+    """What keeps one from putting a file in its place may have come about while the upload was open."""
+    id = await world.begin(filename="note.yaml", content="snippets")
+
+    def refuse(volid: str) -> None:
+        raise Denied(f"not {volid}")
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield CONTENT
+
+    with pytest.raises(Denied, match="not local:snippets/note.yaml"):
+        await world.service.append(WHO, "local", id, 0, chunks(), check=refuse)
+    assert "snippets/note.yaml" not in world.site.files()
+    assert world.service.rows(WHO, "local")[0].task == ""
+    with pytest.raises(Denied):
+        await world.service.create(WHO, "local", UploadFields(content="snippets", filename="n.yaml"), 10, check=refuse)
+    assert len(world.service.rows(WHO, "local")) == 1
+
+
+async def test_a_snippet_that_is_too_long_is_not_begun(world: World) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await world.begin(300_000, filename="note.yaml", content="snippets")
+    assert refused.value.error_code == "snippet-too-long"
+    assert world.service.rows(WHO, "local") == []
