@@ -121,9 +121,9 @@ class InstantClones:
                 "pool": pool,
             }
             self._clones.check_rights(identity, source.texts, vmids, pool=pool)
-            await self._admit(args, source.machine)
+            await self._admit(args, source.machine, looking=True)
             if dryrun:
-                return await self._jobs.plan("qminstant", args)
+                return await self._jobs.plan("qminstant", {**args, "looking": True})
             queue = f"guest/{template}"
             queues = [queue if frozen else shared(queue), *(f"guest/{vmid}" for vmid in (*frozen, *vmids))]
             upid = await self._jobs.submit("qminstant", id=str(template), user=identity.name, args=args, queues=queues)
@@ -153,16 +153,18 @@ class InstantClones:
         machine = await self._states.machine(guest)
         return _Source(machine=machine, texts=_texts(machine, guest), documents=guest.vmid)
 
-    async def _admit(self, args: Mapping[str, Any], machine: Machine) -> None:
+    async def _admit(self, args: Mapping[str, Any], machine: Machine, *, looking: bool) -> None:
+        """`looking`: only asked, so nobody loses anything by it."""
+        count, reserve = len(args["vmids"]), args["reserve"]
         await self._admission.check(
-            args["template"], machine.memory, machine.accelerator, len(args["vmids"]), args["reserve"]
+            args["template"], machine.memory, machine.accelerator, count, reserve, looking=looking
         )
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
         template = args["template"]
         guest = self._guests.get(args.get("source", template))
         source = await self._source(guest, [template] if "source" in args else [])
-        await self._admit(args, source.machine)
+        await self._admit(args, source.machine, looking=args.get("looking", False))
         documents = await self._cloudinit.documents(source.documents)
         steps, texts = list(source.steps), {}
         for vmid, name in zip(args["vmids"], args["names"], strict=True):
