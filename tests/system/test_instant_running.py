@@ -220,6 +220,27 @@ def test_a_crash_anywhere_lets_the_source_go_on(site: TestDaemon) -> None:
     assert say(site, SOURCE, "cat /data/number; rm /data/number") == f"{len(MOMENTS) - 1}\n"
 
 
+def test_clones_are_made_in_a_pool_and_leave_it_when_undone(site: TestDaemon) -> None:
+    """Whoever may make guests in a pool only has them there; a number that is given back keeps none of its rights."""
+
+    def members() -> list[int]:
+        return [row["vmid"] for row in site.get("/pools/web", type="qemu")["members"]]
+
+    with pytest.raises(ApiError, match="pool 'web' does not exist"):
+        site.post(f"{site.qemu}/{SOURCE}/clone", instant=1, newid=451, pool="web")
+    site.post("/pools", poolid="web")
+    clone(site, newid=451, count=2, pool="web")
+    assert members() == [451, 452]
+    site.restart(crash_at="instant-launch:after-effect")
+    ask_and_die(site, lambda: site.post(f"{site.qemu}/{SOURCE}/clone", instant=1, newid=453, pool="web"))
+    site.start()
+    wait_idle(site, 120)
+    assert members() == [451, 452]
+    for vmid in (451, 452):
+        remove(site, vmid)
+    site.delete("/pools", poolid="web")
+
+
 def test_a_crash_while_a_frozen_state_ends_is_finished(site: TestDaemon) -> None:
     for moment in ("frozen-join:before-effect", "frozen-join:after-effect", "frozen-rename:after-effect",
                    "frozen-forget:before-effect"):  # fmt: skip

@@ -96,6 +96,31 @@ def test_rights(daemon: TestDaemon, tmp_path: Path) -> None:
     assert somebody.call("DELETE", path)[0] == 200
 
 
+def test_a_snippet_that_guests_have_is_written_over_by_whom_they_listen_to(daemon: TestDaemon, tmp_path: Path) -> None:
+    daemon.post("/access/users", userid="up@pve")
+    made = daemon.post("/access/users/up@pve/token/tok", privsep=0)
+    daemon.put("/access/acl", path="/storage/local", users="up@pve", roles="PVEDatastoreAdmin")
+    (tmp_path / "other.yaml").write_text(DOCUMENT)
+    assert tarmac(daemon, "storage", "upload", str(tmp_path / "other.yaml")).returncode == 0
+    daemon.put(f"{daemon.qemu}/800/config", cicustom="vendor=local:snippets/other.yaml,user=local:snippets/own.yaml")
+    token = f"{made['full-tokenid']}={made['value']}"
+    address = ("--url", f"https://127.0.0.1:{daemon.port}", "--insecure", "--token", token)
+
+    def upload(name: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / name).write_text("#cloud-config\nhostname: taken-over\n")
+        argv = [*words_for(daemon)[:3], "storage", "upload", str(tmp_path / name), "--node", "n1", *address]
+        return subprocess.run(argv, capture_output=True, timeout=60, check=False, text=True)
+
+    ran = upload("own.yaml")
+    assert ran.returncode != 0 and "/vms/800, VM.Config.Cloudinit" in ran.stderr
+    assert "taken-over" not in daemon.get(f"{daemon.qemu}/800/cloudinit/dump", type="user")
+    with pytest.raises(ApiError, match="is still in use"):
+        daemon.delete("/nodes/n1/storage/local/content/snippets/own.yaml")
+    assert upload("new.yaml").returncode == 0
+    daemon.put("/access/acl", path="/vms/800", users="up@pve", roles="PVEVMAdmin")
+    assert upload("own.yaml").returncode == 0
+
+
 def test_documents_as_somebody_types_them(daemon: TestDaemon, tmp_path: Path) -> None:
     daemon.put(f"{daemon.qemu}/800/config", delete="cicustom")
     (tmp_path / "user.yaml").write_text("#cloud-config\nhostname: typed\n")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import ssl
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from support.certificates import make
 from tarmac.faces.api.tls import Pki, chosen_context, ensure_certificate
@@ -16,6 +20,20 @@ ROOT = make("root", ca=True)
 MIDDLE = make("middle", ROOT, ca=True)
 LEAF = make("node.example", MIDDLE)
 CHAIN = LEAF.pem + MIDDLE.pem
+
+
+STRANGE_KEY = bytes.fromhex("300d020100300506032a0304040100")  # PKCS #8 of an algorithm that nobody has
+
+
+def pem(label: str, der: bytes) -> str:
+    return f"-----BEGIN {label}-----\n{base64.b64encode(der).decode()}\n-----END {label}-----\n"
+
+
+def strange(old: str, new: str) -> str:
+    """The leaf with other bytes of the same length somewhere."""
+    der = x509.load_pem_x509_certificate(LEAF.pem.encode()).public_bytes(serialization.Encoding.DER)
+    assert bytes.fromhex(old) in der
+    return pem("CERTIFICATE", der.replace(bytes.fromhex(old), bytes.fromhex(new)))
 
 
 @pytest.fixture
@@ -35,6 +53,12 @@ def certificates(tmp_path: Path) -> Certificates:
         (CHAIN, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", "key", "key-unreadable"),
         (CHAIN, LEAF.key_pem(b"geheim"), "key", "key-encrypted"),
         (CHAIN, None, "key", "key-missing"),
+        (CHAIN, pem("PRIVATE KEY", STRANGE_KEY), "key", "key-unreadable"),
+        (strange("06072a8648ce3d0201", "06072a8648ce3d0209"), LEAF.key_pem(), "certificates",
+         "certificate-unreadable"),
+        (strange("06082a8648ce3d030107", "06082a8648ce3d030163"), LEAF.key_pem(), "certificates",
+         "certificate-unreadable"),
+        (strange("0603551d11", "0603551d13"), LEAF.key_pem(), "certificates", "certificate-unreadable"),
     ],
 )  # fmt: skip
 async def test_what_cannot_be_used_is_refused_and_changes_nothing(
@@ -94,3 +118,13 @@ async def test_a_damaged_one_locks_nobody_out(certificates: Certificates) -> Non
     certificates.brought.write_text("damaged")
     context = chosen_context(Pki(certificates.own.parent), certificates.brought)
     assert isinstance(context, ssl.SSLContext)
+
+
+async def test_of_several_at_once_each_is_taken_whole(certificates: Certificates) -> None:
+    leaves = [make(f"n{n}.example") for n in range(6)]
+    async with asyncio.TaskGroup() as group:
+        work = [group.create_task(certificates.bring(leaf.pem, leaf.key_pem(), force=True)) for leaf in leaves]
+    rows = [one.result() for one in work]
+    assert [row["subject"] for row in rows] == [f"/CN=n{n}.example" for n in range(6)]
+    assert certificates.rows()[-1]["fingerprint"] in {row["fingerprint"] for row in rows}
+    assert not list(certificates.brought.parent.glob("*.new"))

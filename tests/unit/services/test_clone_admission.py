@@ -35,6 +35,9 @@ class States:
     def held(self, vmid: int) -> int:
         return self._held
 
+    def idle_except(self, wanted: int) -> int:
+        return self.idle
+
     async def drop_idle_except(self, wanted: int) -> int:
         freed, self.idle = self.idle, 0
         return freed
@@ -99,3 +102,13 @@ def test_an_ordinary_start_leaves_the_promise_alone(host: Any) -> None:
     with pytest.raises(HostFailure) as caught:
         check_memory(100, config, keep_free=KEEP_FREE, promised=1)
     assert "promised" in caught.value.evidence
+
+
+async def test_who_only_looks_takes_nobodys_memory(host: Any) -> None:
+    each = MEMORY // 4 + OVERHEAD["kvm"]
+    host.available = KEEP_FREE + each - MIB
+    asked = admission({}, idle=MEMORY)
+    await asked.check(TEMPLATE, MEMORY, "kvm", 1, 25, looking=True)
+    with pytest.raises(HostFailure):
+        await asked.check(TEMPLATE, MEMORY, "kvm", 10, 25, looking=True)
+    assert asked._states.idle == MEMORY  # type: ignore[attr-defined]

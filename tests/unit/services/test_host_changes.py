@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from support.together import outcomes
 from tarmac.model.errors import Conflict, Denied, InvalidInput
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry
@@ -28,6 +29,16 @@ async def test_name_servers_change_and_other_lines_stay(tmp_path: Path) -> None:
     assert host_info.dns(path) == {"search": "third.example", "dns1": "2001:db8::1"}
 
 
+@pytest.mark.parametrize("search", ["a.example\nnameserver 192.0.2.66", "a\rb", "a\0"])
+async def test_a_search_domain_is_one_line(tmp_path: Path, search: str) -> None:
+    path = tmp_path / "resolv.conf"
+    path.write_text("nameserver 192.0.2.1\n")
+    with pytest.raises(InvalidInput) as problem:
+        await changes(tmp_path).set_dns(search=search, servers=())
+    assert "search" in problem.value.parameters
+    assert path.read_text() == "nameserver 192.0.2.1\n"
+
+
 async def test_a_linked_resolv_conf_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("nameserver 192.0.2.1\n")
     (tmp_path / "resolv.conf").symlink_to("real")
@@ -46,6 +57,15 @@ async def test_the_hosts_file_changes_only_from_what_was_read(tmp_path: Path) ->
         await changes(tmp_path).set_hosts(data="gone\n", digest=seen)
     assert "seven" in path.read_text()
     assert sorted(os.listdir(tmp_path)) == ["hosts"]
+
+
+async def test_of_changes_at_once_from_the_same_reading_one_counts(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_text("127.0.0.1 localhost\n")
+    seen, host = host_info.hosts(path)["digest"], changes(tmp_path)
+    done = await outcomes(host.set_hosts(data=f"192.0.2.{n} host\n", digest=seen) for n in range(8))
+    assert [type(one) for one in done].count(Conflict) == 7
+    assert path.read_text() == f"192.0.2.{done.index(None)} host\n"
 
 
 async def test_only_installed_zones_are_taken(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
@@ -116,6 +117,36 @@ async def test_bad_answers(world: Any, spoil: Callable[[SecurityKey, Any], str],
     options = asked(world)
     said = await check(world, spoil(key, options), options)
     assert said.startswith("a security key's answer that is not good") and why in said
+
+
+@pytest.mark.parametrize(
+    "attested",
+    [b"\x81" * 8000, b"", b"\xa3", b"\xa1\x68authData\x42ab", b"\x9b" + b"\xff" * 8],
+    ids=["deep", "empty", "cut off", "other keys", "endless"],
+)
+async def test_bytes_without_sense_are_refused_as_input(world: Any, attested: bytes) -> None:
+    key = SecurityKey()
+    options = json.loads(world.factors.begin_webauthn(JOE, HOST)["challenge"])
+    told = json.loads(key.register(options, origin=ORIGIN))
+    told["response"]["attestationObject"] = base64.urlsafe_b64encode(attested).decode().rstrip("=")
+    with pytest.raises(InvalidInput) as failed:
+        await world.factors.add_webauthn(
+            JOE, options["publicKey"]["challenge"], json.dumps(told), description="", by=BY
+        )
+    assert "not good" in failed.value.parameters["value"]
+    assert world.factors.list(JOE) == []
+
+
+@pytest.mark.parametrize("extensions", [b"\x81" * 8000, b"\x1a\x00", b"\xa1"], ids=["deep", "cut off", "empty"])
+async def test_bytes_without_sense_log_nobody_in(world: Any, extensions: bytes) -> None:
+    key = SecurityKey()
+    await add(world, key)
+    options = asked(world)
+    told = json.loads(key.answer(options, origin=ORIGIN))
+    data = bytearray(base64.urlsafe_b64decode(told["response"]["authenticatorData"] + "=="))
+    data[32] |= 0x80  # extension data follow
+    told["response"]["authenticatorData"] = base64.urlsafe_b64encode(data + extensions).decode().rstrip("=")
+    assert "not good" in await check(world, json.dumps(told), options)
 
 
 def resigned(answer: str) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from support.storage_site import Site, site
-from tarmac.model.errors import Conflict, InvalidInput, NoSpace, NotFound
-from tarmac.services.storage.resumable import ResumableUploads
+from support.together import outcomes
+from tarmac.model.errors import Busy, Conflict, Denied, InvalidInput, NoSpace, NotFound
+from tarmac.services.storage.resumable import KEPT_OF_ONE, ResumableUploads
 from tarmac.services.storage.upload_records import DAY, KEPT_AFTER_END, UploadRecords
-from tarmac.services.storage.uploads import UploadFields
+from tarmac.services.storage.uploads import MOST_OF_ONE, UploadFields
 
 WHO = "joe@pve"
 CONTENT = bytes(range(256)) * 1000
@@ -153,3 +154,50 @@ async def test_a_wrong_checksum_leaves_no_file(world: World) -> None:
     ended = await world.site.done(record.task)
     assert ended.error is not None and ended.error["code"] == "checksum-mismatch"
     assert world.site.files() == []
+
+
+async def test_many_at_once_find_no_way_past_the_limits(world: World) -> None:
+    begun = await outcomes(world.begin(filename=f"{n}.iso") for n in range(MOST_OF_ONE + 8))
+    assert sum(isinstance(one, str) for one in begun) == MOST_OF_ONE
+    assert sum(isinstance(one, Busy) for one in begun) == 8
+    for id in begun[:2]:
+        assert isinstance(id, str)
+        await world.service.remove(WHO, "local", id)
+    free = (await world.site.storages.get("local").status()).available
+    large = await outcomes(world.begin(free * 2 // 3, filename=f"large{n}.iso") for n in range(2))
+    assert any(isinstance(one, NoSpace) for one in large), "each fits, both do not"
+
+
+async def test_of_many_complete_ones_the_oldest_are_forgotten(world: World) -> None:
+    ids = []
+    for n in range(KEPT_OF_ONE + 3):
+        world.now += 1
+        ids.append(await world.begin(0, filename=f"{n % 3}.iso"))
+    kept = [record.id for record in world.service.rows(WHO, "local")]
+    assert kept == ids[-len(kept) :] and KEPT_OF_ONE <= len(kept) <= KEPT_OF_ONE + 1
+
+
+async def test_who_may_not_replace_it_any_more_is_refused_at_the_end(world: World) -> None:
+    """What keeps one from putting a file in its place may have come about while the upload was open."""
+    id = await world.begin(filename="note.yaml", content="snippets")
+
+    def refuse(volid: str) -> None:
+        raise Denied(f"not {volid}")
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield CONTENT
+
+    with pytest.raises(Denied, match="not local:snippets/note.yaml"):
+        await world.service.append(WHO, "local", id, 0, chunks(), check=refuse)
+    assert "snippets/note.yaml" not in world.site.files()
+    assert world.service.rows(WHO, "local")[0].task == ""
+    with pytest.raises(Denied):
+        await world.service.create(WHO, "local", UploadFields(content="snippets", filename="n.yaml"), 10, check=refuse)
+    assert len(world.service.rows(WHO, "local")) == 1
+
+
+async def test_a_snippet_that_is_too_long_is_not_begun(world: World) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await world.begin(300_000, filename="note.yaml", content="snippets")
+    assert refused.value.error_code == "snippet-too-long"
+    assert world.service.rows(WHO, "local") == []

@@ -1,5 +1,7 @@
 """What is said to an authority. Everything here blocks, for a thread, and raises errors of our tree.
 
+What an authority answers is bounded in size and time, for its address is whatever somebody gave.
+
 The library is imported when it is first used: it and what it needs take a tenth of a second and 20 MiB, and most nodes
 never order anything.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +24,9 @@ from tarmac.model.errors import Conflict, Fix, HostFailure, TarmacError, Unavail
 from tarmac.version import VERSION
 
 ORDER_SECONDS = 180
+CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
+MOST_BYTES = 1024 * 1024
+_PIECE = 64 * 1024
 _PEM = serialization.Encoding.PEM
 Say = Callable[[str], None]
 
@@ -39,8 +45,7 @@ def meta(directory: str) -> dict[str, Any]:
     with _told(directory):
         from acme import client
 
-        net = client.ClientNetwork(user_agent=_AGENT)
-        found = client.ClientV2.get_directory(directory, net).to_json().get("meta", {})
+        found = client.ClientV2.get_directory(directory, _network()).to_json().get("meta", {})
         return {key: value for key, value in json.loads(json.dumps(found, default=str)).items() if value is not None}
 
 
@@ -130,8 +135,46 @@ def _client(directory: str, key: str) -> Any:
     import josepy
     from acme import client
 
-    net = client.ClientNetwork(josepy.JWKRSA.load(key.encode()), user_agent=_AGENT)
+    net = _network(josepy.JWKRSA.load(key.encode()))
     return client.ClientV2(client.ClientV2.get_directory(directory, net), net)
+
+
+def _network(key: Any = None) -> Any:
+    """The library's way out, with answers that end."""
+    from acme import client
+    from requests.adapters import HTTPAdapter
+
+    class Bounded(HTTPAdapter):  # type: ignore[misc]
+        def send(self, request: Any, **how: Any) -> Any:
+            limits = {"stream": True, "timeout": (CONNECT_SECONDS, CONNECT_SECONDS)}
+            response = super().send(request, **{**how, **limits})
+            response._content, response._content_consumed = _whole(response), True
+            return response
+
+    net = client.ClientNetwork(key, user_agent=_AGENT)
+    for scheme in ("http://", "https://"):
+        net.session.mount(scheme, Bounded())
+    net.session.headers["Accept-Encoding"] = "identity"  # short texts, of which nothing unfolds
+    return net
+
+
+def _whole(response: Any) -> bytes:
+    """An answer's body. Raises OSError for one that is too long or takes too long."""
+    from urllib3.exceptions import HTTPError
+
+    found, deadline = bytearray(), time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            piece = response.raw.read1(_PIECE, decode_content=True)  # what has come, without waiting for more
+        except HTTPError as problem:
+            raise OSError(str(problem)) from problem
+        if not piece:
+            return bytes(found)
+        found += piece
+        if len(found) > MOST_BYTES or time.monotonic() > deadline:
+            response.close()
+            limit = f"{MOST_BYTES // 1024} KiB" if len(found) > MOST_BYTES else f"{ANSWER_SECONDS:g} s"
+            raise OSError(f"its answer did not end within {limit}")
 
 
 def _registration(account: Account) -> Any:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tarmac.lib.files import read_bounded
 from tarmac.lib.process import Finished, run
 from tarmac.model.errors import Fix, HostFailure, InvalidInput, Unavailable
 from tarmac.model.realms import AD, RealmOptions
@@ -24,6 +25,7 @@ from tarmac.model.realms import AD, RealmOptions
 CONNECT_SECONDS, BIND_SECONDS, SEARCH_SECONDS = 4, 8.0, 300.0
 PAGE = 500
 MOST_BYTES = 64 * 1024 * 1024
+MOST_AUTHORITIES = 4 * 1024 * 1024
 _TLS = {"tlsv1": "3.1", "tlsv1_1": "3.2", "tlsv1_2": "3.3", "tlsv1_3": "3.4"}
 _CODE = re.compile(r"\((-?\d+)\)")
 _NO = frozenset({32, 48, 49, 50, 53})
@@ -117,7 +119,8 @@ class Directory:
                 evidence=f"{filter} below {base}",
                 fixes=[Fix(text="narrow filter or base_dn")],
             )
-        return list(parse_ldif(done.stdout.decode("utf-8", "replace")))
+        # A large directory takes seconds to read.
+        return await asyncio.to_thread(lambda: list(parse_ldif(done.stdout.decode("utf-8", "replace"))))
 
     async def _binds(self, dn: str, password: str) -> bool:
         done = await self._ask(["-b", "", "-s", BASE, "(objectClass=*)", "1.1"], dn, password, BIND_SECONDS)
@@ -232,11 +235,12 @@ def _failed(done: Finished) -> HostFailure:
 def _authorities(place: Path) -> bytes:
     """The certificates of a file or a directory, in PEM. Blocks. Raises HostFailure where there is none."""
     try:
-        if not place.is_dir():
-            return place.read_bytes()
         bundle = place / "ca-certificates.crt"
-        files = [bundle] if bundle.exists() else sorted(p for p in place.iterdir() if p.suffix in (".pem", ".crt"))
-        found = b"\n".join(path.read_bytes() for path in files)
+        if not place.is_dir():
+            files = [place]
+        else:
+            files = [bundle] if bundle.exists() else sorted(p for p in place.iterdir() if p.suffix in (".pem", ".crt"))
+        found = b"\n".join(_authority(path) for path in files)
     except OSError as error:
         found, why = b"", str(error)
     else:
@@ -250,6 +254,13 @@ def _authorities(place: Path) -> bytes:
             fixes=[Fix(text="set capath to a file, or a directory of files, in PEM form")],
         )
     return found
+
+
+def _authority(path: Path) -> bytes:
+    """A file's contents; a realm may name anything, so a pipe is not waited for, nor a device read without end."""
+    if not path.is_file():
+        raise OSError(f"{path} is no file")
+    return read_bounded(path, MOST_AUTHORITIES)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,6 +35,8 @@ _ALGORITHMS = (-7, -8, -35, -36, -257)  # ES256, EdDSA, ES384, ES512, RS256
 _NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63}){0,30}", re.ASCII)
 _PARTS = ("clientDataJSON", "authenticatorData", "signature", "userHandle", "attestationObject")
 _ASKED = UserVerificationRequirement.DISCOURAGED  # the password is the other factor
+# What the library raises for bytes that make no sense: cut off, nested without end, of other types.
+_NONSENSE = (ValueError, LookupError, TypeError, AttributeError, RecursionError, struct.error)
 
 
 def name_of(host: str) -> str:
@@ -71,7 +74,7 @@ def check_new(challenge: str, name: str, answer: str) -> tuple[str, int]:
     """The credential of a new key as text, and its counter. Raises InvalidInput."""
     try:
         data = _server(name).register_complete(_state(challenge), _response(answer))
-    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+    except _NONSENSE as problem:
         raise InvalidInput.of("value", f"the key's answer is not good: {_words(problem)}") from None
     assert data.credential_data is not None
     return base64.b64encode(data.credential_data).decode(), data.counter
@@ -97,7 +100,7 @@ def check(entries: Sequence[TfaEntry], asked: Mapping[str, Any], answer: str) ->
     try:
         used = _server(name).authenticate_complete(_state(challenge), [_credential(e) for e in able], response)
         data = AuthenticatorData(_decoded(response["response"]["authenticatorData"]))
-    except (KeyError, TypeError, AttributeError) as problem:
+    except _NONSENSE as problem:
         raise ValueError(_words(problem)) from None
     entry = by_key[used.credential_id]
     if (data.counter or entry.counter) and data.counter <= entry.counter:

@@ -6,7 +6,6 @@ secrets/acme/accounts/<name>    {"key": PEM}
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from tarmac.drivers.acme import client
 from tarmac.drivers.acme.client import Account
 from tarmac.drivers.store.base import Compare, Store
+from tarmac.lib.hostcalls import HostCalls
 from tarmac.model.errors import Fix, InvalidInput, NotFound
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.services.access.access import Identity
@@ -37,6 +37,8 @@ class AcmeAccounts:
         self._jobs = jobs
         self._accounts: dict[str, dict[str, Any]] = {}
         self._keys: dict[str, str] = {}
+        self.calls = HostCalls("acme", limit=4)
+        """Threads of their own: an authority that hangs holds up nobody who does not ask one."""
         for word, do in (("register", self._register), ("update", self._update), ("deactivate", self._deactivate)):
             registry.step(f"acme-{word}", do)
             registry.kind(f"acme{word}", self._planner(word))
@@ -63,6 +65,10 @@ class AcmeAccounts:
         """Raises NotFound."""
         record = self._record(name)
         return Account(directory=record["directory"], location=record["location"], key=self._keys[name])
+
+    async def meta(self, directory: str) -> dict[str, Any]:
+        """What an authority says of itself. Raises Unavailable, HostFailure."""
+        return await self.calls.run(client.meta, directory)
 
     # -- tasks --------------------------------------------------------------------------------------------------
 
@@ -104,7 +110,7 @@ class AcmeAccounts:
     ) -> None:
         if name in self._accounts:
             return
-        account, body = await asyncio.to_thread(client.register, directory, contact)
+        account, body = await self.calls.run(client.register, directory, contact)
         record = {"format": 1, "directory": directory, "location": account.location, "tos": tos, "body": body}
         puts = {PREFIX + name: json.dumps(record).encode(), SECRETS + name: json.dumps({"key": account.key}).encode()}
         await self._store.transact([Compare.absent(PREFIX + name)], puts)
@@ -114,15 +120,15 @@ class AcmeAccounts:
     async def _update(self, ctx: StepContext, name: str, contact: Sequence[str]) -> None:
         account = self.get(name)
         if contact:
-            body = await asyncio.to_thread(client.update, account, contact)
+            body = await self.calls.run(client.update, account, contact)
         else:
-            body = await asyncio.to_thread(client.query, account)
+            body = await self.calls.run(client.query, account)
         record = {**self._record(name), "body": body}
         await self._store.put(PREFIX + name, json.dumps(record).encode())
         self._accounts[name] = record
 
     async def _deactivate(self, ctx: StepContext, name: str) -> None:
-        await asyncio.to_thread(client.deactivate, self.get(name))
+        await self.calls.run(client.deactivate, self.get(name))
         await self._store.transact([], deletes=[PREFIX + name, SECRETS + name])
         del self._accounts[name], self._keys[name]
 

@@ -110,7 +110,7 @@ class AcmeOrders:
         return Plan(steps=(PlannedStep(step="acme-revoke", title="revoke the certificate"),))
 
     async def _do_order(self, ctx: StepContext, account: str, domains: list[str]) -> dict[str, str]:
-        chain, key = await asyncio.to_thread(
+        chain, key = await self._accounts.calls.run(
             client.order, self._accounts.get(account), domains, port=self._port, say=ctx.log
         )
         row = await self._certificates.bring(chain, key, force=True)
@@ -121,7 +121,7 @@ class AcmeOrders:
 
     async def _do_revoke(self, ctx: StepContext) -> None:
         account = await self._account_of_present()
-        await asyncio.to_thread(client.revoke, self._accounts.get(account), await self._present())
+        await self._accounts.calls.run(client.revoke, self._accounts.get(account), await self._present())
         await self._certificates.remove()
         await self._store.transact([], deletes=[KEY])
 

@@ -7,18 +7,20 @@ secret) has no inverse.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.drivers.store.base import Store
+from tarmac.drivers.store.base import Entry, Store
 from tarmac.model.errors import Fix, NotFound
 from tarmac.services.changes.calls import ApiCall
 from tarmac.services.changes.inverse_records import Records, inverse_of
 from tarmac.services.changes.record import HISTORY
 
 AREAS = ("access", "storages", "options")
+SLICE = 4
 KINDS = ("user", "group", "role", "grants", "pool", "password", "tfa", "realm", "storage", "options", "node")
 
 
@@ -53,14 +55,15 @@ class DefinitionHistory:
 
     async def search(self, sought: Sought, *, start: int = 0, limit: int = 50) -> tuple[int, list[dict[str, Any]]]:
         """How many match, and a page of them, the newest first."""
-        found = []
-        for area in AREAS:
-            for entry in await self._store.range(f"{HISTORY}{area}/"):
-                told = json.loads(entry.value)
-                if sought.fits(told):
-                    found.append((told["when"], entry.key, told))
-        found.sort(key=lambda one: one[:2], reverse=True)
-        return len(found), [self._row(key, told) for _, key, told in found[start : start + limit]]
+        entries = [entry for area in AREAS for entry in await self._store.range(f"{HISTORY}{area}/")]
+        # Thousands of records, some of them large: read beside the event loop.
+        found = await asyncio.to_thread(_fitting, entries, sought)
+        rows = []
+        for number, (_, key, told) in enumerate(found[start : start + limit], 1):
+            rows.append(self._row(key, told))
+            if number % SLICE == 0:
+                await asyncio.sleep(0)  # what a user is in is looked up among what others change
+        return len(found), rows
 
     async def get(self, id: str) -> dict[str, Any]:
         """One change. Raises NotFound."""
@@ -96,6 +99,13 @@ class DefinitionHistory:
             "objects": objects,
             "inverse": [call.row() for call in calls],
         }
+
+
+def _fitting(entries: Sequence[Entry], sought: Sought) -> list[tuple[float, str, Mapping[str, Any]]]:
+    """When, key and record of the changes that are sought, the newest first. Blocks."""
+    read = ((entry.key, json.loads(entry.value)) for entry in entries)
+    found = [(told["when"], key, told) for key, told in read if sought.fits(told)]
+    return sorted(found, key=lambda one: one[:2], reverse=True)
 
 
 def field_changes(before: Any, after: Any) -> list[dict[str, Any]]:

@@ -6,8 +6,10 @@ put an end to it, when and by which task: that is who made the next one (docs/fo
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from tarmac.model.conf_diff import KeyChange, changes, restorable, to_restore
@@ -23,7 +25,7 @@ from tarmac.services.guests.guests import Guest, Guests
 Started = str | Plan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Version:
     """One version. `time` and `user` (of whoever made it) are None where that was not recorded."""
 
@@ -33,7 +35,7 @@ class Version:
     user: str | None = None
     task: str = ""
 
-    @property
+    @cached_property
     def file(self) -> GuestFile:
         return parse_conf(self.text, lenient=True)
 
@@ -49,7 +51,8 @@ class GuestHistory:
         """All versions, the present one first. Raises NotFound."""
         guest = self._guests.get(vmid)
         versions = await self._versions(guest)
-        rows = [self._row(guest, version, before) for before, version in zip([None, *versions], versions, strict=False)]
+        # A hundred versions with their snapshots take seconds to read.
+        rows = await asyncio.to_thread(self._rows, guest, versions)
         rows[-1]["current"] = 1
         return rows[::-1]
 
@@ -57,6 +60,9 @@ class GuestHistory:
         """One version: its configuration as `GET config` shows it, what was pending, and its text."""
         guest = self._guests.get(vmid)
         versions = await self._versions(guest)
+        return await asyncio.to_thread(self._shown, guest, versions, revision)
+
+    def _shown(self, guest: Guest, versions: Sequence[Version], revision: int) -> dict[str, Any]:
         place = self._place(guest, versions, revision)
         version, before = versions[place], versions[place - 1] if place else None
         file = version.file
@@ -74,7 +80,7 @@ class GuestHistory:
         versions = await self._versions(guest)
         old = versions[self._place(guest, versions, revision)]
         new = versions[-1] if other is None else versions[self._place(guest, versions, other)]
-        return [change.row() for change in changes(old.file, new.file)]
+        return [change.row() for change in await asyncio.to_thread(_between, old, new)]
 
     async def restore(
         self,
@@ -119,7 +125,8 @@ class GuestHistory:
         versions = await self._versions(guest)
         for before, version in zip(versions, versions[1:], strict=False):
             if version.task == task:
-                return self._inverse(guest, before, version, changes(before.file, version.file))
+                made = await asyncio.to_thread(_between, before, version)
+                return self._inverse(guest, before, version, made)
         return []
 
     # -- values -------------------------------------------------------------------------------------------------
@@ -132,6 +139,9 @@ class GuestHistory:
             found.append(Version(revision=revision, text=record["text"], **made))
             made = {"time": record["until"], "user": record["changed_by"], "task": record.get("task", "")}
         return [*found, Version(revision=guest.revision, text=guest.text, **made)]
+
+    def _rows(self, guest: Guest, versions: Sequence[Version]) -> list[dict[str, Any]]:
+        return [self._row(guest, version, before) for before, version in zip([None, *versions], versions, strict=False)]
 
     def _row(self, guest: Guest, version: Version, before: Version | None) -> dict[str, Any]:
         row: dict[str, Any] = {"revision": version.revision, "digest": digest(version.text)}
@@ -171,6 +181,11 @@ class GuestHistory:
     def _check_keys(keys: Sequence[str]) -> None:
         if wrong := [key for key in keys if not restorable(key)]:
             raise InvalidInput.of("keys", f"'{wrong[0]}' is no key that can be brought back", code="not-restorable")
+
+
+def _between(old: Version, new: Version) -> list[KeyChange]:
+    """What differs; reading large configurations blocks."""
+    return changes(old.file, new.file)
 
 
 def _with_the_rest(problem: InvalidInput, keys: Sequence[str], vmid: int, revision: int) -> InvalidInput:

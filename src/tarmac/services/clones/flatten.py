@@ -116,7 +116,12 @@ class Flatten:
             names = ", ".join(point.name for point in points)
             ctx.warn(f"{volume} stays linked: its snapshots ({names}) stand on the template; flatten it without them")
             return True
-        if len(await driver.layers(volume)) > 1 and not await self._copied(ctx, guest, driver, volume, speed):
+        layered = len(await driver.layers(volume)) > 1
+        if layered and guest.process is not None and key_of(guest, str(volume)) is None:
+            # The guest's QEMU can still write to it, also to its header, while a tool of ours would trust that.
+            ctx.warn(f"{volume} stays linked: it is out of use, and its guest runs; flatten it when the guest is off")
+            return True
+        if layered and not await self._copied(ctx, guest, driver, volume, speed):
             return False
         await self._guests.write(guest, renamed(guest.file, str(volume), _alone(driver, volume)), user=ctx.user)
         ctx.log(f"{volume} stands on nothing any more")

@@ -302,4 +302,6 @@ def _record(text: str, uid: int | None, origin: Mapping[str, Any] | None) -> byt
 
 def _volumes(file: GuestFile) -> set[str]:
     sections = [file.current, file.pending, *file.snapshots.values()]
-    return {text.split(",", 1)[0].removeprefix("file=") for section in sections for text in section.values()}
+    found = {text.split(",", 1)[0].removeprefix("file=") for section in sections for text in section.values()}
+    snippets = (part for section in sections for part in section.get("cicustom", "").split(","))
+    return found | {part.partition("=")[2] for part in snippets}

@@ -53,14 +53,19 @@ class CloneAdmission:
     def _claim(guest: Guest, reserve: int) -> int:
         return guest.config.memory_mib * MIB * reserve // 100
 
-    async def check(self, template: int, memory: int, accelerator: str, count: int, reserve: int) -> None:
-        """Whether `count` clones fit now. Memory held in readiness is given up first. Raises HostFailure."""
+    async def check(
+        self, template: int, memory: int, accelerator: str, count: int, reserve: int, *, looking: bool = False
+    ) -> None:
+        """Whether `count` clones fit now. Memory held in readiness is given up first, or with `looking` only counted.
+        Raises HostFailure."""
         shared = 0 if self._states.held(template) else memory
         each = memory * reserve // 100 + OVERHEAD[accelerator]
         wanted = shared + count * each
         if wanted <= self._free():
             return
-        if await self._states.drop_idle_except(template) and wanted <= self._free():
+        if looking and wanted <= self._free() + self._states.idle_except(template):
+            return
+        if not looking and await self._states.drop_idle_except(template) and wanted <= self._free():
             return
         free = max(0, self._free())
         fit = max(0, (free - shared) // each)

@@ -19,6 +19,7 @@ from tarmac.model.job import JobRecord, Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.vm_clone import clone_name, draft_clone, is_cloudinit
 from tarmac.services.access.access import Identity
+from tarmac.services.access.pools import Pools, pool_step
 from tarmac.services.clones.clones import RESERVED, Clones
 from tarmac.services.clones.disks import CloneDisks, Manner, Wish
 from tarmac.services.cloudinit.cloudinit import CloudInit
@@ -51,6 +52,7 @@ class InstantClones:
         runtime: Runtime,
         uids: Uids,
         clones: Clones,
+        pools: Pools,
         disks: CloneDisks,
         cloudinit: CloudInit,
         states: LiveStates,
@@ -66,6 +68,7 @@ class InstantClones:
         self._runtime = runtime
         self._uids = uids
         self._clones = clones
+        self._pools = pools
         self._disks = disks
         self._cloudinit = cloudinit
         self._states = states
@@ -88,6 +91,7 @@ class InstantClones:
         name: str | None = None,
         description: str | None = None,
         reserve: int | None = None,
+        pool: str | None = None,
         dryrun: bool = False,
     ) -> Started:
         """`count` clones of a live template; `newid` None: the lowest free numbers. Returns the task (its result lists
@@ -96,6 +100,8 @@ class InstantClones:
         Raises WrongState when the guest is no live template, DataCorrupt for a damaged one, HostFailure when the clones
         do not fit into memory or the machine cannot go on here, InvalidInput."""
         arrived = time.monotonic()
+        if pool is not None:
+            self._pools.check(pool)
         guest = self._guests.get(template)
         running = not guest.template and guest.state is not State.STOPPED
         vmids = self._clones.claim(newid, count)
@@ -112,11 +118,12 @@ class InstantClones:
                 ],
                 "description": description,
                 "reserve": self._admission.reserve if reserve is None else reserve,
+                "pool": pool,
             }
-            self._clones.check_rights(identity, source.texts, vmids)
-            await self._admit(args, source.machine)
+            self._clones.check_rights(identity, source.texts, vmids, pool=pool)
+            await self._admit(args, source.machine, looking=True)
             if dryrun:
-                return await self._jobs.plan("qminstant", args)
+                return await self._jobs.plan("qminstant", {**args, "looking": True})
             queue = f"guest/{template}"
             queues = [queue if frozen else shared(queue), *(f"guest/{vmid}" for vmid in (*frozen, *vmids))]
             upid = await self._jobs.submit("qminstant", id=str(template), user=identity.name, args=args, queues=queues)
@@ -146,16 +153,18 @@ class InstantClones:
         machine = await self._states.machine(guest)
         return _Source(machine=machine, texts=_texts(machine, guest), documents=guest.vmid)
 
-    async def _admit(self, args: Mapping[str, Any], machine: Machine) -> None:
+    async def _admit(self, args: Mapping[str, Any], machine: Machine, *, looking: bool) -> None:
+        """`looking`: only asked, so nobody loses anything by it."""
+        count, reserve = len(args["vmids"]), args["reserve"]
         await self._admission.check(
-            args["template"], machine.memory, machine.accelerator, len(args["vmids"]), args["reserve"]
+            args["template"], machine.memory, machine.accelerator, count, reserve, looking=looking
         )
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
         template = args["template"]
         guest = self._guests.get(args.get("source", template))
         source = await self._source(guest, [template] if "source" in args else [])
-        await self._admit(args, source.machine)
+        await self._admit(args, source.machine, looking=args.get("looking", False))
         documents = await self._cloudinit.documents(source.documents)
         steps, texts = list(source.steps), {}
         for vmid, name in zip(args["vmids"], args["names"], strict=True):
@@ -172,7 +181,10 @@ class InstantClones:
         count = f"{len(args['vmids'])} clone(s)"
         title = f"take the numbers {', '.join(map(str, args['vmids']))}"
         reserve = {**known, "reserve": args["reserve"], "texts": texts}
-        steps.insert(len(source.steps), PlannedStep(step="instant-reserve", title=title, args=known))
+        pool = args.get("pool")  # a journal of an older daemon has none
+        pooled = [pool_step(pool, vmid) for vmid in args["vmids"] if pool]
+        place = len(source.steps)
+        steps[place:place] = [PlannedStep(step="instant-reserve", title=title, args=known), *pooled]
         steps += [
             PlannedStep(step="instant-launch", title=f"let {count} go on from {template}", args=reserve),
             PlannedStep(step="instant-identity", title="give each its own identity", args=known),
@@ -203,6 +215,7 @@ class InstantClones:
             if guest is not None and (guest.origin or {}).get("vmid") == template:
                 await self._runtime.forget(vmid)
                 await self._guests.remove(vmid)
+                await self._pools.forget_guest(vmid, by=ctx.user)
             await self._records.forget(vmid)
             await self._uids.release(vmid)
 

@@ -15,6 +15,7 @@ from tarmac.drivers.qemu.process import GuestProcess
 from tarmac.model.conf_file import GuestFile
 from tarmac.model.errors import TarmacError
 from tarmac.model.vm import VmConfig
+from tarmac.services.access.pools import Pools
 from tarmac.services.clones.clones import RESERVED
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.guests.guests import Guest, Guests
@@ -45,6 +46,7 @@ class CloneMembers:
         storages: Storages,
         volumes: Volumes,
         cloudinit: CloudInit,
+        pools: Pools,
         states: LiveStates,
         launcher: CloneLauncher,
         identity: InstantIdentity,
@@ -57,6 +59,7 @@ class CloneMembers:
         self._storages = storages
         self._volumes = volumes
         self._cloudinit = cloudinit
+        self._pools = pools
         self._states = states
         self._launcher = launcher
         self._identity = identity
@@ -110,13 +113,13 @@ class CloneMembers:
             raise failed[vmids[0]]
         for vmid, problem in failed.items():
             ctx.log(f"clone {vmid} failed: {problem.message} ({problem.evidence})")
-            await self._give_up(vmid, texts[str(vmid)])
+            await self._give_up(vmid, texts[str(vmid)], ctx.user)
             times.pop(str(vmid))
         rounded = _rounded(times)
         ctx.publish("times", rounded)
         return {"times": rounded, "clones": [_row(vmid, failed.get(vmid)) for vmid in vmids]}
 
-    async def _give_up(self, vmid: int, texts: Mapping[str, str]) -> None:
+    async def _give_up(self, vmid: int, texts: Mapping[str, str], user: str) -> None:
         """One clone is undone, as if it had not been asked for. Repeatable."""
         guest = self._guests.find(vmid)
         if guest is not None:
@@ -129,6 +132,7 @@ class CloneMembers:
                 driver, parsed = self._storages.of(volid)
                 await driver.free(parsed)
         await self._cloudinit.forget(vmid)
+        await self._pools.forget_guest(vmid, by=user)
         await self._uids.release(vmid)
 
     async def _keep(self, ctx: StepContext, guest: Guest, texts: Mapping[str, str], record: InstantRecord) -> None:

@@ -115,10 +115,17 @@ class LiveStates:
     async def drop_idle_except(self, wanted: int) -> int:
         """Let go of the memory of other templates without running clones, for one that needs room; bytes freed."""
         freed = 0
-        for vmid in [v for v in self._slots if v != wanted and self.held(v) and not self.running(v)]:
+        for vmid in self._idle_except(wanted):
             freed += self.held(vmid)
             await self.drop(vmid)
         return freed
+
+    def idle_except(self, wanted: int) -> int:
+        """How many bytes that would free."""
+        return sum(self.held(vmid) for vmid in self._idle_except(wanted))
+
+    def _idle_except(self, wanted: int) -> list[int]:
+        return [v for v in self._slots if v != wanted and self.held(v) and not self.running(v)]
 
     def running(self, template: int) -> list[Guest]:
         """The guests that run on a template's memory now."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -25,6 +25,11 @@ from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound
 
 OWN, BROUGHT = "pve-ssl.pem", "pveproxy-ssl.pem"
 _PEM = serialization.Encoding.PEM
+# What the library raises for certificates that are well-formed, and that it cannot make sense of.
+_STRANGE = (
+    ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)  # fmt: skip
 
 
 async def _nobody() -> None:
@@ -39,6 +44,7 @@ class Certificates:
         self.own_key = directory / "node.key"
         self.brought = directory / BROUGHT
         self.reload: Callable[[], Awaitable[None]] = _nobody
+        self._changing = asyncio.Lock()
 
     # -- reading (these block: for a thread) --------------------------------------------------------------------
 
@@ -65,34 +71,41 @@ class Certificates:
 
         Raises InvalidInput (`certificates`, `key`) for what cannot be used, Conflict where there is one already unless
         `force`; then nothing changed."""
-        if self.brought.exists() and not force:
-            raise Conflict(
-                "Custom certificate file exists but force flag is not set.",
-                code="certificate-exists",
-                cause="a certificate that somebody brought is served",
-                evidence=str(self.brought),
-                fixes=[Fix(text="replace it", action="POST .../certificates/custom", parameters={"force": "1"})],
-            )
-        row = await asyncio.to_thread(self._take, chain, key)
-        await self.reload()
-        return row
+        async with self._changing:
+            if self.brought.exists() and not force:
+                raise Conflict(
+                    "Custom certificate file exists but force flag is not set.",
+                    code="certificate-exists",
+                    cause="a certificate that somebody brought is served",
+                    evidence=str(self.brought),
+                    fixes=[Fix(text="replace it", action="POST .../certificates/custom", parameters={"force": "1"})],
+                )
+            row = await asyncio.to_thread(self._take, chain, key)
+            await self.reload()
+            return row
 
     async def remove(self) -> None:
         """Serve the node's own again. Raises NotFound where there is no other."""
-        if not self.brought.exists():
-            raise NotFound(
-                "there is no custom certificate",
-                code="no-certificate",
-                cause="the node's own is served",
-                evidence=str(self.brought),
-            )
-        await asyncio.to_thread(remove_durably, self.brought)
-        await self.reload()
+        async with self._changing:
+            if not self.brought.exists():
+                raise NotFound(
+                    "there is no custom certificate",
+                    code="no-certificate",
+                    cause="the node's own is served",
+                    evidence=str(self.brought),
+                )
+            await asyncio.to_thread(remove_durably, self.brought)
+            await self.reload()
 
     def _take(self, chain: str, key: str | None) -> dict[str, Any]:
         private = parse_key(key) if key is not None else self._present_key()
         certificates = parse_chain(chain)
-        check(certificates, private)
+        try:
+            check(certificates, private)
+            row = describe(certificates[0], BROUGHT)
+        except _STRANGE as problem:
+            why = "this certificate cannot be understood"
+            raise _wrong("certificates", "certificate-unreadable", why, str(problem)[:300]) from None
         text = b"".join(
             [
                 private.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
@@ -108,7 +121,7 @@ class Certificates:
             raise failure_of(problem, "cannot write the certificate") from problem
         finally:
             candidate.unlink(missing_ok=True)
-        return describe(certificates[0], BROUGHT)
+        return row
 
     def _present_key(self) -> PrivateKeyTypes:
         if not self.brought.exists():
@@ -130,7 +143,7 @@ def parse_chain(text: str) -> list[x509.Certificate]:
     """Raises InvalidInput for what is no chain of certificates."""
     try:
         return x509.load_pem_x509_certificates(text.encode())
-    except ValueError as problem:
+    except _STRANGE as problem:
         raise _wrong("certificates", "certificate-unreadable", "this is no certificate in PEM", str(problem)) from None
 
 
@@ -141,7 +154,7 @@ def parse_key(text: str) -> PrivateKeyTypes:
     except TypeError:
         fix = Fix(text="take the password off: openssl pkey -in KEY -out KEY.plain")
         raise _wrong("key", "key-encrypted", "the key is protected by a password", "encrypted", fix) from None
-    except (ValueError, UnicodeEncodeError) as problem:
+    except (ValueError, UnsupportedAlgorithm) as problem:
         # What cryptography says of a key may show parts of it; the class is enough.
         raise _wrong("key", "key-unreadable", "this is no private key in PEM", type(problem).__name__) from None
 
@@ -157,7 +170,7 @@ def check(chain: Sequence[x509.Certificate], key: PrivateKeyTypes) -> None:
     for lower, upper in zip(chain, chain[1:], strict=False):
         try:
             lower.verify_directly_issued_by(upper)
-        except (ValueError, TypeError, InvalidSignature):
+        except (*_STRANGE, InvalidSignature):
             fix = Fix(text="put the node's certificate first, then each one's issuer, up to the last intermediate one")
             text = f"'{subject(lower)}' is not issued by '{subject(upper)}', which follows it"
             raise _wrong("certificates", "chain-order", text, f"{len(chain)} certificates", fix) from None

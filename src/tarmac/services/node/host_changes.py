@@ -32,6 +32,7 @@ class HostChanges:
         self._own = own
         self._jobs = jobs
         self._etc = etc
+        self._files = asyncio.Lock()
         registry.step("unit-change", self._do_unit)
         registry.step("packages-refresh", self._do_refresh)
         registry.kind("aptupdate", self._plan_refresh)
@@ -53,9 +54,12 @@ class HostChanges:
 
     async def set_dns(self, *, search: str, servers: tuple[str, ...]) -> None:
         """The search domain and the name servers, first first; other lines of the file stay. Without servers those
-        that are there stay, as in Proxmox."""
+        that are there stay, as in Proxmox. Raises InvalidInput for a domain that would be more than its line."""
         self.check_own("change the name servers")
-        await asyncio.to_thread(self._write_dns, search, servers)
+        if not search.isprintable():
+            raise InvalidInput.of("search", "value must not contain line breaks or control characters")
+        async with self._files:
+            await asyncio.to_thread(self._write_dns, search, servers)
 
     def _write_dns(self, search: str, servers: tuple[str, ...]) -> None:
         path = self._etc / "resolv.conf"
@@ -72,7 +76,8 @@ class HostChanges:
     async def set_hosts(self, *, data: str, digest: str | None) -> None:
         """The hosts file as a whole. Raises Conflict when it has another `digest` now."""
         self.check_own("change the hosts file")
-        await asyncio.to_thread(self._write_hosts, data, digest)
+        async with self._files:  # between looking and writing nobody else may write
+            await asyncio.to_thread(self._write_hosts, data, digest)
 
     def _write_hosts(self, data: str, digest: str | None) -> None:
         path = self._etc / "hosts"
@@ -89,7 +94,8 @@ class HostChanges:
     async def set_timezone(self, zone: str) -> None:
         """The host's zone by its name (`Europe/Vienna`). Raises InvalidInput for one that is not installed."""
         self.check_own("change the time zone")
-        await asyncio.to_thread(self._write_zone, zone)
+        async with self._files:
+            await asyncio.to_thread(self._write_zone, zone)
 
     def _write_zone(self, zone: str) -> None:
         place = _ZONES / zone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import json
 from typing import Any
@@ -38,7 +39,8 @@ async def journal(
     if not entries:
         kept = after or before or ""
         return [kept, kept]
-    return [entries[0]["__CURSOR"], *map(_line, entries), entries[-1]["__CURSOR"]]
+    lines = await asyncio.to_thread(lambda: [_line(entry) for entry in entries])
+    return [entries[0]["__CURSOR"], *lines, entries[-1]["__CURSOR"]]
 
 
 async def syslog(
@@ -51,14 +53,20 @@ async def syslog(
     argv += [f"--unit={service}"] if service else []
     entries = await _entries(argv)
     shown = entries[start : start + limit]
-    return [{"n": n, "t": _line(entry)} for n, entry in enumerate(shown, start + 1)], len(entries)
+    lines = await asyncio.to_thread(lambda: [_line(entry) for entry in shown])
+    return [{"n": n, "t": line} for n, line in enumerate(lines, start + 1)], len(entries)
 
 
 async def _entries(words: list[str]) -> list[dict[str, Any]]:
     """What journalctl answers; nothing where there is no journal."""
     argv = ["journalctl", "--no-pager", "--quiet", "--output=json", f"--output-fields={_FIELDS}", *words]
     done = await run(argv, limit=_BYTES, ok=(0, 1))
-    whole = done.stdout.rpartition(b"\n")[0]
+    # Tens of thousands of lines take a second to read.
+    return await asyncio.to_thread(_parsed, done.stdout)
+
+
+def _parsed(output: bytes) -> list[dict[str, Any]]:
+    whole = output.rpartition(b"\n")[0]
     return [json.loads(line) for line in whole.splitlines()[-MAX_LINES:]]
 
 

@@ -62,6 +62,10 @@ class DiskGifts:
             guest = self._guests.get(number)
             if wanted is not None and wanted != guest.digest:
                 raise Conflict(CHECKSUM, code="digest-mismatch", evidence=f"you sent {wanted}, it is {guest.digest}")
+        if (stored := self._guests.get(vmid).file.current.get(disk)) is not None:
+            # The receiver gets space that somebody must be allowed to give, as if the disk were made anew.
+            storage = stored.removeprefix("file=").partition(":")[0]
+            self._access.check(identity, f"/storage/{storage}", ["Datastore.AllocateSpace"])
         args = {"vmid": vmid, "disk": disk, "target": target, "target_disk": target_disk or disk}
         if dryrun:
             return await self.plan(args)

@@ -24,14 +24,22 @@ from tarmac.drivers.storage.base import FileStorage
 from tarmac.lib.files import failure_of
 from tarmac.model.errors import Busy, Conflict, DataCorrupt, Fix, HostFailure, InvalidInput, NotFound, TarmacError
 from tarmac.model.units import MIB
-from tarmac.services.storage.intake import Sink
+from tarmac.services.storage.intake import Sink, check_snippet_size
 from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.upload_records import UploadRecord, UploadRecords
 from tarmac.services.storage.uploads import MOST_AT_ONCE, MOST_OF_ONE, Received, UploadFields, Uploads
 
 NOTE_EVERY = 64 * MIB
 """After so many bytes what has come in is synced and noted: so much at most is sent again after a power cut."""
+KEPT_OF_ONE = 64
+"""So many complete uploads of one user are remembered, for who asks how they ended."""
+Check = Callable[[str], None]
+"""Raises Denied unless somebody may put a volume of this id in its place."""
 INTERRUPTED = "another request goes on with this upload"
+
+
+def _anything(volid: str) -> None:
+    """Nobody is refused."""
 
 
 @dataclass(slots=True)
@@ -61,16 +69,22 @@ class ResumableUploads:
         self._clock = clock
         self._boot = boot
         self._turns: dict[str, _Turn] = {}
+        self._beginning: list[UploadRecord] = []
+        """Those that are being made: they count already, so that many at once find no way past the limits."""
         uploads.kept.append(lambda: [record.token for record in records])
 
     async def load(self) -> None:
         """Read what earlier daemons have begun; called before `Uploads.sweep`."""
         await self._records.load()
 
-    async def create(self, user: str, storage: str, fields: UploadFields, size: int) -> UploadRecord:
-        """Begin one; durable on return. One of 0 bytes is complete at once.
+    async def create(
+        self, user: str, storage: str, fields: UploadFields, size: int, *, check: Check = _anything
+    ) -> UploadRecord:
+        """Begin one; durable on return. One of 0 bytes is complete at once. `check`: whether the caller may put that
+        volume in its place.
 
-        Raises InvalidInput (content type, extension, checksum), NotFound, NoSpace, Busy; then nothing has begun."""
+        Raises InvalidInput (content type, extension, checksum, a snippet that is too long), NotFound, NoSpace, Busy,
+        Denied; then nothing has begun."""
         now = self._clock()
         record = UploadRecord(
             id=secrets.token_hex(16),
@@ -86,14 +100,21 @@ class ResumableUploads:
             boot=self._boot(),
         )
         driver = self._storages.files(storage, record.name.content)
+        check_snippet_size(record.name, size)
+        check(f"{storage}:{record.name}")
         self._check_number(user)
-        await self._storages.space.check(driver, size + await self._promised(storage))
-        await driver.stage(record.name, record.token)
+        self._beginning.append(record)
         try:
-            await self._records.put(record)
-        except BaseException:
-            await driver.discard(record.name, record.token)
-            raise
+            await self._storages.space.check(driver, await self._promised(storage))
+            await driver.stage(record.name, record.token)
+            try:
+                await self._records.put(record)
+            except BaseException:
+                await driver.discard(record.name, record.token)
+                raise
+        finally:
+            self._beginning.remove(record)
+        await self._forget_ended(user)
         return await self._complete(record) if size == 0 else record
 
     def rows(self, user: str, storage: str) -> list[UploadRecord]:
@@ -121,13 +142,15 @@ class ResumableUploads:
         offset: int,
         chunks: AsyncIterable[bytes],
         checksum: tuple[str, str] | None = None,
+        *,
+        check: Check = _anything,
     ) -> tuple[UploadRecord, int]:
         """Take bytes in that begin at `offset`; returns the record and the new offset. `checksum`: algorithm and
         digest of these bytes. A request under way for the same upload is cut off first.
 
         Raises NotFound, Conflict (`upload-offset`: it has come to another place), InvalidInput for more bytes than
-        announced, DataCorrupt (checksum: none of the bytes count), Busy (cut off by a later request), NoSpace. What had
-        come in until then stays, but for a wrong checksum."""
+        announced, DataCorrupt (checksum: none of the bytes count), Busy (cut off by a later request), NoSpace, Denied
+        (`check`, of the last piece). What had come in until then stays, but for a wrong checksum."""
         self._known(user, storage, id)
         async with self._turn(id) as turn:
             record = self._known(user, storage, id)
@@ -137,6 +160,7 @@ class ResumableUploads:
             if not record.task:
                 record, there = await self._take(record, there, chunks, checksum, turn)
             if there == record.size and not record.task:
+                check(f"{storage}:{record.name}")  # what was so when it began may not be so any more
                 record = await self._complete(record)
             return record, there
 
@@ -173,7 +197,7 @@ class ResumableUploads:
         return record
 
     def _check_number(self, user: str) -> None:
-        open_ones = Counter(record.user for record in self._records if not record.task)
+        open_ones = Counter(record.user for record in (*self._records, *self._beginning) if not record.task)
         if open_ones[user] < MOST_OF_ONE and open_ones.total() < MOST_AT_ONCE:
             return
         raise Busy(
@@ -184,9 +208,15 @@ class ResumableUploads:
             fixes=[Fix(text="finish or remove some", action="tarmac storage uploads STORAGE")],
         )
 
+    async def _forget_ended(self, user: str) -> None:
+        """Complete ones count for no limit, so of many the oldest are forgotten before their time."""
+        ended = [r for r in self._records if r.user == user and r.task and r.id not in self._turns]
+        for record in ended[:-KEPT_OF_ONE]:
+            await self._records.remove(record)
+
     async def _promised(self, storage: str) -> int:
-        """Bytes that the open uploads of a storage have yet to bring."""
-        total = 0
+        """Bytes that the open uploads of a storage have yet to bring, those that are being made among them."""
+        total = sum(record.size for record in self._beginning if record.storage == storage)
         for record in self._records:
             if record.storage == storage and not record.task:
                 with contextlib.suppress(TarmacError):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.drivers.acme import client
 from tarmac.faces.api.declare import LIST, OBJECT, TEXT, UPID, Allow, Call, NoParams, Started, delete, get, post, put
 from tarmac.faces.api.endpoints.common import Node
 from tarmac.model.errors import NotFound
@@ -127,12 +125,12 @@ async def directories(call: Call, p: NoParams) -> Any:
 
 @get("/cluster/acme/tos", params=Authority, allow=AUDIT, returns=TEXT, cli="acme tos", help="An authority's terms.")
 async def terms(call: Call, p: Authority) -> Any:
-    return (await asyncio.to_thread(client.meta, p.directory)).get("termsOfService", "")
+    return (await call.services.acme_accounts.meta(p.directory)).get("termsOfService", "")
 
 
 @get("/cluster/acme/meta", params=Authority, allow=AUDIT, returns=OBJECT, help="What an authority says of itself.")
 async def meta(call: Call, p: Authority) -> Any:
-    found = await asyncio.to_thread(client.meta, p.directory)
+    found = await call.services.acme_accounts.meta(p.directory)
     return {key: int(value) if isinstance(value, bool) else value for key, value in found.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,8 +187,25 @@ async def upload(call: Call, p: Upload) -> str:
     received = await call.services.uploads.receive(
         p.storage, fields, form.chunks(), size=call.http.content_length, user=call.user
     )
+    try:
+        replaceable_by(call)(f"{p.storage}:{received.name}")
+    except Denied:
+        await call.services.uploads.drop(received)
+        raise
     upid: str = await call.services.uploads.finish(call.identity.name, received)
     return upid
+
+
+def replaceable_by(call: Call) -> Callable[[str], None]:
+    """Whether the caller may put a file in the place of this volume: a snippet is what guests are told at their next
+    start, so whoever writes over one that guests have must be allowed to tell them. Raises Denied."""
+
+    def check(volid: str) -> None:
+        if volid.partition(":")[2].startswith("snippets/"):
+            for vmid in call.services.guests.references(volid):
+                call.services.access.check(call.identity, f"/vms/{vmid}", ["VM.Config.Cloudinit"])
+
+    return check
 
 
 @post(

@@ -146,6 +146,7 @@ async def clone(call: Call, p: Clone) -> Started:
             name=p.name,
             description=p.description,
             reserve=p.reserve,
+            pool=p.pool,
             dryrun=call.dryrun,
         )
         return going_on

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from tarmac.faces.api.body import body_chunks
 from tarmac.faces.api.declare import LIST, OBJECT, RAW, Allow, Call, Headed, delete, get, head, patch, post
-from tarmac.faces.api.endpoints.content import ALGORITHMS, UPLOADABLE
+from tarmac.faces.api.endpoints.content import ALGORITHMS, UPLOADABLE, replaceable_by
 from tarmac.faces.api.endpoints.storage import OnNode
 from tarmac.faces.api.replies import error_reply
 from tarmac.faces.api.shapes.storage import UploadRow
@@ -34,6 +34,7 @@ EXTENSIONS = {
     "Tus-Extension": "creation,expiration,termination,checksum",
     "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
 }
+CONTENTS = (*UPLOADABLE, "snippets")
 PATCH_TYPE = "application/offset+octet-stream"
 # The statuses that the protocol's clients look at; everywhere else the API has Proxmox's.
 STATUSES: tuple[tuple[type[TarmacError], int], ...] = (
@@ -47,7 +48,7 @@ STATUSES: tuple[tuple[type[TarmacError], int], ...] = (
 @dataclass(frozen=True, kw_only=True)
 class Begin(OnNode):
     size: int | None = setting(None, ge=0, le=1 << 53, unit="B", help="The file's size (or header `Upload-Length`).")
-    content: str | None = setting(None, choices=(*UPLOADABLE, "snippets"), help="What it is.")
+    content: str | None = setting(None, choices=CONTENTS, help="What it is.")
     filename: str | None = setting(None, max_length=255, help="Its name on the storage.")
     checksum: str | None = setting(None, max_length=256, help="The checksum to compare with when all of it is there.")
     checksum_algorithm: str | None = setting(
@@ -93,10 +94,12 @@ async def begin(call: Call, p: Begin) -> Any:
     given = {"content": p.content, "filename": p.filename, "checksum": p.checksum}
     given |= {"checksum-algorithm": p.checksum_algorithm}
     told = {**_metadata(headers.get("Upload-Metadata", "")), **{k: v for k, v in given.items() if v is not None}}
-    if told.get("content", "iso") not in UPLOADABLE:
-        raise InvalidInput.of("content", f"value '{told['content'][:40]}' is none of {', '.join(UPLOADABLE)}")
+    if told.get("content", "iso") not in CONTENTS:
+        raise InvalidInput.of("content", f"value '{told['content'][:40]}' is none of {', '.join(CONTENTS)}")
     fields = UploadFields.of(told, told.get("filename"))
-    record = await call.services.resumable.create(call.user, p.storage, fields, _size(p, headers))
+    record = await call.services.resumable.create(
+        call.user, p.storage, fields, _size(p, headers), check=replaceable_by(call)
+    )
     place = f"/api2/json/nodes/{p.node}/storage/{p.storage}/uploads/{record.id}"
     return Headed(record.row(0), 201, {**_state(record, 0), "Location": place})
 
@@ -146,7 +149,7 @@ async def append(call: Call, p: One) -> Any:
     checksum = _checksum(headers.get("Upload-Checksum"))
     try:
         record, there = await call.services.resumable.append(
-            call.user, p.storage, p.upload, offset, body_chunks(call.http), checksum
+            call.user, p.storage, p.upload, offset, body_chunks(call.http), checksum, check=replaceable_by(call)
         )
     except (NotFound, Conflict, Busy, DataCorrupt) as problem:
         return await _refused(problem)
