@@ -16,9 +16,9 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.settings import Setting, find_setting
 from tarmac.model.snapshots import disks_of
-from tarmac.model.vm import VmConfig
+from tarmac.model.vm import HOST, VmConfig
 from tarmac.model.vm_change import HIDDEN, Change, apply_pending, change_config, is_device
-from tarmac.model.vm_rules import check_change
+from tarmac.model.vm_rules import check_change, needed_privileges
 from tarmac.services.access.access import Access, Identity
 from tarmac.services.cloudinit.cloudinit import hash_password
 from tarmac.services.guests.disk_plans import DiskPlans
@@ -117,10 +117,11 @@ class VmConfigs:
         deletes, reverts = list(delete), list(revert)
         if not texts and not deletes and not reverts:
             raise WrongState("no options specified", code="nothing-to-change")
-        self.check_keys(identity, guest.vmid, [*texts, *deletes, *reverts])
+        before = guest.file.merged()
+        self.check_keys(identity, vmid, [*texts, *deletes, *reverts], texts=(before, texts))
         self.check_values(identity, vmid, texts)
         if "tags" in (*texts, *deletes):
-            self._tags.check(identity, guest.file.merged().get("tags", ""), texts.get("tags", ""))
+            self._tags.check(identity, before.get("tags", ""), texts.get("tags", ""))
         refuse_internal(texts)
         args = {
             "vmid": vmid,
@@ -137,12 +138,26 @@ class VmConfigs:
             "qmconfig", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"]
         )
 
-    def check_keys(self, identity: Identity, vmid: int, keys: Iterable[str], *, pool: str | None = None) -> None:
-        """Each key's own privilege, on the guest, or on the `pool` in which it is about to be made."""
-        for privilege in dict.fromkeys(privilege_of(key) for key in keys):
-            if privilege is None or (pool and self._access.allowed(identity, f"/pool/{pool}", [privilege])):
+    def check_keys(
+        self,
+        identity: Identity,
+        vmid: int,
+        keys: Iterable[str],
+        *,
+        pool: str | None = None,
+        texts: Collection[Mapping[str, str]] = (),
+    ) -> None:
+        """Each key's own privilege, on the guest, or on the `pool` in which it is about to be made. `texts`: the values
+        before and after, for keys whose privilege depends on them. Raises Denied."""
+        groups: dict[tuple[str, ...], None] = {}
+        for key in keys:
+            known = [values[key] for values in texts if key in values]
+            for text in known or (None,):
+                groups |= dict.fromkeys(needed_privileges(key, text))
+        for group in groups:
+            if pool and self._access.allowed(identity, f"/pool/{pool}", group, any=True):
                 continue
-            self._access.check(identity, f"/vms/{vmid}", [privilege])
+            self._access.check(identity, "/" if group == (HOST,) else f"/vms/{vmid}", group, any=True)
 
     def check_values(
         self, identity: Identity, vmid: int, texts: Mapping[str, str], *, default_storage: str | None = None
@@ -280,12 +295,6 @@ def _shown(key: str, text: str) -> Any:
         word = text.lower()
         return int(word in ("1", "on", "yes", "true")) if setting.kind == "boolean" else int(text)
     return text
-
-
-def privilege_of(key: str) -> str | None:
-    """The privilege that a change of a key needs. Source: check_vm_modify_config_perm of PVE::API2::Qemu."""
-    found = find_setting(VmConfig, key)
-    return found[0].limits.privilege if found else None
 
 
 def refuse_internal(texts: Mapping[str, str]) -> None:
