@@ -157,7 +157,9 @@ async def run_steps(local: Site, *steps: PlannedStep) -> str | None:
     return (await local.done(await local.jobs.submit(kind, id="", user="root@pam"))).exitstatus
 
 
-FAILING = PlannedStep(step="volume-resize", title="fail", args={"volid": "local:1/vm-1-none.raw", "size": 1})
+FAILING = PlannedStep(
+    step="volume-import", title="fail", args={"volid": "local:1/vm-1-x.raw", "format": "raw", "template": "/none"}
+)
 
 
 def disk(text: str) -> ScsiDisk:

@@ -67,7 +67,6 @@ class Volumes:
         registry.step("volume-clone", self._do_clone, self._undo_made)
         registry.step("volume-copy", self._do_copy, self._undo_made)
         registry.step("volume-make-base", self._do_make_base, self._undo_make_base)
-        registry.step("volume-resize", self._do_resize)
         registry.step("volume-free", self._do_free, commits=True)
         registry.kind("imgdel", self._plan_delete, recover="resume")
 
@@ -201,15 +200,6 @@ class Volumes:
             return None
         return name.vmid if name.content is Content.IMAGES else None
 
-    async def plan_start(self, vmid: int, config: VmConfig | Mapping[str, str]) -> tuple[PlannedStep, ...]:
-        """What volumes need before a start: the cloud-init medium as the configuration has it now."""
-        typed = config if isinstance(config, VmConfig) else VmConfig.parse(config)
-        if not any(disk.is_cloudinit for disk in typed.disks.values()):
-            return ()
-        return (
-            PlannedStep(step="cloudinit-write", title="bring the cloud-init medium up to date", args={"vmid": vmid}),
-        )
-
     async def facts(self, config: VmConfig, *, planned: Collection[str] = ()) -> dict[str, VolumeFacts]:
         """Where QEMU finds the volumes of a configuration, with everything below them, by volume id. Those that are
         only `planned` are described as they will be.
@@ -328,10 +318,6 @@ class Volumes:
         except NotFound:
             return
         await driver.free(parsed, token=_token(ctx, volid))
-
-    async def _do_resize(self, ctx: StepContext, volid: str, size: int) -> None:
-        driver, parsed = self._storages.of(volid)
-        await driver.resize(parsed, size)
 
     async def _do_free(self, ctx: StepContext, volid: str) -> None:
         driver, parsed = self._storages.of(volid)
