@@ -286,7 +286,7 @@ class Guests:
             listener(vmid)
 
     async def _write_mirror(self, guest: Guest) -> None:
-        """A text copy for the day the store is lost (`tarmac rescue`)."""
+        """A text copy for the day the store is lost, to be read by people: nothing reads it back."""
         await asyncio.to_thread(write_atomic, self._mirror_path(guest.vmid), guest.text, mode=0o600)
 
     def _mirror_path(self, vmid: int) -> Path:

@@ -46,7 +46,9 @@ class HostChanges:
                 code="not-the-hosts-daemon",
                 cause="only the daemon that runs as the host's service may change the host",
                 evidence="the instance is not `default`",
-                fixes=[Fix(text="use the daemon that `tarmac install` set up, or change the host by its own tools")],
+                fixes=[
+                    Fix(text="use the daemon that `tarmac install-service` set up, or change the host by its own tools")
+                ],
             )
 
     # -- files --------------------------------------------------------------------------------------------------
