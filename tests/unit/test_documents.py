@@ -36,3 +36,14 @@ def test_files_that_documents_name_exist() -> None:
         missing |= {(path.name, n) for n in named.findall(text) if "AREA" not in n and not (ROOT / n).exists()}
         missing |= {(path.name, name) for name in inside.findall(text) if not (SOURCE / name).exists()}
     assert missing == set()
+
+
+def test_every_document_can_be_found() -> None:
+    told = (ROOT / "README.md").read_text()
+    assert [path.name for path in (ROOT / "docs").glob("*.md") if f"docs/{path.name}" not in told] == []
+
+
+def test_no_table_is_cut_in_two() -> None:
+    cut = re.compile(r"^\|[^\n]*\n\n\|(?! ?-)(?![^\n]*\n\| ?-)", re.MULTILINE)
+    documents = (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))
+    assert [path.name for path in documents if cut.search(path.read_text())] == []
