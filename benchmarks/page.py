@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -211,7 +212,10 @@ def main() -> None:
         watch.session.send("Emulation.setCPUThrottlingRate", {"rate": 1})
         what = f"idle tab, {chosen.changes:g} changes a second"
         rows += idle(page, watch, chosen.soak, what)
-    report("page", rows)
+        report("page", rows)
+        for said in page.complaints:  # loads that were cut off by the next one
+            print(f"said in the console: {said}", file=sys.stderr)
+        page.complaints.clear()
 
 
 if __name__ == "__main__":

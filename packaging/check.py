@@ -63,8 +63,9 @@ def tests(rings: Sequence[str], words: Sequence[str]) -> int:
         print(f"no tests in {', '.join(rings)}", file=sys.stderr)
         return NO_TESTS_COLLECTED
     # Most of a test is waiting for a guest: two at a time, files whole, because tests of a file share a daemon. Tests
-    # that somebody chose run alone.
-    spread = [] if words else ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
+    # that somebody chose run alone. Long files begin first (`tests/conftest.py`).
+    workers = str(min(4, os.cpu_count() or 1))
+    spread = [] if words else ["-n", workers, "--dist", "loadfile", "--no-loadscope-reorder", "--durations=25"]
     return subprocess.run([sys.executable, "-m", "pytest", *spread, *present, *words], cwd=ROOT, check=False).returncode
 
 

@@ -1,7 +1,8 @@
-"""What `./dev` does, with the environment's Python: regenerate, lock, format, lint.
+"""What `./dev` does, with the environment's Python: regenerate, lock, format, lint, take pictures.
 
 gen      write every generated file anew        lock     resolve the dependencies anew, with hashes
 format   ruff's formatter and its safe fixes    lint     the linters of `./test lint`
+screenshots  take the pictures of the web page in docs/screenshots anew
 """
 
 from __future__ import annotations
@@ -43,7 +44,11 @@ def lint(words: Sequence[str]) -> int:
     return subprocess.run([sys.executable, "packaging/check.py", "lint", *words], cwd=ROOT, check=False).returncode
 
 
-VERBS = {"gen": gen, "lock": lock, "format": format, "lint": lint}
+def screenshots(words: Sequence[str]) -> int:
+    return subprocess.run([sys.executable, "packaging/screenshots.py", *words], cwd=ROOT, check=False).returncode
+
+
+VERBS = {"gen": gen, "lock": lock, "format": format, "lint": lint, "screenshots": screenshots}
 
 
 def main(words: Sequence[str]) -> int:

@@ -25,6 +25,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 VENV = ROOT / ".venv"
 LOG = ROOT / ".setup.log"
+SERVERS = {"slapd", "tgt"}
+"""Packages for the tests that begin to serve the network when they are installed."""
 PACKAGES = HERE / "debian-packages.txt"
 
 
@@ -129,6 +131,9 @@ def ensure_packages(wanted: Sequence[str]) -> None:
         [*apt, "install", "-y", "-q", "--no-install-recommends", *missing],
         quiet,
     )
+    for name in SERVERS & set(missing):
+        if Path("/run/systemd/system").exists():
+            run(f"switching off {name}, which the tests start by themselves", ["systemctl", "disable", "--now", name])
 
 
 def stamp_of(lock: Path) -> str:

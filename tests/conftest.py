@@ -1,5 +1,27 @@
-"""What all tests share: the guest images."""
+"""What all tests share: the guest images, and which files begin first where two run at a time."""
+
+import pytest
 
 from support.images import debian_image, tiny_image
 
 __all__ = ["debian_image", "tiny_image"]
+
+LONG = (
+    "system/test_faults_crash.py",
+    "system/test_ansible.py",
+    "system/test_storage_rbd.py",
+    "system/test_api_schema.py",
+    "contract/",
+    "system/",
+    "qemu/",
+)
+"""Files that take minutes: begun last, one of them would run alone for all that time. The first that fits counts."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, else as they were found."""
+    items.sort(key=lambda item: _place(item.path.as_posix()))
+
+
+def _place(path: str) -> int:
+    return next((place for place, part in enumerate(LONG) if f"/tests/{part}" in path), len(LONG))

@@ -272,6 +272,10 @@ class TestDaemon:
         _remove_cgroups(places.read_instance(self.data))
         with contextlib.suppress(OSError):  # base images of templates cannot be changed, nor removed
             subprocess.run(["chattr", "-R", "-f", "-i", str(self.data)], check=False, capture_output=True)
+        # Disks of templates are guarded by the file system, also against us.
+        guarded = [str(path) for path in self.data.rglob("base-*") if path.is_file()]
+        if guarded:
+            subprocess.run(["chattr", "-i", *guarded], stderr=subprocess.DEVNULL, check=False)
         shutil.rmtree(self.data, ignore_errors=True)
 
 

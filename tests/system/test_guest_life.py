@@ -81,6 +81,11 @@ def test_shutdown_with_force_cuts_the_power(daemon: TestDaemon, tiny: str) -> No
     daemon.task("DELETE", f"{daemon.qemu}/210")
 
 
+def test_a_plan_tells_no_secret(daemon: TestDaemon) -> None:
+    plan = daemon.post(daemon.qemu, vmid=219, cipassword="geheimes Wort", scsi1="local:cloudinit", dryrun=1)
+    assert plan["steps"] and "geheim" not in str(plan) and "$5$" not in str(plan) and "$6$" not in str(plan)
+
+
 def test_wait_answers_with_the_outcome_and_dryrun_with_the_plan(daemon: TestDaemon, tiny: str) -> None:
     daemon.create(220, tiny)
     plan = daemon.post(f"{daemon.qemu}/220/status/start", dryrun=1)

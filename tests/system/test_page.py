@@ -21,6 +21,7 @@ def page(daemon: TestDaemon) -> Iterator[Visit]:
 
 def test_a_wrong_password_is_told(daemon: TestDaemon) -> None:
     with visit(daemon) as found:
+        found.refusals = True
         found.page.goto(found.address)
         found.page.get_by_label("User").fill("admin@pve")
         found.page.get_by_label("Password", exact=True).fill("wrong")
@@ -88,6 +89,7 @@ def test_a_guest_is_made_on_one_page(page: Visit, daemon: TestDaemon, tiny: str)
 
 def test_a_refusal_is_readable(page: Visit, daemon: TestDaemon, tiny: str) -> None:
     daemon.create(131, tiny, name="guarded", protection=1)
+    page.refusals = True
     screen = page.page
     page.go("#/qemu/131")
     screen.get_by_role("toolbar").get_by_role("button", name="More actions").click()

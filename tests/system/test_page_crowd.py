@@ -23,7 +23,7 @@ def page() -> Iterator[tuple[Visit, PageWatch]]:
     with crowd(GUESTS, changes=CHANGES) as daemon, visit(daemon) as found:
         watch = PageWatch.begin(found.page)
         found.log_in()
-        expect(found.page.get_by_text("10,000 guests")).to_be_visible()
+        expect(found.page.get_by_text("10,000 guests", exact=True)).to_be_visible()
         yield found, watch
 
 
@@ -57,9 +57,9 @@ def test_finding_among_all(page: tuple[Visit, PageWatch]) -> None:
     found, _ = page
     screen = found.page
     screen.get_by_label("Filter").fill("tag:group-5 web")
-    expect(screen.get_by_text("200 guests")).to_be_visible()
+    expect(screen.get_by_text("200 guests", exact=True)).to_be_visible()
     screen.get_by_label("Filter").fill("")
-    expect(screen.get_by_text("10,000 guests")).to_be_visible()
+    expect(screen.get_by_text("10,000 guests", exact=True)).to_be_visible()
     screen.keyboard.press("Control+k")
     screen.get_by_role("textbox", name="Find or do").fill("9876")
     expect(screen.get_by_role("option").filter(has_text="9876").first).to_be_visible()

@@ -184,3 +184,25 @@ def test_forms_on_a_phone(daemon: TestDaemon, tiny: str, scheme: str) -> None:
         expect(form.get_by_label("cache")).to_be_visible()
         assert found.page.evaluate("document.documentElement.scrollWidth") <= 360
         assert not found.faults()
+
+
+def test_the_history_shows_who_changed_what_and_goes_back(page: Visit, daemon: TestDaemon, tiny: str) -> None:
+    daemon.create(206, tiny, name="kept-all", cores=1)
+    daemon.put(f"{daemon.qemu}/206/config", cores=2)
+    daemon.put(f"{daemon.qemu}/206/config", cores=3, onboot=1)
+    screen = page.page
+    page.go("#/qemu/206/history")
+    versions = screen.get_by_role("list", name="History").get_by_role("listitem", name=re.compile("^Version"))
+    expect(versions).to_have_count(3)
+    expect(versions.first).to_contain_text("Cores: 2 becomes 3")
+    expect(versions.first).to_contain_text("root@pam")
+    oldest = versions.last
+    oldest.get_by_role("button", name="Compare with now").click()
+    expect(oldest.get_by_role("region", name="Compare with now")).to_contain_text("Cores: 1 becomes 3")
+    oldest.get_by_role("button", name="Go back").click()
+    form = oldest.get_by_role("form")
+    expect(form.get_by_label("What will happen")).to_contain_text("Cores: 3 becomes 1")
+    form.get_by_role("button", name="Go back").click()
+    expect(versions).to_have_count(4)
+    assert _config(daemon, 206)["cores"] == 1
+    assert not page.faults()

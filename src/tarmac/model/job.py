@@ -63,13 +63,13 @@ class Plan:
     result: Mapping[str, Json] = field(default_factory=dict)
 
     def as_record(self) -> dict[str, Json]:
-        """For `dryrun`: plain values."""
+        """For `dryrun`: plain values, without the steps' arguments: those are the platform's own, and may hold what
+        no reply tells (the hash of a cloud-init password)."""
         return {
             "steps": [
                 {
                     "step": s.step,
                     "title": s.title,
-                    "args": dict(s.args),
                     **({"takes": dict(s.takes)} if s.takes else {}),
                 }
                 for s in self.steps

@@ -131,7 +131,7 @@ def test_wrong_parameters_are_refused_before_anything_is_asked(daemon, tarmac, w
 
 
 def test_dryrun_shows_the_plan(daemon, tarmac):
-    plan = {"steps": [{"step": "guest-launch", "title": "start QEMU", "args": {}}], "effects": []}
+    plan = {"steps": [{"step": "guest-launch", "title": "start QEMU"}], "effects": []}
     daemon.answer("POST", "/nodes/pve1/qemu/100/status/start", plan)
     ran = tarmac("vm", "start", "100", "--dryrun", "-o", "json")
     assert ran.json == plan

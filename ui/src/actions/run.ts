@@ -7,6 +7,7 @@ import { type Resource, titleOf } from "../store/inventory";
 import { tasks } from "../store/tasks";
 import { toast } from "../store/toasts";
 import { type Action, actionById, labelOf } from "./registry";
+import { ended } from "./settle";
 
 export type Given = Params | ((row: Resource) => Params);
 export type ItemState = "waiting" | "running" | "done" | "failed";
@@ -68,8 +69,10 @@ async function one(key: number, row: Resource): Promise<void> {
   const params = { ...action.params, ...(typeof given === "function" ? given(row) : given) };
   try {
     const upid = await call<string | null>(action.method, action.path(row), params);
-    change(key, row.id, typeof upid === "string" && upid.startsWith("UPID:") ? { state: "running", upid } : { state: "done" });
-    follow();
+    if (typeof upid !== "string" || !upid.startsWith("UPID:")) return change(key, row.id, { state: "done" });
+    change(key, row.id, { state: "running", upid });
+    if (batch.items.length > 1) follow();
+    else void ended(upid).then((problem) => change(key, row.id, problem ? { state: "failed", problem } : { state: "done" }));
   } catch (raised) {
     change(key, row.id, { state: "failed", problem: problemFrom(raised, titleOf(row)) });
   }
@@ -77,7 +80,7 @@ async function one(key: number, row: Resource): Promise<void> {
 
 /** What the tasks of the batches have come to, as the stream tells it. */
 function follow(): void {
-  for (const batch of batches) {
+  for (const batch of batches.filter((one) => one.items.length > 1)) {
     for (const item of batch.items) {
       if (item.state !== "running" || !item.upid) continue;
       const task = tasks.get(item.upid);
@@ -131,7 +134,11 @@ function batchOf(key: number): Batch | undefined {
 }
 
 function change(key: number, id: string, next: Omit<Item, "row">): void {
-  put(batches.map((batch) => (batch.key === key ? { ...batch, items: batch.items.map((item) => (item.row.id === id ? { row: item.row, ...next } : item)) } : batch)));
+  const now = batchOf(key);
+  // What ended well makes an earlier failure of the same old.
+  const old = (batch: Batch): boolean =>
+    next.state === "done" && batch.key < key && batch.items.length === 1 && batch.action.id === now?.action.id && batch.items[0]?.row.id === id;
+  put(batches.filter((batch) => !old(batch)).map((batch) => (batch.key === key ? { ...batch, items: batch.items.map((item) => (item.row.id === id ? { row: item.row, ...next } : item)) } : batch)));
 }
 
 function put(next: readonly Batch[]): void {

@@ -9,6 +9,7 @@ import { consoles } from "./de/consoles";
 import { figures } from "./de/figures";
 import { fix } from "./de/fix";
 import { clone, create, guests, summary } from "./de/guests";
+import { history } from "./de/history";
 import { login } from "./de/login";
 import { node } from "./de/node";
 import { notifications } from "./de/notifications";
@@ -23,6 +24,6 @@ import { tasks } from "./de/tasks";
 import { templates } from "./de/templates";
 
 export const de: Messages = {
-  access, action, clone, cloudinit, common, config, consoles, copy, create, figures, fix, guests, login, many, node,
+  access, action, clone, cloudinit, common, config, consoles, copy, create, figures, fix, guests, history, login, many, node,
   notifications, option, overview, pools, settings, shell, snapshots, storage, summary, tasks, templates,
 };

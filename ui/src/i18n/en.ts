@@ -8,6 +8,7 @@ import { consoles } from "./en/consoles";
 import { figures } from "./en/figures";
 import { fix } from "./en/fix";
 import { clone, create, guests, summary } from "./en/guests";
+import { history } from "./en/history";
 import { login } from "./en/login";
 import { node } from "./en/node";
 import { notifications } from "./en/notifications";
@@ -22,6 +23,6 @@ import { tasks } from "./en/tasks";
 import { templates } from "./en/templates";
 
 export const en = {
-  access, action, clone, cloudinit, common, config, consoles, copy, create, figures, fix, guests, login, many, node,
+  access, action, clone, cloudinit, common, config, consoles, copy, create, figures, fix, guests, history, login, many, node,
   notifications, option, overview, pools, settings, shell, snapshots, storage, summary, tasks, templates,
 } as const;

@@ -15,9 +15,10 @@ import { Summary } from "./summary";
 const Hardware = lazy(() => import("./config/screen").then((screen) => ({ default: screen.Hardware })));
 const Options = lazy(() => import("./config/screen").then((screen) => ({ default: screen.Options })));
 const CloudInit = lazy(() => import("./config/screen").then((screen) => ({ default: screen.CloudInit })));
+const History = lazy(() => import("./history").then((tab) => ({ default: tab.History })));
 const Snapshots = lazy(() => import("./snapshots").then((tab) => ({ default: tab.Snapshots })));
 
-const VIEWS = ["summary", "console", "hardware", "options", "cloudinit", "snapshots", "tasks"] as const;
+const VIEWS = ["summary", "console", "hardware", "options", "cloudinit", "snapshots", "history", "tasks"] as const;
 
 export function GuestPage(props: { id: string }): ReactNode {
   const row = useResource(props.id);
@@ -57,6 +58,7 @@ export function GuestPage(props: { id: string }): ReactNode {
           {view === "hardware" && <Hardware row={row} />}
           {view === "options" && <Options row={row} />}
           {view === "cloudinit" && <CloudInit row={row} />}
+          {view === "history" && <History row={row} />}
           {view === "snapshots" && <Snapshots path={apiPath(row)} running={running} />}
         </Suspense>
         {view === "tasks" && <TaskList node={row.node ?? ""} vmid={row.vmid ?? 0} />}

@@ -23,6 +23,7 @@ export const guests = {
   view_options: "Optionen",
   view_cloudinit: "Cloud-init",
   view_snapshots: "Snapshots",
+  view_history: "Verlauf",
   view_tasks: "Aufgaben",
 };
 

@@ -23,6 +23,7 @@ export const guests = {
   view_options: "Options",
   view_cloudinit: "Cloud-init",
   view_snapshots: "Snapshots",
+  view_history: "History",
   view_tasks: "Tasks",
 } as const;
 

@@ -1,0 +1,15 @@
+export const history = {
+  list: "Verlauf",
+  version: "Version {revision}",
+  task: "Aufgabe",
+  now: "Jetzt",
+  first: "Die älteste aufbewahrte Version.",
+  same: "Kein Unterschied.",
+  compare: "Mit jetzt vergleichen",
+  restore: "Zurückgehen",
+  restoreTitle: "Zurück zu {when}",
+  restoreYes: "Zurückgehen",
+  restoreHelp: "Die Einstellungen werden wieder, was sie damals waren. Snapshots und der Inhalt der Platten bleiben, wie sie sind.",
+  section_pending: "wartet auf einen Neustart:",
+  section_snapshot: "Snapshot",
+};

@@ -1,0 +1,15 @@
+export const history = {
+  list: "History",
+  version: "Version {revision}",
+  task: "task",
+  now: "Now",
+  first: "The first version that is kept.",
+  same: "No difference.",
+  compare: "Compare with now",
+  restore: "Go back",
+  restoreTitle: "Back to {when}",
+  restoreYes: "Go back",
+  restoreHelp: "The settings become what they were then. Snapshots and what is on the disks stay as they are.",
+  section_pending: "waiting for a reboot:",
+  section_snapshot: "snapshot",
+} as const;
