@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from tarmac.model.conf_file import GuestFile
+from tarmac.model.digest import OF_A_GUEST, check_digest
 from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
@@ -31,7 +32,6 @@ from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.storage.volumes import Volumes, base_in_use
 
-CHECKSUM = "checksum mismatch (file change by other user?)"
 Started = str | Plan
 
 
@@ -113,7 +113,7 @@ class VmConfigs:
 
         Raises InvalidInput (wrong value, unbuilt or internal key), Denied (by key), Conflict for another `digest`."""
         guest = self._guests.get(vmid)
-        self._check_digest(guest, digest)
+        check_digest(digest, guest.digest, words=OF_A_GUEST, read="GET .../config")
         deletes, reverts = list(delete), list(revert)
         if not texts and not deletes and not reverts:
             raise WrongState("no options specified", code="nothing-to-change")
@@ -171,7 +171,7 @@ class VmConfigs:
 
     async def _plan_update(self, args: Mapping[str, Any]) -> Plan:
         guest = self._guests.get(args["vmid"])
-        self._check_digest(guest, args["digest"])
+        check_digest(args["digest"], guest.digest, words=OF_A_GUEST, read="GET .../config")
         change, disk_steps = await self._change(guest, args)
         new = with_sections(guest.file, change)
         put = PlannedStep(
@@ -248,17 +248,6 @@ class VmConfigs:
         new = {k: v for k, v in old.items() if k not in keys} | {k: v for k, v in change.current.items() if k in keys}
         title = f"change {', '.join(keys)} in the running guest"
         return [PlannedStep(step="guest-live", title=title, args={"vmid": guest.vmid, "old": old, "new": new})]
-
-    @staticmethod
-    def _check_digest(guest: Guest, wanted: str | None) -> None:
-        if wanted is not None and wanted != guest.digest:
-            raise Conflict(
-                CHECKSUM,
-                code="digest-mismatch",
-                cause="somebody changed the configuration after you read it",
-                evidence=f"you sent {wanted}, it is {guest.digest}",
-                fixes=[Fix(text="read it again and repeat the change", action="GET .../config")],
-            )
 
     # -- steps --------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from tarmac.lib.files import failure_of, write_atomic
 from tarmac.lib.process import run
-from tarmac.model.errors import Conflict, Denied, Fix, InvalidInput
+from tarmac.model.digest import check_digest
+from tarmac.model.errors import Denied, Fix, InvalidInput
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.services.access.access import Identity
 from tarmac.services.jobs.jobs import Jobs
@@ -79,13 +80,7 @@ class HostChanges:
     def _write_hosts(self, data: str, digest: str | None) -> None:
         path = self._etc / "hosts"
         found = host_info.hosts(path)
-        if digest is not None and digest != found["digest"]:
-            raise Conflict(
-                "detected modified configuration - file changed by other user? Try again.",
-                code="digest-mismatch",
-                cause="the hosts file was changed since it was read",
-                evidence=f"its digest is {found['digest']}",
-            )
+        check_digest(digest, found["digest"], read="GET /nodes/{node}/hosts")
         self._replace(path, data if data.endswith("\n") else data + "\n")
 
     async def set_timezone(self, zone: str) -> None:
