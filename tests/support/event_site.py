@@ -14,7 +14,7 @@ from tarmac.drivers.qemu.facts import NodeFacts
 from tarmac.drivers.store.journal import Journal
 from tarmac.drivers.store.memory import MemoryStore
 from tarmac.faces.api.declare import collect
-from tarmac.faces.api.endpoints import cluster, events
+from tarmac.faces.api.endpoints.cluster import cluster, events
 from tarmac.lib.signing import Signer
 from tarmac.lib.tasks import Supervisor
 from tarmac.model.job import Plan, PlannedStep

@@ -129,3 +129,28 @@ def test_space_is_asked_for_where_it_is_taken(daemon: TestDaemon, operator: Some
     assert operator.call("PUT", f"{daemon.qemu}/731/config", copy)[0] == 200
     for vmid in (730, 731):
         daemon.task("DELETE", f"{daemon.qemu}/{vmid}")
+
+
+def test_a_medium_takes_another_right_than_a_disk(daemon: TestDaemon) -> None:
+    """As in Proxmox: who may only change CD-ROMs puts ISO images in and out, and touches no disk."""
+    (daemon.data / "storage" / "template" / "iso").mkdir(parents=True, exist_ok=True)
+    (daemon.data / "storage" / "template" / "iso" / "y.iso").write_bytes(bytes(2048))
+    daemon.task("POST", daemon.qemu, vmid=740, memory=32, scsi0="local:1")
+    daemon.post("/access/users", userid="cd@pve")
+    made = daemon.post("/access/users/cd@pve/token/tok", privsep=0)
+    daemon.put("/access/acl", path="/vms/740", users="cd@pve", roles="PVEVMUser")
+    daemon.put("/access/acl", path="/storage/local", users="cd@pve", roles="PVEDatastoreUser")
+    somebody = Somebody.of_token(daemon, made["full-tokenid"], made["value"])
+
+    def change(**texts: Any) -> tuple[int, str]:
+        return somebody.call("PUT", f"{daemon.qemu}/740/config", texts)[:2]
+
+    refused = (403, "Permission check failed (/vms/740, VM.Config.Disk)")
+    assert change(ide2="local:iso/y.iso,media=cdrom")[0] == 200
+    assert change(scsi0="local:iso/y.iso,media=cdrom") == refused  # a disk would go
+    assert change(ide2="local:1") == refused
+    assert change(delete="scsi0") == refused
+    assert change(delete="ide2")[0] == 200
+    assert change(memory="64") == (403, "Permission check failed (/vms/740, VM.Config.Memory)")
+    daemon.task("DELETE", f"{daemon.qemu}/740")
+    daemon.delete("/access/users/cd@pve")

@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from support.daemon import ApiError, TestDaemon, eventually, test_daemon
-from support.faults import ask_and_die, assert_whole, wait_idle
+from support.faults import ask_and_die, wait_idle
+from support.instant import leave_marks, remove_clones, say
 
 TEMPLATE = 900
 SOURCE = {"instant": 1, "net0": "virtio", "name": "source", "cores": 1}
@@ -37,7 +38,7 @@ def make_live_template(daemon: TestDaemon, image: str, vmid: int = TEMPLATE, **m
     daemon.task("POST", f"{daemon.qemu}/{vmid}/status/start")
     if more.get("agent", "1") == "1":
         daemon.wait_agent(vmid)
-        daemon.run(vmid, "/bin/sh", "-c", "echo in-memory >/run/mark; echo on-disk >/data/mark; sync")
+        leave_marks(daemon, vmid)
     return daemon.task("POST", f"{daemon.qemu}/{vmid}/template", live=1)
 
 
@@ -47,21 +48,11 @@ def no_clones_left(request: pytest.FixtureRequest) -> Iterator[None]:
     site = request.node.funcargs.get("site")
     if site is None or site.process is None or site.process.poll() is not None:
         return
-    wait_idle(site, 200)
-    for row in site.get(site.qemu):
-        if not row.get("template"):
-            if row["status"] == "running":
-                site.task("POST", f"{site.qemu}/{row['vmid']}/status/stop")
-            site.task("DELETE", f"{site.qemu}/{row['vmid']}")
-    assert_whole(site)
+    remove_clones(site)
 
 
 def clone(daemon: TestDaemon, template: int = TEMPLATE, **params: Any) -> dict[str, Any]:
     return daemon.task("POST", f"{daemon.qemu}/{template}/clone", instant=1, **params)
-
-
-def say(daemon: TestDaemon, vmid: int, command: str) -> str:
-    return daemon.run(vmid, "/bin/sh", "-c", command)
 
 
 def config(daemon: TestDaemon, vmid: int) -> dict[str, Any]:
@@ -304,7 +295,7 @@ def test_a_guest_whose_memory_is_in_no_file(site: TestDaemon) -> None:
     site.create(940, "local:import/tiny.qcow2", net0="virtio", name="plain")
     site.task("POST", f"{site.qemu}/940/status/start")
     site.wait_agent(940)
-    say(site, 940, "echo in-memory >/run/mark; echo on-disk >/data/mark; sync")
+    leave_marks(site, 940)
     plan = site.post(f"{site.qemu}/940/template", live=1, dryrun=1)
     assert any("RAM are copied" in line for line in plan["effects"])
     site.task("POST", f"{site.qemu}/940/template", live=1)

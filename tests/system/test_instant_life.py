@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from support.daemon import TestDaemon, eventually, test_daemon
-from support.faults import assert_whole, wait_idle
+from support.instant import leave_marks, remove_clones, say
 from tarmac.lib import places
 
 TEMPLATE = 900
@@ -26,7 +26,7 @@ def site(tiny_image: Path) -> Iterator[TestDaemon]:
         daemon.create(TEMPLATE, image, instant=1, net0="virtio", name="source", ide2="local:cloudinit")
         daemon.task("POST", f"{daemon.qemu}/{TEMPLATE}/status/start")
         daemon.wait_agent(TEMPLATE)
-        daemon.run(TEMPLATE, "/bin/sh", "-c", "echo in-memory >/run/mark; echo on-disk >/data/mark; sync")
+        leave_marks(daemon, TEMPLATE)
         daemon.task("POST", f"{daemon.qemu}/{TEMPLATE}/template", live=1)
         yield daemon
 
@@ -34,22 +34,12 @@ def site(tiny_image: Path) -> Iterator[TestDaemon]:
 @pytest.fixture(autouse=True)
 def no_clones_left(site: TestDaemon) -> Iterator[None]:
     yield
-    wait_idle(site, 200)
-    for row in site.get(site.qemu):
-        if not row.get("template"):
-            if row["status"] == "running":
-                site.task("POST", f"{site.qemu}/{row['vmid']}/status/stop")
-            site.task("DELETE", f"{site.qemu}/{row['vmid']}")
-    assert_whole(site)
+    remove_clones(site)
 
 
 def clone(daemon: TestDaemon, vmid: int, name: str) -> str:
     daemon.task("POST", f"{daemon.qemu}/{TEMPLATE}/clone", instant=1, newid=vmid, name=name)
     return f"{daemon.qemu}/{vmid}"
-
-
-def say(daemon: TestDaemon, vmid: int, command: str) -> str:
-    return daemon.run(vmid, "/bin/sh", "-c", command)
 
 
 def test_snapshots_with_and_without_memory(site: TestDaemon) -> None:

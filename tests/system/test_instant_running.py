@@ -13,6 +13,7 @@ import pytest
 
 from support.daemon import ApiError, TestDaemon, eventually, test_daemon
 from support.faults import ask_and_die, assert_whole, wait_idle
+from support.instant import leave_marks, remove, say
 from tarmac.lib import places
 
 SOURCE = 100
@@ -26,7 +27,7 @@ def site(tiny_image: Path) -> Iterator[TestDaemon]:
         daemon.create(SOURCE, image, instant=1, net0="virtio", name="source", ide2="local:cloudinit")
         daemon.task("POST", f"{daemon.qemu}/{SOURCE}/status/start")
         daemon.wait_agent(SOURCE)
-        daemon.run(SOURCE, "/bin/sh", "-c", "echo in-memory >/run/mark; echo on-disk >/data/mark; sync")
+        leave_marks(daemon, SOURCE)
         yield daemon
 
 
@@ -48,18 +49,8 @@ def whole(site: TestDaemon) -> Iterator[None]:
     assert_whole(site)
 
 
-def say(daemon: TestDaemon, vmid: int, command: str) -> str:
-    return daemon.run(vmid, "/bin/sh", "-c", command)
-
-
 def clone(daemon: TestDaemon, source: int = SOURCE, **params: Any) -> dict[str, Any]:
     return daemon.task("POST", f"{daemon.qemu}/{source}/clone", instant=1, **params)
-
-
-def remove(daemon: TestDaemon, vmid: int) -> None:
-    if daemon.status(vmid)["status"] == "running":
-        daemon.task("POST", f"{daemon.qemu}/{vmid}/status/stop")
-    daemon.task("DELETE", f"{daemon.qemu}/{vmid}")
 
 
 def frozen(daemon: TestDaemon) -> list[int]:

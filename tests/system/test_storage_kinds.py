@@ -11,11 +11,7 @@ import pytest
 from support.daemon import TestDaemon, test_daemon
 from support.faults import eventually
 from support.file_systems import file_system
-
-DISK = 32 << 20
-FIND = f"""
-for disk in /sys/block/sd*; do [ $(cat $disk/size) = {DISK // 512} ] && dev=/dev/${{disk##*/}}; done
-"""
+from support.guest_disk import DISK, read, write
 
 
 @pytest.fixture(scope="module", params=[("btrfs", "btrfs"), ("dir", "xfs")], ids=["btrfs", "dir-xfs"])
@@ -27,14 +23,6 @@ def house(request: pytest.FixtureRequest) -> Iterator[tuple[TestDaemon, Path]]:
             yield daemon, root
         finally:
             daemon.remove()
-
-
-def write(house: TestDaemon, vmid: int, mark: str) -> None:
-    house.run(vmid, "/bin/sh", "-c", FIND + f"echo {mark} > $dev && sync")
-
-
-def read(house: TestDaemon, vmid: int) -> str:
-    return house.run(vmid, "/bin/sh", "-c", FIND + "head -n 1 $dev").strip()
 
 
 def memory_and_cloudinit(daemon: TestDaemon, vmid: int) -> None:

@@ -12,11 +12,7 @@ import pytest
 from support.block_servers import MIB, Server, iscsi_target, nbd_server, no_iscsi
 from support.daemon import ApiError, TestDaemon, test_daemon
 from support.faults import CPU_STOPPED, eventually
-
-DISK = 32 * MIB
-FIND = f"""
-for disk in /sys/block/sd*; do [ $(cat $disk/size) = {DISK // 512} ] && dev=/dev/${{disk##*/}}; done
-"""
+from support.guest_disk import DISK, read, write
 
 
 @dataclass
@@ -75,7 +71,7 @@ def test_a_guest_writes_to_them_and_they_move(house: House, tiny_image: Path) ->
     assert daemon.get(f"{daemon.qemu}/{vmid}/config")["scsi1"] == "san:lun1,size=32M"
     daemon.task("POST", f"{daemon.qemu}/{vmid}/status/start")
     daemon.wait_agent(vmid)
-    daemon.run(vmid, "/bin/sh", "-c", FIND + "echo here > $dev && sync")
+    write(daemon, vmid, "here")
     assert house.iscsi.disks["lun1"].read_bytes()[:5] == b"here\n"
     assert "storage-fixed" in refusal(daemon, "PUT", f"{daemon.qemu}/{vmid}/resize", disk="scsi1", size="+1G")
     assert "snapshot" in refusal(daemon, "POST", f"{daemon.qemu}/{vmid}/snapshot", snapname="one")
@@ -86,7 +82,7 @@ def test_a_guest_writes_to_them_and_they_move(house: House, tiny_image: Path) ->
     daemon.task("POST", f"{daemon.qemu}/{vmid}/move_disk", disk="scsi1", storage="local")
     config = daemon.get(f"{daemon.qemu}/{vmid}/config")
     assert config["scsi1"].startswith("local:200/") and config["unused0"] == "san:lun1"
-    assert daemon.run(vmid, "/bin/sh", "-c", FIND + "head -n 1 $dev").strip() == "here"
+    assert read(daemon, vmid) == "here"
     daemon.put(f"{daemon.qemu}/{vmid}/config", delete="unused0")
     assert house.iscsi.disks["lun1"].read_bytes()[:5] == b"here\n", "it is the server's"
     # Plugged in and out of the running guest.

@@ -16,12 +16,8 @@ import pytest
 from support.ceph import Ceph, ceph, missing
 from support.daemon import ApiError, TestDaemon, test_daemon
 from support.faults import eventually
+from support.guest_disk import DISK, read, write
 from support.terminal import words_for
-
-DISK = 32 << 20
-FIND = f"""
-for disk in /sys/block/sd*; do [ $(cat $disk/size) = {DISK // 512} ] && dev=/dev/${{disk##*/}}; done
-"""
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +37,6 @@ def house() -> Iterator[tuple[TestDaemon, Ceph]]:
             yield daemon, cluster
         finally:
             daemon.remove()
-
-
-def write(daemon: TestDaemon, vmid: int, mark: str) -> None:
-    daemon.run(vmid, "/bin/sh", "-c", FIND + f"echo {mark} > $dev && sync")
-
-
-def read(daemon: TestDaemon, vmid: int) -> str:
-    return daemon.run(vmid, "/bin/sh", "-c", FIND + "head -n 1 $dev").strip()
 
 
 def points(cluster: Ceph) -> list[str]:

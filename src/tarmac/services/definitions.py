@@ -15,13 +15,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from tarmac.drivers.store.base import Compare, Store
+from tarmac.model.digest import check_digest
 from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound
 from tarmac.model.parse import parse_record, parse_value
 from tarmac.model.settings import find_setting, settings_by_name
 
 T = TypeVar("T")
 SECRETS = "secrets/"
-CHANGED = "detected modified configuration - file changed by other user? Try again."
 Texts = dict[str, str]
 
 
@@ -89,8 +89,7 @@ class Definitions(Generic[T]):
     ) -> None:
         """Change what is given and remove `delete`. Raises NotFound, InvalidInput, Conflict (another digest)."""
         old = self._known(name)
-        if digest is not None and digest != self.digest:
-            raise Conflict(CHANGED, code="digest-mismatch", evidence=f"you sent {digest}, it is {self.digest}")
+        check_digest(digest, self.digest)
         problems = {}
         for key in delete:
             if key in texts:

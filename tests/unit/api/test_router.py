@@ -140,7 +140,8 @@ async def test_index_pages_list_what_is_below_with_proxmoxs_key() -> None:
 
 
 def test_collect_takes_only_a_modules_own_functions() -> None:
-    from tarmac.faces.api.endpoints import common, version
+    from tarmac.faces.api.endpoints import common
+    from tarmac.faces.api.endpoints.cluster import version
 
     assert {e.path for e in collect(version)} == {"/version", "/nodes/{node}/version"}
     assert collect(common) == ()
@@ -153,7 +154,7 @@ def test_every_module_with_endpoints_is_in_the_table() -> None:
     from tarmac.faces.api import endpoints as package
     from tarmac.faces.api.endpoints.table import MODULES
 
-    names = [m.name for m in pkgutil.iter_modules(package.__path__, f"{package.__name__}.") if "table" not in m.name]
+    names = [m.name for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.") if "table" not in m.name]
     declaring = [name for name in names if collect(importlib.import_module(name))]
     assert sorted(declaring) == sorted(m.__name__ for m in MODULES)
 

@@ -30,7 +30,7 @@ from tarmac.faces.api.declare import (
     post,
     put,
 )
-from tarmac.faces.api.endpoints import cluster
+from tarmac.faces.api.endpoints.cluster import cluster
 from tarmac.lib.signing import Signer
 from tarmac.model.errors import Fix, HostFailure, NotFound
 from tarmac.model.settings import setting

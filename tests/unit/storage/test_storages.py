@@ -15,6 +15,7 @@ import pytest
 from support.storage_site import Site, site, temporary_root
 from tarmac.drivers.storage.directory import DirectoryStorage
 from tarmac.drivers.storage.jail import Jail
+from tarmac.model.digest import CHANGED
 from tarmac.model.disk import ScsiDisk
 from tarmac.model.errors import (
     Busy,
@@ -31,7 +32,6 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.parse import parse_property_string
 from tarmac.services.storage import probe as storage_probe
 from tarmac.services.storage.probe import StorageProbe
-from tarmac.services.storage.storages import CHANGED
 
 MIB = 1 << 20
 
@@ -157,7 +157,9 @@ async def run_steps(local: Site, *steps: PlannedStep) -> str | None:
     return (await local.done(await local.jobs.submit(kind, id="", user="root@pam"))).exitstatus
 
 
-FAILING = PlannedStep(step="volume-resize", title="fail", args={"volid": "local:1/vm-1-none.raw", "size": 1})
+FAILING = PlannedStep(
+    step="volume-import", title="fail", args={"volid": "local:1/vm-1-x.raw", "format": "raw", "template": "/none"}
+)
 
 
 def disk(text: str) -> ScsiDisk:

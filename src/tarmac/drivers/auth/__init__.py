@@ -1,1 +1,1 @@
-"""How the host's own users are asked for their passwords."""
+"""Who checks logins for us: the host (PAM), directories (LDAP), providers (OpenID Connect)."""

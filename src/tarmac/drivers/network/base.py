@@ -20,6 +20,10 @@ class TapDriver(Protocol):
         has one of them open, so it goes with its QEMU, however that ends. `mac` is the guest's address, from which
         the tap's own is made; `mtu` None: the bridge's."""
 
+    async def open_alone(self, name: str, *, queues: int = 1) -> list[int]:
+        """A tap that is on no bridge and down: nothing comes and nothing goes. For a card that is to be replaced. The
+        descriptors are the caller's, as those of `open`."""
+
     async def remove_all(self, vmid: int) -> list[str]:
         """Remove what is left of a guest's taps and return their names. Nothing to do is fine."""
 

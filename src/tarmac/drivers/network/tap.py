@@ -43,8 +43,6 @@ class Taps:
         self._instance = instance
 
     async def open_alone(self, name: str, *, queues: int = 1) -> list[int]:
-        """A tap that is on no bridge and down: nothing comes and nothing goes. For a card that is to be replaced."""
-
         def make() -> list[int]:
             try:
                 return _attach_all(name, queues)

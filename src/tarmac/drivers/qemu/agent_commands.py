@@ -136,13 +136,6 @@ class AgentCommands:
         """`thawed` or `frozen`."""
         return str(await self.call("guest-fsfreeze-status", within=within))
 
-    async def set_user_password(
-        self, user: str, password: str, *, crypted: bool = False, within: float = 10.0
-    ) -> None:  # fmt: skip
-        text = base64.b64encode(password.encode()).decode()
-        arguments = {"username": user, "password": text, "crypted": crypted}
-        await self.call("guest-set-user-password", arguments, within=within)
-
     async def shutdown(self, mode: str = "powerdown", *, within: float = 10.0) -> None:
         """Tell the guest to power off (`powerdown`), `halt` or `reboot`. Success: the agent took it."""
         await self.call("guest-shutdown", {"mode": mode}, within=within, answers=False)

@@ -5,7 +5,6 @@ Commands whose arguments are open (a block node, a device) take them as one mapp
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,9 +45,6 @@ class Commands:
         """Presses the ACPI power button; the guest decides."""
         await self.execute("system_powerdown")
 
-    async def system_wakeup(self) -> None:
-        await self.execute("system_wakeup")
-
     async def quit(self) -> None:
         """Ends QEMU at once, its disks flushed. The answer may be cut off by the end itself: that is success."""
         from tarmac.model.errors import OutcomeUnknown
@@ -59,15 +55,7 @@ class Commands:
             if error.error_code != "qmp-connection-lost":
                 raise
 
-    async def set_action(self, **actions: str) -> None:
-        """What QEMU does on `reboot`, `shutdown`, `panic`, `watchdog` (`set-action`)."""
-        await self.execute("set-action", actions)
-
     # Devices
-
-    async def device_add(self, device: Arguments) -> None:
-        """`device` holds `driver`, `id`, `bus`, ... as on the command line, but with JSON types."""
-        await self.execute("device_add", device)
 
     async def device_del(self, device: str) -> None:
         """Only asks the guest; the device is gone when the event DEVICE_DELETED names it: subscribe first."""
@@ -111,10 +99,6 @@ class Commands:
     async def blockdev_del(self, node: str) -> None:
         await self.execute("blockdev-del", {"node-name": node})
 
-    async def blockdev_reopen(self, nodes: Sequence[Arguments]) -> None:
-        """All in one call, so that the change happens as one."""
-        await self.execute("blockdev-reopen", {"options": list(nodes)})
-
     async def block_resize(self, node: str, size: int) -> None:
         """`size` in bytes; the guest sees it at once."""
         await self.execute("block_resize", {"node-name": node, "size": size})
@@ -147,10 +131,6 @@ class Commands:
     async def insert_medium(self, device: str, node: str) -> None:
         await self.execute("blockdev-insert-medium", {"id": device, "node-name": node})
 
-    async def set_io_throttle(self, limits: Arguments) -> None:
-        """`limits` has `id` (a qdev path) and all six of bps/iops, _rd, _wr (QEMU wants them all)."""
-        await self.execute("block_set_io_throttle", limits)
-
     # Screen, keyboard, memory
 
     async def screendump(self, path: Path, *, format: str = "png") -> None:
@@ -179,15 +159,6 @@ class Commands:
     async def query_balloon(self) -> int:
         """The guest's present memory in bytes."""
         return int((await self.execute("query-balloon"))["actual"])
-
-    async def query_cpus(self) -> list[dict[str, Any]]:
-        """With `thread-id` of each vCPU: for pinning and accounting."""
-        return list(await self.execute("query-cpus-fast"))
-
-    async def ringbuf_read(self, device: str, size: int) -> bytes:
-        """Up to `size` bytes of what a `ringbuf` character device holds."""
-        text = await self.execute("ringbuf-read", {"device": device, "size": size, "format": "base64"})
-        return base64.b64decode(text)
 
     async def human(self, line: str) -> str:
         """A line for the human monitor, and what it prints: for diagnosis, and for what QMP lacks."""

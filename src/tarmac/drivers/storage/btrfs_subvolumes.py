@@ -30,12 +30,6 @@ def at_snapshot(image: Path, snapshot: str) -> Path:
     return folder.with_name(f"{folder.name}@{snapshot}") / DISK_FILE
 
 
-def snapshot_of(image: Path) -> str | None:
-    """The point in time that an image's file belongs to."""
-    match = _SNAPSHOT.fullmatch(subvolume_of(image).name)
-    return match["snapshot"] if match else None
-
-
 def snapshots_of(image: Path) -> list[str]:
     """The points in time of a raw image, by name. Blocks."""
     folder = subvolume_of(image)

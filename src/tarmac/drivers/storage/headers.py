@@ -50,10 +50,6 @@ class Qcow2Header:
         return bool(self.incompatible & DATA_FILE)
 
     @property
-    def corrupt(self) -> bool:
-        return bool(self.incompatible & CORRUPT)
-
-    @property
     def l1_entries_needed(self) -> int:
         """How many L1 entries a disk of this size takes: one for each cluster full of 8-byte L2 entries (16 bytes with
         extended L2)."""

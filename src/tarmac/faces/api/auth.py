@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from tarmac.faces.api.declare import READING, Endpoint
 from tarmac.model.errors import Denied, Unauthenticated
+from tarmac.model.users import ROOT
 from tarmac.services.access.access import Identity
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ _COOKIE = re.compile(r"(?:^|[\s;])PVEAuthCookie=\"?([^;\"]*)")
 _TICKET = re.compile(r"(?:^|\s)PVEAuthCookie=\"?([^;\"]*)")
 _TOKEN = re.compile(r"(?:^|\s)PVEAPIToken(?:=| )([^;]*)")
 _PEERCRED = struct.Struct("3i")
-ROOT = "root@pam"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from tarmac.faces.api import later_params as asks
 from tarmac.faces.api.declare import ANY, LIST, OBJECT, Allow, Call, Endpoint, NoParams, Returns
 from tarmac.faces.api.places import PLACE, path_params
 from tarmac.model.errors import InvalidInput, NotFound
-from tarmac.model.settings import setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,109 +37,6 @@ class Row:
     answer: Any
     takes: type = NoParams
     method: str = "GET"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Staged:
-    pending: bool = setting(False, help="With changes that are not applied.")
-    running: bool = setting(False, help="What is applied.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Zones(Staged):
-    type: str | None = setting(
-        None, choices=("evpn", "faucet", "qinq", "simple", "vlan", "vxlan"), help="Only zones of this type."
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Controllers(Staged):
-    type: str | None = setting(None, choices=("bgp", "evpn", "faucet", "isis"), help="Only controllers of this type.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dns:
-    type: str | None = setting(None, choices=("powerdns",), help="Only servers of this type.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ipams:
-    type: str | None = setting(None, choices=("netbox", "phpipam", "pve"), help="Only address plans of this type.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class HaResources:
-    type: str | None = setting(None, choices=("ct", "vm"), help="Only resources of this type.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class HaRules:
-    resource: str | None = setting(None, max_length=100, help="Only rules that name this resource.")
-    type: str | None = setting(None, choices=("node-affinity", "resource-affinity"), help="Only rules of this type.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class HaGroup:
-    comment: str | None = setting(None, max_length=4096, help="Notes.")
-    nofailback: bool = setting(False, help="Do not go back to a node of higher priority.")
-    restricted: bool = setting(False, help="Only these nodes.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class HaGroupCreate(HaGroup):
-    group: str = setting(format="pve-configid", help="The group.")
-    nodes: str = setting(max_length=4096, help="The nodes, with their priorities.")
-    type: str | None = setting(None, choices=("group",), help="Always `group`.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class HaGroupUpdate(HaGroup):
-    nodes: str | None = setting(None, max_length=4096, help="The nodes, with their priorities.")
-    delete: str | None = setting(None, max_length=4096, help="Fields to clear.")
-    digest: str | None = setting(None, max_length=64, help="Only if the configuration still has this digest.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lines:
-    start: int = setting(0, ge=0, help="From this line on.")
-    limit: int = setting(50, ge=0, help="So many lines.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatedLines(Lines):
-    since: int | None = setting(None, ge=0, unit="s", help="Lines from then on (Unix time).")
-    until: int | None = setting(None, ge=0, unit="s", help="Lines until then (Unix time).")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refs:
-    type: str | None = setting(None, choices=("alias", "ipset"), help="Only references of this type.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class OnNode:
-    check_node: str | None = setting(None, name="check-node", format="pve-node", help="Check them on this node.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class OfGuest:
-    guest: int | None = setting(None, ge=100, le=999_999_999, help="Only jobs of this guest.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Active:
-    current: bool = setting(False, help="The values in force instead of the pending ones.")
-    snapshot: str | None = setting(None, max_length=40, format="pve-configid", help="Those of a snapshot.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Defaults:
-    storage: str | None = setting(None, format="pve-storage-id", help="For this storage.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class JoinBy:
-    node: str | None = setting(None, format="pve-node", help="Join by this node.")
 
 
 def _ha_quorum(call: Call) -> list[dict[str, Any]]:
@@ -182,7 +79,7 @@ def _addresses(base: str, read: Allow) -> tuple[Row, ...]:
         Row(f"{at}/ipset", read, []),
         Row(f"{at}/ipset/{{name}}", read, Gone("no such IPSet '{name}'")),
         Row(f"{at}/ipset/{{name}}/{{cidr...}}", read, Gone("no such IPSet '{name}'")),
-        Row(f"{at}/refs", read, [], Refs),
+        Row(f"{at}/refs", read, [], asks.Refs),
     )
 
 
@@ -194,16 +91,16 @@ FIREWALL = (
     Row("/cluster/firewall/groups/{group}", AUDIT, Gone("no such security group '{group}'")),
     Row("/cluster/firewall/groups/{group}/{pos}", AUDIT, Gone("no such security group '{group}'")),
     *_firewall("/nodes/{node}", NODE),
-    Row("/nodes/{node}/firewall/log", Allow("/nodes/{node}", "Sys.Syslog"), [], DatedLines),
+    Row("/nodes/{node}/firewall/log", Allow("/nodes/{node}", "Sys.Syslog"), [], asks.DatedLines),
     *_firewall(_VM, GUEST),
     *_addresses(_VM, GUEST),
-    Row(f"{_VM}/firewall/log", Allow("/vms/{vmid}", "VM.Console"), [], DatedLines),
+    Row(f"{_VM}/firewall/log", Allow("/vms/{vmid}", "VM.Console"), [], asks.DatedLines),
     *_firewall("/cluster/sdn/vnets/{vnet}", LOGIN),
 )
 CONTAINERS = (
     Row("/nodes/{node}/lxc", LOGIN, []),
     Row("/nodes/{node}/aplinfo", LOGIN, []),
-    Row(f"{_CT}/config", GUEST, NO_CONTAINER, Active),
+    Row(f"{_CT}/config", GUEST, NO_CONTAINER, asks.Active),
     *(Row(f"{_CT}/{name}", GUEST, NO_CONTAINER) for name in ("pending", "snapshot", "interfaces", "status/current")),
     Row(
         f"{_CT}/snapshot/{{snapname}}/config",
@@ -213,17 +110,17 @@ CONTAINERS = (
     *(Row(r.path, r.allow, NO_CONTAINER, r.takes) for r in (*_firewall(_CT, GUEST), *_addresses(_CT, GUEST))),
 )
 HA = (
-    Row("/cluster/ha/resources", AUDIT, [], HaResources),
+    Row("/cluster/ha/resources", AUDIT, [], asks.HaResources),
     Row("/cluster/ha/resources/{sid}", AUDIT, Gone("no such resource '{sid}'")),
-    Row("/cluster/ha/rules", AUDIT, [], HaRules),
+    Row("/cluster/ha/rules", AUDIT, [], asks.HaRules),
     Row("/cluster/ha/rules/{rule}", AUDIT, Gone("no such ha rule '{rule}'")),
     # Proxmox answers 500 to all of these since groups became rules; clients take an empty list better.
     Row("/cluster/ha/groups", AUDIT, []),
     Row("/cluster/ha/groups/{group}", AUDIT, Gone("no such ha group '{group}'")),
     Row("/cluster/ha/groups", Allow("/", "Sys.Console"), Gone(f"cannot create group: {NO_HA_GROUPS}"),
-        HaGroupCreate, "POST"),
+        asks.HaGroupCreate, "POST"),
     Row("/cluster/ha/groups/{group}", Allow("/", "Sys.Console"), Gone(f"cannot update group: {NO_HA_GROUPS}"),
-        HaGroupUpdate, "PUT"),
+        asks.HaGroupUpdate, "PUT"),
     Row("/cluster/ha/groups/{group}", Allow("/", "Sys.Console"), Gone(f"cannot delete group: {NO_HA_GROUPS}"),
         method="DELETE"),
     Row("/cluster/ha/status/current", AUDIT, _ha_quorum),
@@ -233,14 +130,14 @@ BACKUP = (
     Row("/cluster/backup", AUDIT, []),
     Row("/cluster/backup/{id}", AUDIT, Gone("No such job '{id}'", parameter="id")),
     Row("/cluster/backup/{id}/included_volumes", AUDIT, Gone("No such job '{id}'", parameter="id")),
-    Row("/nodes/{node}/vzdump/defaults", LOGIN, {}, Defaults),
+    Row("/nodes/{node}/vzdump/defaults", LOGIN, {}, asks.Defaults),
 )
 REPLICATION = (
     Row("/cluster/replication", LOGIN, []),
     Row("/cluster/replication/{id}", LOGIN, Gone("no such job '{id}'")),
-    Row("/nodes/{node}/replication", LOGIN, [], OfGuest),
+    Row("/nodes/{node}/replication", LOGIN, [], asks.OfGuest),
     Row("/nodes/{node}/replication/{id}/status", LOGIN, Gone("no such job '{id}'")),
-    Row("/nodes/{node}/replication/{id}/log", LOGIN, Gone("no such job '{id}'"), Lines),
+    Row("/nodes/{node}/replication/{id}/log", LOGIN, Gone("no such job '{id}'"), asks.Lines),
 )
 
 
@@ -251,23 +148,29 @@ def _sdn(name: str, place: str, takes: type, of_one: type, read: Allow) -> tuple
 
 
 SDN = (
-    *_sdn("zones", "zone", Zones, Staged, Allow("/sdn/zones/{zone}", "SDN.Allocate")),
-    *_sdn("vnets", "vnet", Staged, Staged, LOGIN),
-    *_sdn("controllers", "controller", Controllers, Staged, Allow("/sdn/controllers/{controller}", "SDN.Allocate")),
-    *_sdn("dns", "dns", Dns, NoParams, Allow("/sdn/dns/{dns}", "SDN.Allocate")),
-    *_sdn("ipams", "ipam", Ipams, NoParams, Allow("/sdn/ipams/{ipam}", "SDN.Allocate")),
+    *_sdn("zones", "zone", asks.Zones, asks.Staged, Allow("/sdn/zones/{zone}", "SDN.Allocate")),
+    *_sdn("vnets", "vnet", asks.Staged, asks.Staged, LOGIN),
+    *_sdn(
+        "controllers",
+        "controller",
+        asks.Controllers,
+        asks.Staged,
+        Allow("/sdn/controllers/{controller}", "SDN.Allocate"),
+    ),
+    *_sdn("dns", "dns", asks.Dns, NoParams, Allow("/sdn/dns/{dns}", "SDN.Allocate")),
+    *_sdn("ipams", "ipam", asks.Ipams, NoParams, Allow("/sdn/ipams/{ipam}", "SDN.Allocate")),
     Row("/cluster/sdn/ipams/{ipam}/status", LOGIN, []),
-    Row("/cluster/sdn/vnets/{vnet}/subnets", LOGIN, [], Staged),
-    Row("/cluster/sdn/vnets/{vnet}/subnets/{subnet}", LOGIN, Gone("sdn '{subnet}' does not exist"), Staged),
-    Row("/cluster/sdn/fabrics/all", LOGIN, {"fabrics": [], "nodes": []}, Staged),
-    Row("/cluster/sdn/fabrics/fabric", LOGIN, [], Staged),
+    Row("/cluster/sdn/vnets/{vnet}/subnets", LOGIN, [], asks.Staged),
+    Row("/cluster/sdn/vnets/{vnet}/subnets/{subnet}", LOGIN, Gone("sdn '{subnet}' does not exist"), asks.Staged),
+    Row("/cluster/sdn/fabrics/all", LOGIN, {"fabrics": [], "nodes": []}, asks.Staged),
+    Row("/cluster/sdn/fabrics/fabric", LOGIN, [], asks.Staged),
     Row(
         "/cluster/sdn/fabrics/fabric/{id}",
         Allow("/sdn/fabrics/{id}", "SDN.Audit", "SDN.Allocate", any=True),
         Gone("fabric '{id}' does not exist"),
     ),
-    Row("/cluster/sdn/fabrics/node", LOGIN, [], Staged),
-    Row("/cluster/sdn/fabrics/node/{fabric_id}", Allow("/sdn/fabrics/{fabric_id}", "SDN.Audit"), [], Staged),
+    Row("/cluster/sdn/fabrics/node", LOGIN, [], asks.Staged),
+    Row("/cluster/sdn/fabrics/node/{fabric_id}", Allow("/sdn/fabrics/{fabric_id}", "SDN.Audit"), [], asks.Staged),
     Row("/nodes/{node}/sdn/zones", LOGIN, []),
     *(Row(f"/nodes/{{node}}/sdn/zones/{{zone}}/{name}", ZONE, []) for name in ("bridges", "content", "ip-vrf")),
     Row("/nodes/{node}/sdn/vnets/{vnet}/mac-vrf", LOGIN, []),
@@ -288,13 +191,13 @@ CLUSTERING = (
     Row("/cluster/config/nodes", AUDIT, []),
     Row("/cluster/config/totem", AUDIT, {}),
     Row("/cluster/config/qdevice", AUDIT, {}),
-    Row("/cluster/config/join", AUDIT, Gone("node is not in a cluster, no join info available!"), JoinBy),
+    Row("/cluster/config/join", AUDIT, Gone("node is not in a cluster, no join info available!"), asks.JoinBy),
 )
 MAPPING = tuple(
     row
     for kind in ("dir", "pci", "usb")
     for row in (
-        Row(f"/cluster/mapping/{kind}", LOGIN, [], OnNode),
+        Row(f"/cluster/mapping/{kind}", LOGIN, [], asks.OnNode),
         Row(
             f"/cluster/mapping/{kind}/{{id}}",
             Allow(f"/mapping/{kind}/{{id}}", "Mapping.Use", "Mapping.Modify", "Mapping.Audit", any=True),

@@ -25,6 +25,7 @@ NOUNS: dict[str, str] = {
     "acme": "certificates from an authority",
     "metric-server": "where figures are sent",
     "history": "changes of users, grants, pools, storages, options",
+    "snapshot-schedule": "snapshots that are taken by the calendar",
     "audit": "who changed what, from where",
 }
 

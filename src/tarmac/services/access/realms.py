@@ -11,6 +11,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from tarmac.model.digest import check_digest
 from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound
 from tarmac.model.parse import parameter_error, parse_property_string, parse_record
 from tarmac.model.realms import (
@@ -28,7 +29,6 @@ from tarmac.model.realms import (
 )
 from tarmac.model.settings import settings_by_name
 from tarmac.services.access.directory import Directory, Key
-from tarmac.services.definitions import CHANGED
 
 SECRET = frozenset(name for name, s in settings_by_name(RealmOptions).items() if s.limits.secret)
 Probe = Callable[[str, RealmOptions], Awaitable[None]]
@@ -144,8 +144,7 @@ class Realms:
 
     def _merged(self, name: str, texts: Mapping[str, str], delete: Sequence[str], digest: str | None) -> dict[str, str]:
         realm = self.find(name)
-        if digest is not None and digest != self.digest:
-            raise Conflict(CHANGED, code="digest-mismatch", evidence=f"you sent {digest}, it is {self.digest}")
+        check_digest(digest, self.digest)
         old = {**realm.texts, **self._directory.realm_secrets.get(name, RealmSecret()).texts}
         problems = {}
         for key in delete:

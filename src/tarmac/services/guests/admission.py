@@ -1,4 +1,4 @@
-"""May this guest start here? First form: its memory must exist. (Reservations and pools come with resource pools.)"""
+"""May this guest start here? Its memory must be free; what the host keeps and what clones were promised is not."""
 
 from __future__ import annotations
 

@@ -11,14 +11,15 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from tarmac.model.conf_file import GuestFile
+from tarmac.model.digest import OF_A_GUEST, check_digest
 from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.settings import Setting, find_setting
 from tarmac.model.snapshots import disks_of
-from tarmac.model.vm import VmConfig
+from tarmac.model.vm import HOST, VmConfig
 from tarmac.model.vm_change import HIDDEN, Change, apply_pending, change_config, is_device
-from tarmac.model.vm_rules import check_change
+from tarmac.model.vm_rules import check_change, needed_privileges
 from tarmac.services.access.access import Access, Identity
 from tarmac.services.cloudinit.cloudinit import hash_password
 from tarmac.services.guests.disk_plans import DiskPlans
@@ -31,7 +32,6 @@ from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.storage.volumes import Volumes, base_in_use
 
-CHECKSUM = "checksum mismatch (file change by other user?)"
 Started = str | Plan
 
 
@@ -113,14 +113,15 @@ class VmConfigs:
 
         Raises InvalidInput (wrong value, unbuilt or internal key), Denied (by key), Conflict for another `digest`."""
         guest = self._guests.get(vmid)
-        self._check_digest(guest, digest)
+        check_digest(digest, guest.digest, words=OF_A_GUEST, read="GET .../config")
         deletes, reverts = list(delete), list(revert)
         if not texts and not deletes and not reverts:
             raise WrongState("no options specified", code="nothing-to-change")
-        self.check_keys(identity, guest.vmid, [*texts, *deletes, *reverts])
+        before = guest.file.merged()
+        self.check_keys(identity, vmid, [*texts, *deletes, *reverts], texts=(before, texts))
         self.check_values(identity, vmid, texts)
         if "tags" in (*texts, *deletes):
-            self._tags.check(identity, guest.file.merged().get("tags", ""), texts.get("tags", ""))
+            self._tags.check(identity, before.get("tags", ""), texts.get("tags", ""))
         refuse_internal(texts)
         args = {
             "vmid": vmid,
@@ -137,12 +138,26 @@ class VmConfigs:
             "qmconfig", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"]
         )
 
-    def check_keys(self, identity: Identity, vmid: int, keys: Iterable[str], *, pool: str | None = None) -> None:
-        """Each key's own privilege, on the guest, or on the `pool` in which it is about to be made."""
-        for privilege in dict.fromkeys(privilege_of(key) for key in keys):
-            if privilege is None or (pool and self._access.allowed(identity, f"/pool/{pool}", [privilege])):
+    def check_keys(
+        self,
+        identity: Identity,
+        vmid: int,
+        keys: Iterable[str],
+        *,
+        pool: str | None = None,
+        texts: Collection[Mapping[str, str]] = (),
+    ) -> None:
+        """Each key's own privilege, on the guest, or on the `pool` in which it is about to be made. `texts`: the values
+        before and after, for keys whose privilege depends on them. Raises Denied."""
+        groups: dict[tuple[str, ...], None] = {}
+        for key in keys:
+            known = [values[key] for values in texts if key in values]
+            for text in known or (None,):
+                groups |= dict.fromkeys(needed_privileges(key, text))
+        for group in groups:
+            if pool and self._access.allowed(identity, f"/pool/{pool}", group, any=True):
                 continue
-            self._access.check(identity, f"/vms/{vmid}", [privilege])
+            self._access.check(identity, "/" if group == (HOST,) else f"/vms/{vmid}", group, any=True)
 
     def check_values(
         self, identity: Identity, vmid: int, texts: Mapping[str, str], *, default_storage: str | None = None
@@ -156,7 +171,7 @@ class VmConfigs:
 
     async def _plan_update(self, args: Mapping[str, Any]) -> Plan:
         guest = self._guests.get(args["vmid"])
-        self._check_digest(guest, args["digest"])
+        check_digest(args["digest"], guest.digest, words=OF_A_GUEST, read="GET .../config")
         change, disk_steps = await self._change(guest, args)
         new = with_sections(guest.file, change)
         put = PlannedStep(
@@ -234,17 +249,6 @@ class VmConfigs:
         title = f"change {', '.join(keys)} in the running guest"
         return [PlannedStep(step="guest-live", title=title, args={"vmid": guest.vmid, "old": old, "new": new})]
 
-    @staticmethod
-    def _check_digest(guest: Guest, wanted: str | None) -> None:
-        if wanted is not None and wanted != guest.digest:
-            raise Conflict(
-                CHECKSUM,
-                code="digest-mismatch",
-                cause="somebody changed the configuration after you read it",
-                evidence=f"you sent {wanted}, it is {guest.digest}",
-                fixes=[Fix(text="read it again and repeat the change", action="GET .../config")],
-            )
-
     # -- steps --------------------------------------------------------------------------------------------------
 
     async def _do_put(self, ctx: StepContext, vmid: int, file: Mapping[str, Any]) -> None:
@@ -280,12 +284,6 @@ def _shown(key: str, text: str) -> Any:
         word = text.lower()
         return int(word in ("1", "on", "yes", "true")) if setting.kind == "boolean" else int(text)
     return text
-
-
-def privilege_of(key: str) -> str | None:
-    """The privilege that a change of a key needs. Source: check_vm_modify_config_perm of PVE::API2::Qemu."""
-    found = find_setting(VmConfig, key)
-    return found[0].limits.privilege if found else None
 
 
 def refuse_internal(texts: Mapping[str, str]) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from tarmac.drivers.storage.base import Owner
 from tarmac.drivers.store.base import Compare, Store
 from tarmac.lib.files import remove_durably, write_atomic
 from tarmac.model.conf_file import GuestFile, digest, parse_conf, print_conf
@@ -86,6 +87,11 @@ class Guest:
     @property
     def template(self) -> bool:
         return bool(self.config.template)
+
+    @property
+    def owner(self) -> Owner | None:
+        """Who may open its volumes; None where guests have no users of their own."""
+        return None if self.uid is None else Owner(uid=self.uid, gid=self.uid)
 
     def replace_text(self, text: str, revision: int) -> None:
         self.text, self.revision = text, revision
@@ -286,7 +292,7 @@ class Guests:
             listener(vmid)
 
     async def _write_mirror(self, guest: Guest) -> None:
-        """A text copy for the day the store is lost (`tarmac rescue`)."""
+        """A text copy for the day the store is lost, to be read by people: nothing reads it back."""
         await asyncio.to_thread(write_atomic, self._mirror_path(guest.vmid), guest.text, mode=0o600)
 
     def _mirror_path(self, vmid: int) -> Path:

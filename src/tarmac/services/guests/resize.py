@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from tarmac.drivers.qemu.argv.blockdev import top_node
-from tarmac.model.errors import Conflict, Fix, InvalidInput, WrongState
+from tarmac.model.digest import OF_A_GUEST, check_digest
+from tarmac.model.errors import Fix, InvalidInput, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.parse import split_property_string
 from tarmac.model.settings import find_setting
 from tarmac.model.units import human_size, parse_size
 from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Identity
-from tarmac.services.guests.config import CHECKSUM, file_record
+from tarmac.services.guests.config import file_record
 from tarmac.services.guests.disk_plans import drive_text
 from tarmac.services.guests.guests import Guests
 from tarmac.services.jobs.jobs import Jobs
@@ -44,8 +45,7 @@ class VmDisks:
     ) -> Started:
         """Grow a disk. Raises InvalidInput, WrongState (`shrinking disks is not supported`), Conflict (`digest`)."""
         guest = self._guests.get(vmid)
-        if digest is not None and digest != guest.digest:
-            raise Conflict(CHECKSUM, code="digest-mismatch", evidence=f"you sent {digest}, it is {guest.digest}")
+        check_digest(digest, guest.digest, words=OF_A_GUEST, read="GET .../config")
         args = {"vmid": vmid, "disk": disk, "size": size}
         plan = await self._plan_resize(args)
         if dryrun:

@@ -38,7 +38,6 @@ from tarmac.services.running.runtime import Runtime
 from tarmac.services.running.uids import Uids
 
 Started = str | Plan
-AT_ONCE = 4
 
 
 class InstantClones:

@@ -13,7 +13,7 @@ from typing import Any
 from tarmac.drivers.qemu import block_layers as live
 from tarmac.drivers.qemu.argv.blockdev import layer_nodes, node_name
 from tarmac.drivers.qemu.block_layers import Merge, Overlay
-from tarmac.drivers.storage.base import FreezingStorage, Owner
+from tarmac.drivers.storage.base import FreezingStorage
 from tarmac.drivers.storage.volume_names import Content, base_name, image_name
 from tarmac.model.disk import Disk, EfiDisk
 from tarmac.model.errors import Fix, InvalidInput, NotFound, TarmacError
@@ -135,7 +135,7 @@ class FrozenDisks:
 
     async def _do_layer(self, ctx: StepContext, source: int, vmid: int, disk: FrozenDisk) -> None:
         driver, base = self._freezing(disk["base"])
-        await driver.freeze_base(VolumeId.parse(disk["volid"]), base, owner=_owner(self._guests.get(source)))
+        await driver.freeze_base(VolumeId.parse(disk["volid"]), base, owner=self._guests.get(source).owner)
 
     async def _undo_layer(self, ctx: StepContext, source: int, vmid: int, disk: FrozenDisk) -> None:
         guest = self._guests.find(source)
@@ -149,7 +149,7 @@ class FrozenDisks:
     async def _join(self, ctx: StepContext, source: Guest, disk: FrozenDisk) -> None:
         """The base is the guest's volume again, with all that was written since the freeze."""
         driver, base = self._freezing(disk["base"])
-        volid, owner, process = VolumeId.parse(disk["volid"]), _owner(source), source.process
+        volid, owner, process = VolumeId.parse(disk["volid"]), source.owner, source.process
         try:
             await driver.info(base)
         except NotFound:  # never frozen; or joined already, and QEMU only waits to be told
@@ -169,7 +169,7 @@ class FrozenDisks:
 
     async def _join_live(self, ctx: StepContext, source: Guest, disk: FrozenDisk, driver: FreezingStorage) -> None:
         volid, base, key = VolumeId.parse(disk["volid"]), VolumeId.parse(disk["base"]), disk["key"]
-        owner, qmp = _owner(source), self._runtime.monitor(source)
+        owner, qmp = source.owner, self._runtime.monitor(source)
         layers = await driver.layers(volid)
         if driver.path(base).name not in [layer.path.name for layer in layers]:  # one image with two names as yet
             await driver.unfreeze_base(volid, base, owner=owner)
@@ -207,10 +207,6 @@ def renamed_volumes(texts: Mapping[str, str], names: Mapping[str, str]) -> dict[
         prefix = "file=" if volid.startswith("file=") else ""
         found[key] = prefix + names.get(volid.removeprefix(prefix), volid.removeprefix(prefix)) + comma + options
     return found
-
-
-def _owner(guest: Guest) -> Owner | None:
-    return None if guest.uid is None else Owner(uid=guest.uid, gid=guest.uid)
 
 
 def as_args(disks: Disks) -> list[dict[str, Any]]:

@@ -79,11 +79,6 @@ class FrozenEnds:
     def _busy(self, vmid: int) -> bool:
         return self._jobs.lock_of(f"guest/{vmid}") is not None
 
-    def needed_by(self, vmid: int) -> list[int]:
-        """The guests that stand on a frozen state, apart from the one it was made of."""
-        record = self._records.find(vmid)
-        return [] if record is None else self._needed_by(vmid, record)
-
     def _needed_by(self, vmid: int, record: FrozenRecord) -> list[int]:
         named = {disk["named"] for disk in record.disks}
         return [

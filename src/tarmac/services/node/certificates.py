@@ -41,7 +41,6 @@ class Certificates:
 
     def __init__(self, directory: Path) -> None:
         self.own = directory / "node.pem"
-        self.own_key = directory / "node.key"
         self.brought = directory / BROUGHT
         self.reload: Callable[[], Awaitable[None]] = _nobody
         self._changing = asyncio.Lock()

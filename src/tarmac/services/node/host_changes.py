@@ -14,7 +14,8 @@ from typing import Any
 
 from tarmac.lib.files import failure_of, write_atomic
 from tarmac.lib.process import run
-from tarmac.model.errors import Conflict, Denied, Fix, InvalidInput
+from tarmac.model.digest import check_digest
+from tarmac.model.errors import Denied, Fix, InvalidInput
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.services.access.access import Identity
 from tarmac.services.jobs.jobs import Jobs
@@ -47,7 +48,9 @@ class HostChanges:
                 code="not-the-hosts-daemon",
                 cause="only the daemon that runs as the host's service may change the host",
                 evidence="the instance is not `default`",
-                fixes=[Fix(text="use the daemon that `tarmac install` set up, or change the host by its own tools")],
+                fixes=[
+                    Fix(text="use the daemon that `tarmac install-service` set up, or change the host by its own tools")
+                ],
             )
 
     # -- files --------------------------------------------------------------------------------------------------
@@ -82,13 +85,7 @@ class HostChanges:
     def _write_hosts(self, data: str, digest: str | None) -> None:
         path = self._etc / "hosts"
         found = host_info.hosts(path)
-        if digest is not None and digest != found["digest"]:
-            raise Conflict(
-                "detected modified configuration - file changed by other user? Try again.",
-                code="digest-mismatch",
-                cause="the hosts file was changed since it was read",
-                evidence=f"its digest is {found['digest']}",
-            )
+        check_digest(digest, found["digest"], read="GET /nodes/{node}/hosts")
         self._replace(path, data if data.endswith("\n") else data + "\n")
 
     async def set_timezone(self, zone: str) -> None:

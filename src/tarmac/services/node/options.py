@@ -15,7 +15,8 @@ from typing import Any, Generic, TypeVar
 
 from tarmac.drivers.store.base import Compare, Store
 from tarmac.model.datacenter import NO_EFFECT
-from tarmac.model.errors import Conflict, Fix, InvalidInput
+from tarmac.model.digest import check_digest
+from tarmac.model.errors import InvalidInput
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.parse import collect_record, parse_record, parse_value, split_property_string
 from tarmac.model.settings import Setting, find_setting
@@ -88,14 +89,7 @@ class Options(Generic[T]):
         """Set and remove keys, or with `dryrun` say what that would do.
 
         Raises InvalidInput naming every wrong key, Conflict for another `digest`; then nothing changed."""
-        if digest is not None and digest != self.digest:
-            raise Conflict(
-                "detected modified configuration - file changed by other user? Try again.",
-                code="digest-mismatch",
-                cause="somebody changed it after you read it",
-                evidence=f"you sent {digest}, it is {self.digest}",
-                fixes=[Fix(text="read it again and repeat the change")],
-            )
+        check_digest(digest, self.digest)
         new = self._changed(texts, delete)
         if dryrun:
             return self._plan(new)

@@ -12,8 +12,8 @@ import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
+from tarmac.drivers.network.base import TapDriver
 from tarmac.drivers.network.names import tap_name
-from tarmac.drivers.network.tap import Taps
 from tarmac.drivers.qemu.argv import Launch, TapNeed, build
 from tarmac.drivers.qemu.argv.as_ran import resumed
 from tarmac.drivers.qemu.cgroup import Cgroup
@@ -42,7 +42,7 @@ class Launcher:
         runtime_root: Path,
         instance: str,
         cgroups: Cgroups,
-        taps: Taps,
+        taps: TapDriver,
         volumes: Volumes,
         probe: NodeProbe,
         keyboard: Callable[[], str | None] = lambda: None,

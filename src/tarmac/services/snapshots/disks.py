@@ -17,7 +17,7 @@ from tarmac.drivers.qemu.block_layers import Merge, Overlay
 from tarmac.drivers.qemu.facts import VolumeFacts
 from tarmac.drivers.qemu.freeze import frozen
 from tarmac.drivers.qemu.process import GuestProcess
-from tarmac.drivers.storage.base import Layer, Owner
+from tarmac.drivers.storage.base import Layer
 from tarmac.model.errors import Fix, HostFailure, TarmacError
 from tarmac.model.snapshots import disks_of
 from tarmac.services.guests.guests import Guest, Guests
@@ -58,7 +58,7 @@ class SnapshotDisks:
 
     async def _do_layer(self, ctx: StepContext, vmid: int, volid: str, name: str) -> None:
         driver, volume = self._storages.of(volid)
-        await driver.snapshot(volume, name, owner=_owner(self._guests.get(vmid)))
+        await driver.snapshot(volume, name, owner=self._guests.get(vmid).owner)
 
     async def _undo_layer(self, ctx: StepContext, vmid: int, volid: str, name: str) -> None:
         """`snapshot-take` is undone by now, or never began: nothing may have been written to the new layer. One that
@@ -141,7 +141,7 @@ class SnapshotDisks:
         """Points in time that the storages keep themselves; nobody writes meanwhile."""
         for disk in copies:
             driver, volume = self._storages.of(disk["volid"])
-            await driver.snapshot(volume, name, owner=_owner(guest))
+            await driver.snapshot(volume, name, owner=guest.owner)
 
     async def forget_copies(self, copies: Disks, name: str) -> None:
         """Such points in time again: what an earlier daemon made may be of different moments."""
@@ -170,7 +170,7 @@ class SnapshotDisks:
         guest = self._guests.get(vmid)
         for disk in disks:
             driver, volume = self._storages.of(disk["volid"])
-            await driver.rollback(volume, name, owner=_owner(guest))
+            await driver.rollback(volume, name, owner=guest.owner)
 
     # -- merging ------------------------------------------------------------------------------------------------
 
@@ -272,10 +272,6 @@ def facts_of(layer: Layer) -> VolumeFacts:
         identity=layer.identity,
         protocol=layer.protocol,
     )
-
-
-def _owner(guest: Guest) -> Owner | None:
-    return None if guest.uid is None else Owner(uid=guest.uid, gid=guest.uid)
 
 
 def _is_on(layers: Sequence[Layer], name: str) -> bool:

@@ -11,9 +11,10 @@ from tarmac.model import snapshots as tree
 from tarmac.model.errors import Fix, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
-from tarmac.model.vm import VmConfig
+from tarmac.model.vm import HOST, VmConfig
+from tarmac.model.vm_rules import needed_privileges
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.guests.config import file_record, privilege_of
+from tarmac.services.guests.config import file_record
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry
@@ -62,9 +63,10 @@ class VmRollback:
         """What reaches beyond the guest (`args`, devices of the host) comes back only for whom might set it."""
         file = self._guests.get(vmid).file
         for row in tree.difference(file.current, tree.section(file, name)):
-            privilege = privilege_of(row["key"])
-            if "to" in row and privilege is not None and not privilege.startswith("VM.Config."):
-                self._access.check(identity, f"/vms/{vmid}", [privilege])
+            beyond = [group for group in needed_privileges(row["key"]) if not group[0].startswith("VM.Config.")]
+            if "to" in row:
+                for group in beyond:
+                    self._access.check(identity, "/" if group == (HOST,) else f"/vms/{vmid}", group, any=True)
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
         guest, name = self._guests.get(args["vmid"]), args["name"]

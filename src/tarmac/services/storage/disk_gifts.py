@@ -14,6 +14,7 @@ from typing import Any, cast
 from tarmac.drivers.storage.base import FileStorage
 from tarmac.drivers.storage.volume_names import Content, free_disk_name, image_name
 from tarmac.model.conf_file import GuestFile
+from tarmac.model.digest import OF_A_GUEST, check_digest
 from tarmac.model.disk import Disk, UnusedDisk
 from tarmac.model.errors import Conflict, Fix, InvalidInput, WrongState
 from tarmac.model.ids import VolumeId
@@ -23,7 +24,7 @@ from tarmac.model.parse import split_property_string
 from tarmac.model.snapshots import disks_of, is_unused
 from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.guests.config import CHECKSUM, file_record
+from tarmac.services.guests.config import file_record
 from tarmac.services.guests.disk_plans import drive_text
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
@@ -60,8 +61,7 @@ class DiskGifts:
         self._access.check(identity, f"/vms/{target}", ["VM.Config.Disk"])
         for number, wanted in ((vmid, digest), (target, target_digest)):
             guest = self._guests.get(number)
-            if wanted is not None and wanted != guest.digest:
-                raise Conflict(CHECKSUM, code="digest-mismatch", evidence=f"you sent {wanted}, it is {guest.digest}")
+            check_digest(wanted, guest.digest, words=OF_A_GUEST, read="GET .../config")
         if (stored := self._guests.get(vmid).file.current.get(disk)) is not None:
             # The receiver gets space that somebody must be allowed to give, as if the disk were made anew.
             storage = stored.removeprefix("file=").partition(":")[0]

@@ -15,7 +15,6 @@ from tarmac.drivers.qemu import block_jobs
 from tarmac.drivers.qemu.argv.blockdev import Node, efi_chain, layer_nodes, node_name, top_node
 from tarmac.drivers.qemu.argv.firmware import VARS_SIZE
 from tarmac.drivers.qemu.process import GuestProcess
-from tarmac.drivers.storage.base import Owner
 from tarmac.model.errors import HostFailure, TarmacError, WrongState
 from tarmac.model.lifecycle import State
 from tarmac.model.vm import VmConfig
@@ -59,8 +58,8 @@ class DiskMirrors:
             return
         nodes = await self._target_nodes(guest.config, mirror)
         driver, volume = self._storages.of(mirror.target)
-        if guest.uid is not None:
-            await driver.give(volume, Owner(uid=guest.uid, gid=guest.uid))
+        if guest.owner is not None:
+            await driver.give(volume, guest.owner)
         known = {node["node-name"] for node in await qmp.query_named_block_nodes()}
         for node in nodes:
             if node["node-name"] not in known:

@@ -13,14 +13,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from tarmac.drivers.storage.volume_names import Content
+from tarmac.model.digest import OF_A_GUEST, check_digest
 from tarmac.model.disk import Disk, UnusedDisk, Volume
-from tarmac.model.errors import Conflict, Fix, HostFailure, InvalidInput, TarmacError, WrongState
+from tarmac.model.errors import Fix, HostFailure, InvalidInput, TarmacError, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
 from tarmac.model.vm_change import Change, apply_set
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.guests.config import CHECKSUM, file_of, file_record
+from tarmac.services.guests.config import file_of, file_record
 from tarmac.services.guests.disk_plans import drive_text
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
@@ -80,8 +81,7 @@ class DiskMoves:
 
         Raises InvalidInput, WrongState, Denied, Conflict (`digest`)."""
         guest = self._guests.get(vmid)
-        if digest is not None and digest != guest.digest:
-            raise Conflict(CHECKSUM, code="digest-mismatch", evidence=f"you sent {digest}, it is {guest.digest}")
+        check_digest(digest, guest.digest, words=OF_A_GUEST, read="GET .../config")
         if storage is None:
             raise InvalidInput.of("storage", "property is missing and it is not optional")
         self._access.check(identity, f"/storage/{storage}", ["Datastore.AllocateSpace"])

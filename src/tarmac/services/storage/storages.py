@@ -19,6 +19,7 @@ from typing import Any, cast
 from tarmac.drivers.storage.base import FileStorage, Storage
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.drivers.store.base import Compare, Store
+from tarmac.model.digest import check_digest
 from tarmac.model.errors import Conflict, Fix, InvalidInput, NotBuilt, NotFound, TarmacError, WrongState
 from tarmac.model.ids import VolumeId
 from tarmac.model.settings import find_setting
@@ -32,7 +33,6 @@ from tarmac.services.storage.space import StorageSpace
 PREFIX = "storages/"
 SECRETS = "secrets/storages/"
 LOCAL = "local"
-CHANGED = "detected modified configuration - file changed by other user? Try again."
 _FIXED = frozenset({"storage", "type"})
 log = logging.getLogger(__name__)
 Build = Callable[[StorageDefinition, Mapping[str, str]], Storage]
@@ -151,8 +151,7 @@ class Storages:
     ) -> dict[str, str]:
         """`PUT /storage/{storage}`. Raises NotFound, InvalidInput, Conflict (another digest, changed meanwhile)."""
         self._known(id)
-        if digest is not None and digest != self.digest:
-            raise Conflict(CHANGED, code="digest-mismatch", evidence=f"you sent {digest}, it is {self.digest}")
+        check_digest(digest, self.digest)
         fixed = _FIXED | self._definitions[id].kind.fixed
         problems = {
             key: f"unable to delete fixed or unknown option '{key}'"

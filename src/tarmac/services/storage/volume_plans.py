@@ -200,18 +200,6 @@ class VolumePlans:
     def _taking(storage: str, size: int) -> Mapping[str, int]:
         return {storage: size} if size else {}
 
-    async def plan_resize(self, volid: str, size: int) -> PlannedStep:
-        """Grow a volume that no guest runs on to `size` bytes. Raises InvalidInput when it is smaller, NotFound."""
-        driver, parsed = self._storages.of(volid)
-        check_allocates(driver, "resize volumes")
-        now = (await driver.info(parsed)).size
-        if size < now:
-            raise shrinks(volid, now, size)
-        takes = self.growing(driver.id, size - now)
-        await self._check_room(driver, takes)
-        title = f"resize {volid} to {human_size(size)}"
-        return PlannedStep(step="volume-resize", title=title, args={"volid": volid, "size": size}, takes=takes)
-
     def growing(self, storage: str, more: int) -> Mapping[str, int]:
         """What a volume that grows by `more` bytes takes at once."""
         return self._taking(storage, more if self._storages.definition_record(storage).fills_at_once else 0)
@@ -255,13 +243,3 @@ def check_allocates(driver: Storage, what: str = "allocate space") -> None:
                 Fix(text="use another storage"),
             ],
         )
-
-
-def shrinks(volid: str, now: int, asked: int) -> InvalidInput:
-    """The error for a smaller size."""
-    return InvalidInput(
-        "shrinking disks is not supported",
-        code="disk-shrink",
-        cause="data beyond the new end would be lost",
-        evidence=f"{volid} has {now} bytes, {asked} were asked for",
-    )

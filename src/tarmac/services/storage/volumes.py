@@ -1,4 +1,4 @@
-"""Volumes: making, filling, growing and removing them, as steps of jobs; who owns them; what QEMU must know of them.
+"""Volumes: made, grown and removed; who owns them; what QEMU must know of them. Their steps: `volume_steps.py`.
 
 Plans choose the names, so that a step that is repeated or undone after a crash means the same volume. A volume goes
 only when nothing refers to it: no configuration, no snapshot, no linked clone.
@@ -24,9 +24,10 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.units import GIB, KIB, MIB
 from tarmac.model.vm import VmConfig
 from tarmac.services.jobs.jobs import Jobs
-from tarmac.services.jobs.steps import Registry, StepContext
+from tarmac.services.jobs.steps import Registry
 from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.volume_plans import NewVolume, VolumePlans, check_allocates
+from tarmac.services.storage.volume_steps import VolumeSteps
 
 log = logging.getLogger(__name__)
 References = Callable[[str], Sequence[int]]
@@ -62,13 +63,7 @@ class Volumes:
         self.plans = VolumePlans(storages=storages, jail=jail)
         self._jobs = jobs
         self._references = references
-        registry.step("volume-allocate", self._do_allocate, self._undo_made)
-        registry.step("volume-import", self._do_import, self._undo_made)
-        registry.step("volume-clone", self._do_clone, self._undo_made)
-        registry.step("volume-copy", self._do_copy, self._undo_made)
-        registry.step("volume-make-base", self._do_make_base, self._undo_make_base)
-        registry.step("volume-resize", self._do_resize)
-        registry.step("volume-free", self._do_free, commits=True)
+        VolumeSteps(storages=storages, registry=registry, check_unused=self._check_unused)
         registry.kind("imgdel", self._plan_delete, recover="resume")
 
     # -- for plans ----------------------------------------------------------------------------------------------
@@ -201,15 +196,6 @@ class Volumes:
             return None
         return name.vmid if name.content is Content.IMAGES else None
 
-    async def plan_start(self, vmid: int, config: VmConfig | Mapping[str, str]) -> tuple[PlannedStep, ...]:
-        """What volumes need before a start: the cloud-init medium as the configuration has it now."""
-        typed = config if isinstance(config, VmConfig) else VmConfig.parse(config)
-        if not any(disk.is_cloudinit for disk in typed.disks.values()):
-            return ()
-        return (
-            PlannedStep(step="cloudinit-write", title="bring the cloud-init medium up to date", args={"vmid": vmid}),
-        )
-
     async def facts(self, config: VmConfig, *, planned: Collection[str] = ()) -> dict[str, VolumeFacts]:
         """Where QEMU finds the volumes of a configuration, with everything below them, by volume id. Those that are
         only `planned` are described as they will be.
@@ -237,111 +223,6 @@ class Volumes:
             groups |= await driver.give(parsed, Owner(uid=uid, gid=uid))
         return frozenset(groups)
 
-    # -- steps --------------------------------------------------------------------------------------------------
-
-    def _named(self, volid: str) -> tuple[Storage, VolumeId, int, str]:
-        """(storage, id, owner, file name) of an image. Raises InvalidInput."""
-        driver, parsed = self._storages.of(volid)
-        name = driver.parse(parsed)
-        if name.vmid is None or name.content is not Content.IMAGES:
-            raise InvalidInput(f"volume '{volid}' is no disk image", code="volume-content")
-        return driver, parsed, name.vmid, name.file
-
-    async def _do_allocate(self, ctx: StepContext, volid: str, size: int, format: str) -> dict[str, Any]:
-        driver, _, owner, file = self._named(volid)
-        await driver.allocate(owner, size=size, format=format, name=file, token=_token(ctx, volid))
-        await self._warn(ctx, driver)
-        return {"volid": volid}
-
-    async def _do_import(
-        self,
-        ctx: StepContext,
-        volid: str,
-        format: str,
-        source: str | None = None,
-        template: str | None = None,
-    ) -> dict[str, Any]:
-        """`source`: a volume; `template`: a raw file of this host that the platform trusts (a firmware's variables)."""
-        driver, parsed, owner, file = self._named(volid)
-        what: dict[str, Any] = {
-            "format": format,
-            "name": file,
-            "token": _token(ctx, volid),
-            "advance": lambda done, total: ctx.progress(done, total, "bytes"),
-        }
-        if template is not None:
-            await driver.import_image(Path(template), "raw", owner, foreign=False, **what)
-        else:
-            assert source is not None
-            origin, from_volid = self._storages.of(source)
-            name = origin.parse(from_volid)
-            if name.content is Content.IMPORT:
-                files, _ = self._storages.file_of(from_volid)
-                await driver.import_image(files.path(from_volid), name.format, owner, foreign=True, **what)
-            else:
-                await driver.copy((await origin.layers(from_volid))[0], owner, **what)
-        await self._warn(ctx, driver)
-        return {"volid": volid, "size": (await driver.info(parsed)).size}
-
-    async def _do_clone(self, ctx: StepContext, base: str, volid: str) -> dict[str, Any]:
-        driver, _, owner, file = self._named(volid)
-        made = await driver.clone(VolumeId.parse(base), owner, name=file, token=_token(ctx, volid))
-        await self._warn(ctx, driver)
-        return {"volid": str(made)}
-
-    async def _do_copy(
-        self, ctx: StepContext, volid: str, format: str, source: str, snapshot: str | None = None, speed: int = 0
-    ) -> dict[str, Any]:
-        """`snapshot` None: what the volume holds now; nobody writes to it meanwhile."""
-        driver, _, owner, file = self._named(volid)
-        origin, from_volid = self._storages.of(source)
-        layers = await origin.layers(from_volid, snapshot)
-        made = await driver.copy(
-            layers[0],
-            owner,
-            format=format,
-            name=file,
-            token=_token(ctx, volid),
-            speed=speed,
-            advance=lambda done, total: ctx.progress(done, total, "bytes"),
-        )
-        await self._warn(ctx, driver)
-        return {"volid": str(made)}
-
-    async def _do_make_base(self, ctx: StepContext, volid: str, gid: int | None) -> dict[str, Any]:
-        driver, parsed = self._storages.of(volid)
-        return {"volid": str(await driver.make_base(parsed, gid=gid))}
-
-    async def _undo_make_base(self, ctx: StepContext, volid: str, gid: int | None) -> None:
-        driver, parsed = self._storages.of(volid)
-        await driver.unmake_base(parsed)
-
-    async def _warn(self, ctx: StepContext, driver: Storage) -> None:
-        """Say in the task's log that a storage runs low."""
-        if warning := self._storages.space.outlook(driver.id, await driver.status()).warning:
-            ctx.log(f"WARN: storage '{driver.id}': {warning}")
-
-    async def _undo_made(self, ctx: StepContext, volid: str, **_: Any) -> None:
-        """Removes the volume only if this very step made it; one that was there before stays."""
-        try:
-            driver, parsed = self._storages.of(volid)
-        except NotFound:
-            return
-        await driver.free(parsed, token=_token(ctx, volid))
-
-    async def _do_resize(self, ctx: StepContext, volid: str, size: int) -> None:
-        driver, parsed = self._storages.of(volid)
-        await driver.resize(parsed, size)
-
-    async def _do_free(self, ctx: StepContext, volid: str) -> None:
-        driver, parsed = self._storages.of(volid)
-        if not driver.capabilities.allocates:
-            ctx.log(f"{volid} stays: it is what its server offers")
-            return
-        await self._check_unused(driver, parsed)
-        if not await driver.free(parsed):
-            ctx.log(f"{volid} was already gone")
-
     async def _check_unused(self, driver: Storage, volid: VolumeId) -> None:
         users = self._references(str(volid))
         if users:
@@ -365,10 +246,6 @@ def base_in_use(volid: str, users: Sequence[str]) -> Busy:
         evidence=", ".join(users[:20]) + (f" and {len(users) - 20} more" if len(users) > 20 else ""),
         fixes=[Fix(text="remove the clones first, or flatten them: move their disks to make them full copies")],
     )
-
-
-def _token(ctx: StepContext, volid: str) -> str:
-    return f"{ctx.upid} {volid}"
 
 
 def chain_facts(layers: Sequence[Layer], *, read_only: bool = False) -> VolumeFacts:

@@ -1,1 +1,1 @@
-"""The endpoints, noun by noun: each module declares its own and calls the services; `table` lists the modules."""
+"""The endpoints, a folder an area: each module declares its own and calls the services; `table` lists the modules."""

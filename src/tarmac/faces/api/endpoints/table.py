@@ -3,49 +3,33 @@
 from __future__ import annotations
 
 from tarmac.faces.api.declare import Endpoint, collect
-from tarmac.faces.api.endpoints import (
-    access,
-    acme,
-    agent,
+from tarmac.faces.api.endpoints.access import access, audit, login_link, pools, realms, roles, tfa, users
+from tarmac.faces.api.endpoints.cluster import (
     attention,
-    audit,
-    bulk,
-    capabilities,
-    certificates,
     changes,
-    cloudinit,
     cluster,
-    consoles,
-    content,
     events,
-    exports,
-    guest_history,
-    images,
-    login_link,
-    memory_rules,
     metrics,
-    node_devices,
-    node_info,
-    node_system,
-    nodes,
     notifications,
     options,
-    pools,
+    rrd,
+    tasks,
+    version,
+)
+from tarmac.faces.api.endpoints.guests import (
+    agent,
+    bulk,
+    cloudinit,
+    consoles,
+    guest_history,
     qemu,
     qemu_clone,
     qemu_status,
-    realms,
-    roles,
-    rrd,
     snapshot_schedules,
     snapshots,
-    storage,
-    tasks,
-    tfa,
-    uploads,
-    users,
-    version,
 )
+from tarmac.faces.api.endpoints.node import acme, capabilities, certificates, devices, info, memory_rules, nodes, system
+from tarmac.faces.api.endpoints.storage import content, exports, images, storage, uploads
 
 MODULES = (
     version,
@@ -64,9 +48,9 @@ MODULES = (
     events,
     nodes,
     options,
-    node_info,
-    node_devices,
-    node_system,
+    info,
+    devices,
+    system,
     certificates,
     memory_rules,
     acme,

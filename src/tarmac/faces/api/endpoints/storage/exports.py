@@ -9,8 +9,8 @@ from aiohttp import web
 
 from tarmac.faces.api.declare import RAW, Allow, Call, get
 from tarmac.faces.api.endpoints.common import Guest
-from tarmac.faces.api.endpoints.qemu_clone import MOVABLE
-from tarmac.faces.api.endpoints.storage import OnNode
+from tarmac.faces.api.endpoints.guests.qemu_clone import MOVABLE
+from tarmac.faces.api.endpoints.storage.storage import OnNode
 from tarmac.model.settings import setting
 from tarmac.services.storage.exports import FORMATS
 

@@ -1,4 +1,4 @@
-"""The host behind a node: interfaces, name service, clock, hosts file, certificate."""
+"""The host behind a node: interfaces, name service, clock, hosts file."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, UPID, Call, Started, get, post
 from tarmac.faces.api.endpoints.common import Guest, digest_setting
-from tarmac.faces.api.endpoints.qemu import AUDIT, CONFIG
+from tarmac.faces.api.endpoints.guests.qemu import AUDIT, CONFIG
 from tarmac.model.settings import setting
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import ANY, LIST, OBJECT, Allow, Call, NoParams, delete, get, post, put
-from tarmac.faces.api.endpoints.access import confirm
+from tarmac.faces.api.endpoints.access.access import confirm
 from tarmac.faces.api.shapes import access as shapes
 from tarmac.model.errors import Denied
 from tarmac.model.settings import setting

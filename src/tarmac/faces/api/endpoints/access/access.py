@@ -10,10 +10,10 @@ from tarmac.faces.api.shapes import access as shapes
 from tarmac.model.errors import InvalidInput
 from tarmac.model.realms import OPENID
 from tarmac.model.settings import setting
+from tarmac.model.users import ROOT
 
 REALM = r"[A-Za-z][A-Za-z0-9._-]+"
 USER_OR_TOKEN = rf"[^\s:/@!]+@{REALM}(!{REALM})?"
-ROOT = "root@pam"
 
 
 @dataclass(frozen=True, kw_only=True)

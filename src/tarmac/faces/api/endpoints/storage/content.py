@@ -8,7 +8,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, TEXT, UPID, Allow, Call, Started, delete, get, post
 from tarmac.faces.api.endpoints.common import Node
-from tarmac.faces.api.endpoints.storage import SEE, OnNode
+from tarmac.faces.api.endpoints.storage.storage import SEE, OnNode
 from tarmac.faces.api.multipart import read_upload
 from tarmac.faces.api.shapes import storage as shapes
 from tarmac.model.errors import Denied

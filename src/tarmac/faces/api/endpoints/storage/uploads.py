@@ -17,8 +17,8 @@ from aiohttp import web
 
 from tarmac.faces.api.body import body_chunks
 from tarmac.faces.api.declare import LIST, OBJECT, RAW, Allow, Call, Headed, delete, get, head, patch, post
-from tarmac.faces.api.endpoints.content import ALGORITHMS, UPLOADABLE, replaceable_by
-from tarmac.faces.api.endpoints.storage import OnNode
+from tarmac.faces.api.endpoints.storage.content import ALGORITHMS, UPLOADABLE, replaceable_by
+from tarmac.faces.api.endpoints.storage.storage import OnNode
 from tarmac.faces.api.replies import error_reply
 from tarmac.faces.api.shapes.storage import UploadRow
 from tarmac.model.errors import Busy, Conflict, DataCorrupt, InvalidInput, NotFound, TarmacError

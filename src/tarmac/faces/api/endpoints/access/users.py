@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, Allow, Call, delete, get, post, put
-from tarmac.faces.api.endpoints.access import REALM
+from tarmac.faces.api.endpoints.access.access import REALM
 from tarmac.faces.api.shapes import access as shapes
 from tarmac.model.settings import setting
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tarmac.faces.api.declare import LIST, Allow, Call, get
 from tarmac.faces.api.endpoints.common import Guest, Node
-from tarmac.faces.api.endpoints.storage import SEE, OnNode
+from tarmac.faces.api.endpoints.storage.storage import SEE, OnNode
 from tarmac.faces.api.shapes import nodes as shapes
 from tarmac.model.settings import setting
 

@@ -1,0 +1,1 @@
+"""Who may do what: logins, realms, users, roles, grants, tokens, pools, the audit trail."""

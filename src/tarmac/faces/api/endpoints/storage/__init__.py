@@ -1,0 +1,1 @@
+"""Storages and what is on them: volumes, uploads, downloads, exports, images."""
