@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from support.loop import LIMIT_SECONDS, longest_callbacks
 from tarmac.faces.api.declare import Call
-from tarmac.faces.api.endpoints.cluster import Analyze, schedule_analyze
+from tarmac.faces.api.endpoints.cluster.cluster import Analyze, schedule_analyze
 
 
 async def test_rare_events_hold_up_nobody() -> None:
