@@ -73,18 +73,18 @@ async def files(request: pytest.FixtureRequest, mounted: Callable[[str], Path]) 
 
 @asynccontextmanager
 async def _pool(cluster: Ceph) -> AsyncIterator[Storage]:
-    """The pool `rbd` of a cluster, in a namespace."""
+    """The pool `rbd` of a cluster, in a namespace of its own: what one test leaves is not the next one's trouble."""
     base = Path(tempfile.mkdtemp(prefix="tarmac-storage-"))
     base.chmod(0o711)
-    if "tests" not in cluster("rbd", "namespace", "ls", "rbd"):
-        cluster("rbd", "namespace", "create", "rbd/tests")
-    texts = {"storage": "pool", "type": "rbd", "monhost": cluster.monhost, "pool": "rbd", "namespace": "tests"}
+    space = f"tests-{base.name[-8:]}"
+    cluster("rbd", "namespace", "create", f"rbd/{space}")
+    texts = {"storage": "pool", "type": "rbd", "monhost": cluster.monhost, "pool": "rbd", "namespace": space}
     made = build_storage(definition_of(texts), {"keyring": cluster.keyring}, means=means_below(base, Jail()))
     await made.activate()
     yield made
     for volume in sorted(await made.list(), key=lambda one: (one.parent is None, "base-" in str(one.volid))):
         await _remove_all(made, volume.volid)
-    assert cluster("rbd", "ls", "rbd/tests") == ""
+    assert cluster("rbd", "ls", f"rbd/{space}") == ""
     await made.deactivate()
     assert [path for path in base.rglob("*") if path.is_file()] == []
     shutil.rmtree(base)
