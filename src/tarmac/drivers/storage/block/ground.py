@@ -47,6 +47,7 @@ class BlockGround:
         self._means = means
         self._content = frozenset(content)
         self._calls = HostCalls(f"storage-{id}")
+        self._naming = asyncio.Lock()
 
     @property
     def id(self) -> str:

@@ -81,6 +81,14 @@ class BlockMaking(BlockGround):
 
         return await self._new(vmid, format, name, owner, token, make)
 
+    async def _name(self, part: str, file: str) -> None:
+        """Give a finished image its name. One at a time: of two that rename to one name at the same moment, librbd may
+        let both believe that they have it. Raises Conflict when the name is taken."""
+        async with self._naming:
+            if await self._find(file) is not None:
+                raise Conflict(f"disk image '{file}' already exists", code="volume-exists", evidence=file)
+            await self._do(self._commands.rename(part, file), f"cannot name volume '{file}'", file)
+
     def _cannot(self, vmid: int) -> str:
         return f"cannot create a volume for VM {vmid} on storage '{self._id}'"
 
@@ -116,7 +124,7 @@ class BlockMaking(BlockGround):
         await self._remove(part)
         try:
             await make(part, mark)
-            await self._do(self._commands.rename(part, name.file), f"cannot name volume '{name.file}'", name.file)
+            await self._name(part, name.file)
             made = True
             if owner is not None:
                 await self._do(self._commands.open(name.file), f"cannot open volume '{name.file}'", name.file)
