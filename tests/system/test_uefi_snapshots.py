@@ -44,9 +44,6 @@ def contents(image: Path) -> bytes:
         raw.unlink()
 
 
-@pytest.mark.xfail(
-    run=False, reason="known fault: merging the variables' layer of a running guest did not end (qmdelsnapshot, disk-1)"
-)
 def test_a_new_guests_variables_are_kept_while_it_runs(house: TestDaemon) -> None:
     house.task("POST", house.qemu, vmid=100, scsi0="plain:0.001", efidisk0="plain:1,efitype=4m", **UEFI)
     image = variables(house, 100)

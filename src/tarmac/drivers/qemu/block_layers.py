@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,9 @@ from tarmac.model.errors import HostFailure, OutcomeUnknown, TarmacError
 
 ASK_SECONDS = 10.0
 _PATIENCE_SECONDS = 30.0
+_SYNCHRONOUS = frozenset({"efidisk0"})
+"""Disks (the firmware's flash) to which a processor writes and waits with QEMU's big lock in its hand: while a held job
+keeps it waiting, QEMU would hear no command any more, that to release the job neither."""
 
 
 async def chain(qmp: Qmp, key: str) -> tuple[str, ...]:
@@ -142,16 +145,35 @@ async def _until_ready(process: GuestProcess, merge: Merge, speed: int, advance:
 
 async def _swap(process: GuestProcess, merge: Merge, renamed: Callable[[], Awaitable[None]]) -> None:
     if merge.reference is None:
-        try:
-            await jobs.hold(process, merge.job)
-            await renamed()
-        except TarmacError:
-            await jobs.abandon(process, merge.job)
-            raise
-        await jobs.release(process, merge.job)
+        async with _standing(process) if merge.key in _SYNCHRONOUS else contextlib.nullcontext():
+            await _pivot(process, merge, renamed)
     else:
         await renamed()
     await close_unused(process.monitor(), merge.key)
+
+
+async def _pivot(process: GuestProcess, merge: Merge, renamed: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await jobs.hold(process, merge.job)
+        await renamed()
+    except TarmacError:
+        await jobs.abandon(process, merge.job)
+        raise
+    await jobs.release(process, merge.job)
+
+
+@contextlib.asynccontextmanager
+async def _standing(process: GuestProcess) -> AsyncIterator[None]:
+    """The guest's processors stand still inside the block, a few milliseconds; one that was paused stays so."""
+    qmp = process.monitor()
+    running = await qmp.query_status() == "running"
+    if running:
+        await qmp.stop()
+    try:
+        yield
+    finally:
+        if running:
+            await process.monitor().cont()
 
 
 async def _nothing(result: object) -> None:
