@@ -7,6 +7,7 @@ import base64
 import json
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -123,7 +124,14 @@ async def test_a_code_that_the_provider_refuses(world: Any) -> None:
     assert problem.error_code == "openid-refused" and "invalid_grant" in problem.evidence
 
 
-NOW = int(time.time())
+@dataclass
+class Ago:
+    """A time as of the test's own beginning, not of the run's."""
+
+    seconds: int
+
+    def __int__(self) -> int:
+        return int(time.time()) - self.seconds
 
 
 @pytest.mark.parametrize(
@@ -133,10 +141,10 @@ NOW = int(time.time())
         ({"aud": ["tarmac", "another"]}, "azp"),
         ({"aud": None}, "aud"),
         ({"iss": "https://another.example"}, "iss"),
-        ({"exp": NOW - 120}, "exp"),
+        ({"exp": Ago(120)}, "exp"),
         ({"exp": None}, "exp"),
-        ({"iat": NOW + 600}, "in the future"),
-        ({"nbf": NOW + 600}, "not yet valid"),
+        ({"iat": Ago(-600)}, "in the future"),
+        ({"nbf": Ago(-600)}, "not yet valid"),
         ({"nonce": "another"}, "nonce"),
         ({"nonce": None}, "nonce"),
         ({"sub": None}, "sub"),
@@ -144,7 +152,7 @@ NOW = int(time.time())
     ],
 )
 async def test_a_token_of_others_or_of_another_time(world: Any, claims: dict[str, Any], words: str) -> None:
-    world.issuer.claims = claims
+    world.issuer.claims = {name: int(value) if isinstance(value, Ago) else value for name, value in claims.items()}
     problem = await refused(world)
     assert problem.error_code == "openid-bad-token" and isinstance(problem, Unauthenticated)
     assert words in problem.evidence

@@ -6,13 +6,14 @@ import { type ReactNode, useState } from "react";
 import { copyOf, type Tool, TOOLS } from "../actions/copy";
 import { actionById, fitting, labelOf } from "../actions/registry";
 import { t } from "../i18n";
-import type { Resource } from "../store/inventory";
+import { type Resource, useCurrent } from "../store/inventory";
 import { toast } from "../store/toasts";
 
 const KEPT = "tarmac-copy-as";
 
 export function CopyAs(props: { rows: readonly Resource[]; onClose: () => void }): ReactNode {
-  const { rows, onClose } = props;
+  const { onClose } = props;
+  const rows = useCurrent(props.rows);
   const actions = fitting(rows);
   const [tool, setTool] = useState<Tool>(() => TOOLS.find((one) => one === localStorage.getItem(KEPT)) ?? "cli");
   const [id, setId] = useState(actions[0]?.id ?? "");

@@ -57,14 +57,13 @@ export async function upload(place: Place, content: "iso" | "import", file: File
   } catch (raised) {
     const problem = problemFrom(raised, file.name);
     if (!id) put({ id: `new ${file.name}`, place, name: file.name, size: file.size, offset: 0, state: "failed", problem });
-    else if (ways.get(id)?.signal.aborted) drop(id);
-    else change(id, { state: "failed", problem });
+    else if (!ways.get(id)?.signal.aborted) change(id, { state: "failed", problem });
   } finally {
     ways.delete(id);
   }
 }
 
-/** Stop sending, and have what has come in removed. */
+/** Stop sending, and have what has come in removed; shown until it is, so that the list that is asked then lacks it. */
 export async function giveUp(id: string, place: Place): Promise<void> {
   ways.get(id)?.abort();
   if (!id.startsWith("new ")) await ask("DELETE /nodes/{node}/storage/{storage}/uploads/{upload}", { ...place, upload: id }).catch(() => null);
