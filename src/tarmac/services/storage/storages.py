@@ -25,7 +25,7 @@ from tarmac.model.ids import VolumeId
 from tarmac.model.settings import find_setting
 from tarmac.model.storage import StorageDefinition, definition_of
 from tarmac.model.storage_types import BUILT
-from tarmac.services.changes.record import change_entry, prune
+from tarmac.services.changes.record import change_entry
 from tarmac.services.storage.patience import does_not_answer, patient
 from tarmac.services.storage.probe import PROBE_SECONDS, StorageProbe
 from tarmac.services.storage.space import StorageSpace
@@ -63,7 +63,6 @@ class Storages:
             self._secrets[entry.key.removeprefix(SECRETS)] = json.loads(entry.value)["texts"]
         for entry in await self._store.range(PREFIX):
             self._take(json.loads(entry.value)["texts"], entry.revision)
-        await prune(self._store, "storages")
         await self.refresh()
 
     async def refresh(self) -> None:
