@@ -64,6 +64,16 @@ def test_a_dry_run_only_tells(daemon: TestDaemon, realm: str) -> None:
     assert plan["steps"][0]["step"] == "realm-sync" and users(daemon, realm) == []
 
 
+def test_by_the_clock(daemon: TestDaemon, realm: str) -> None:
+    jobs = "/cluster/jobs/realm-sync"
+    daemon.post(f"{jobs}/night", realm=realm, schedule="02:30", scope="both")
+    daemon.put(f"{jobs}/night", schedule="03:30", comment="later")
+    (row,) = daemon.get(jobs)
+    assert row["schedule"] == "03:30" and row["next-run"] > 0 and row["owner"] == "root@pam"
+    daemon.delete(f"{jobs}/night")
+    assert daemon.get(jobs) == []
+
+
 def test_synchronize_log_in_and_vanish(daemon: TestDaemon, server: LdapServer, realm: str) -> None:
     assert login(daemon, "ann@corp", ANN) == 401, "not a user yet"
     daemon.task("POST", f"/access/domains/{realm}/sync", scope="both")

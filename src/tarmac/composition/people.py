@@ -22,6 +22,7 @@ from tarmac.services.access.tfa import SecondFactors
 from tarmac.services.access.tickets import Tickets
 from tarmac.services.access.tokens import Tokens
 from tarmac.services.access.users import Users
+from tarmac.services.access.webauthn import Party
 from tarmac.services.access.why import AccessWhy
 from tarmac.services.node.certificates import Certificates
 from tarmac.services.registry import Services
@@ -35,7 +36,7 @@ async def add_people(ground: Ground, s: Services) -> None:
     s.users, s.tokens = Users(users, access, hasher), Tokens(users)
     s.certificates = Certificates(ground.data / "pki")
     s.tickets = Tickets(users, await Signer.open(ground.data / "pki"))
-    s.second_factors = SecondFactors(users, access)
+    s.second_factors = SecondFactors(users, access, party=lambda: Party.of(s.datacenter.value.webauthn))
     s.realms = Realms(users, _try_connection)
     s.realm_sync = RealmSync(directory=users, realms=s.realms, jobs=ground.jobs, registry=ground.registry)
     s.realm_jobs = RealmJobs(store=ground.store, access=access, realms=s.realms, sync=s.realm_sync)

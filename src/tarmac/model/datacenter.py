@@ -6,11 +6,14 @@ waits for; the plan of a change says so. Source of keys and limits: PVE::DataCen
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from tarmac.model.settings import indexed, setting
 
+_DOMAIN = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63}){0,30}", re.ASCII)
 TAG = r"[A-Za-z0-9_][A-Za-z0-9_+.-]*"
 _COLOR = rf"{TAG}:[0-9a-fA-F]{{6}}(?::[0-9a-fA-F]{{6}})?"
 MAC_PREFIX = "BC:24:11"  # Proxmox's own, so that tools that look at it keep working
@@ -34,7 +37,6 @@ NO_EFFECT: Mapping[str, str] = {
     "http_proxy": "downloads go out directly; a proxy is not used yet",
     "notify": "what is told is what the notification matchers say",
     "u2f": "Proxmox itself has given it up for WebAuthn",
-    "webauthn": "WebAuthn is not built yet",
     "ballooning-target": "the host does not take memory back by itself yet",
     "wakeonlan": "there is no other node that could wake this one",
 }
@@ -135,10 +137,14 @@ class U2f:
 
 @dataclass(frozen=True, kw_only=True)
 class WebAuthn:
-    allow_subdomains: bool | None = setting(None, name="allow-subdomains", help="Also below the origin.")
-    id: str | None = setting(None, help="The domain.")
-    origin: str | None = setting(None, help="The page's address.")
-    rp: str | None = setting(None, help="The name that is shown.")
+    """To whom security keys belong."""
+
+    allow_subdomains: bool | None = setting(
+        None, name="allow-subdomains", default_text="1", help="Also on pages below it."
+    )
+    id: str | None = setting(None, help="The domain that new keys belong to, on pages at or below it.")
+    origin: str | None = setting(None, default_text="https://ID", help="The page's address.")
+    rp: str | None = setting(None, default_text="Tarmac", help="The name that is shown.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +186,7 @@ class Datacenter:
     tag_style: TagStyle | None = setting(None, name="tag-style", help="How the page shows tags.")
     u2f: U2f | None = setting(None, help="Old second factors. No effect.")
     user_tag_access: UserTagAccess | None = setting(None, name="user-tag-access", help="Who may set which tags.")
-    webauthn: WebAuthn | None = setting(None, help="Second factors by key. No effect yet.")
+    webauthn: WebAuthn | None = setting(None, help="To whom security keys belong.")
     task_retention: TaskRetention | None = setting(
         None, name="task-retention", help="How many ended tasks and logs are kept (Tarmac's own)."
     )
@@ -241,7 +247,24 @@ def check_datacenter(options: Datacenter) -> dict[str, str]:
     low, high = id_range(options)
     if low > high:
         return {"next-id": f"lower ({low}) <= upper ({high}) boundary rule broken"}
-    return {}
+    problem = _webauthn_problem(options.webauthn or WebAuthn())
+    return {"webauthn": problem} if problem else {}
+
+
+def _webauthn_problem(option: WebAuthn) -> str:
+    if option.id is not None and (not _DOMAIN.fullmatch(option.id) or option.id.rpartition(".")[2].isdecimal()):
+        return f"id: '{option.id}' is no domain: a name in small letters, without port, no address"
+    if option.origin is None:
+        return ""
+    page = urlsplit(option.origin)
+    host = page.hostname or ""
+    if (page.scheme != "https" and (page.scheme, host) != ("http", "localhost")) or page.path or page.query:
+        return f"origin: '{option.origin}' is no address of a page: https://NAME, with a port where it has one"
+    if option.id is None:
+        return "origin: it needs id, the domain that keys belong to"
+    if host != option.id and not host.endswith(f".{option.id}"):
+        return f"origin: '{host}' is not at or below the domain '{option.id}', so browsers would refuse it"
+    return ""
 
 
 def tags_of(text: str | None) -> list[str]:

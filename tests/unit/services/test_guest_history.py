@@ -34,3 +34,25 @@ async def test_a_long_history_holds_up_nobody(tmp_path: Path) -> None:
     assert shown["config"]["memory"] == "199" and shown["snapshots"][:2] == ["s0", "s1"]
     assert diff == [{"key": "memory", "old": "197", "new": "199"}]
     assert max(spent)[0] < LIMIT_SECONDS, max(spent)
+
+
+async def test_every_version_names_its_maker(tmp_path: Path) -> None:
+    """The first one, too, the present one after a restart, and the oldest one that is left of a long history."""
+    store = MemoryStore()
+    guests = Guests(store=store, node="n1", mirror=tmp_path)
+    await guests.create(100, "name: a\n", uid=None, user="root@pam")
+    await guests.write(
+        guests.get(100),
+        GuestFile(current={"name": "b"}),
+        user="ann@pve",
+        task="UPID:n1:00000001:00000001:00000001:qmconfig:100:ann@pve:",
+    )
+    again = Guests(store=store, node="n1", mirror=tmp_path)
+    await again.load()
+    history = GuestHistory(guests=again, configs=cast(VmConfigs, None))
+    second, first = await history.versions(100)
+    assert (first["user"], second["user"]) == ("root@pam", "ann@pve") and first["time"] <= second["time"]
+    assert "upid" not in first and second["upid"] == "UPID:n1:00000001:00000001:00000001:qmconfig:100:ann@pve:"
+    for n in range(HISTORY_KEPT):
+        await again.write(again.get(100), GuestFile(current={"name": f"c{n}"}), user="bob@pve")
+    assert (await history.versions(100))[-1]["user"] == "ann@pve"

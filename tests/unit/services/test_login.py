@@ -302,8 +302,9 @@ async def test_hashing_never_blocks_the_loop(world: Any) -> None:
 HASHER = Hasher()
 
 
-@given(st.text(max_size=20), st.text(max_size=20))
+@given(st.text(max_size=15), st.text(max_size=15))
 def test_only_the_password_itself_fits(password: str, other: str) -> None:
+    """But for zero characters at its end: HMAC, in scrypt, fills a key up with them."""
     from tarmac.model.users import Password
 
     async def ask() -> None:
@@ -312,7 +313,7 @@ def test_only_the_password_itself_fits(password: str, other: str) -> None:
         digest = await HASHER._scrypt(password, salt, 16, 1, 1)
         record = Password(salt=salt.hex(), hash=digest.hex(), n=16, r=1, p=1)
         assert await HASHER.fits(record, password)
-        assert await HASHER.fits(record, other) == (password == other)
+        assert await HASHER.fits(record, other) == (password.rstrip("\0") == other.rstrip("\0"))
 
     asyncio.run(ask())
 

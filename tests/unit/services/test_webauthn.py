@@ -13,12 +13,13 @@ import pytest
 from support.security_key import SecurityKey
 from tarmac.drivers.store.memory import MemoryStore
 from tarmac.lib.passwords import Hasher
+from tarmac.model.datacenter import Datacenter, WebAuthn, check_datacenter
 from tarmac.model.errors import InvalidInput
 from tarmac.services.access.access import Access
 from tarmac.services.access.directory import Directory
 from tarmac.services.access.tfa import REGISTER_SECONDS, SecondFactors
 from tarmac.services.access.users import Users
-from tarmac.services.access.webauthn import name_of
+from tarmac.services.access.webauthn import Party, name_of
 
 JOE, EVE, BY = "joe@pve", "eve@pve", "root@pam"
 HOST, ORIGIN = "tarmac.example:8006", "https://tarmac.example:8006"
@@ -33,9 +34,9 @@ async def world() -> AsyncIterator[Any]:
     users = Users(directory, access, Hasher())
     for userid in (JOE, EVE):
         await users.create(userid, by=BY)
-    yield SimpleNamespace(
-        store=store, directory=directory, factors=SecondFactors(directory, access, lambda: now.time), now=now
-    )
+    made = SimpleNamespace(store=store, directory=directory, now=now, option=None)
+    made.factors = SecondFactors(directory, access, lambda: now.time, party=lambda: Party.of(made.option))
+    yield made
     await store.close()
 
 
@@ -206,6 +207,62 @@ async def test_a_challenge_is_answered_once_when_registering(world: Any) -> None
         await world.factors.add_webauthn(JOE, challenge, answer, description="", by=BY)
     known = json.loads(world.factors.begin_webauthn(JOE, HOST)["challenge"])["publicKey"]["excludeCredentials"]
     assert len(known) == 1, "the browser is told which keys are there"
+
+
+async def test_a_domain_for_all_pages_below_it(world: Any) -> None:
+    """With `id` set, a key is good on every page at or below the domain, and one from before on its own page."""
+    before, key = SecurityKey(), SecurityKey()
+    await add(world, before)
+    world.option = WebAuthn(id="example", rp="Ours")
+    options = asked(world)
+    assert options["publicKey"]["rpId"] == "tarmac.example", "who has only an older key is asked for that"
+    assert await check(world, before.answer(options, origin=ORIGIN), options) == ""
+    begun = json.loads(world.factors.begin_webauthn(JOE, HOST)["challenge"])["publicKey"]
+    assert begun["rp"] == {"id": "example", "name": "Ours"}
+    await add(world, key)
+    for host in ("example", "tarmac.example:8006", "other.example"):
+        options = asked(world, host)
+        assert options["publicKey"]["rpId"] == "example"
+        assert await check(world, key.answer(options, origin=f"https://{host}"), options) == ""
+    for origin in ("https://evil-example", "https://example.evil", "http://other.example"):
+        options = asked(world)
+        assert await check(world, key.answer(options, origin=origin), options) != ""
+    assert asked(world, "elsewhere") is None and asked(world, "evil-example") is None
+
+
+@pytest.mark.parametrize(
+    ("option", "good", "bad"),
+    [
+        (WebAuthn(id="example", allow_subdomains=False), "https://example:8006", "https://tarmac.example"),
+        (WebAuthn(id="example", origin=ORIGIN, allow_subdomains=False), ORIGIN, "https://tarmac.example"),
+        (WebAuthn(id="example", origin=ORIGIN), "https://a.tarmac.example", "https://other.example"),
+    ],
+)
+async def test_pages_that_are_left_out(world: Any, option: WebAuthn, good: str, bad: str) -> None:
+    key = SecurityKey()
+    world.option = WebAuthn(id="example")
+    await add(world, key)
+    world.option = option
+    for origin, fine in ((good, True), (bad, False)):
+        options = asked(world)
+        assert (await check(world, key.answer(options, origin=origin), options) == "") is fine
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        WebAuthn(id="192.0.2.1"),
+        WebAuthn(id="Example"),
+        WebAuthn(id="example:8006"),
+        WebAuthn(origin="https://example"),
+        WebAuthn(id="example", origin="http://example"),
+        WebAuthn(id="example", origin="https://example/page"),
+        WebAuthn(id="example", origin="https://evil-example"),
+    ],
+)
+def test_options_that_make_no_sense(option: WebAuthn) -> None:
+    assert set(check_datacenter(Datacenter(webauthn=option))) == {"webauthn"}
+    assert check_datacenter(Datacenter(webauthn=WebAuthn(id="example", origin="https://a.example:8006"))) == {}
 
 
 NAMES = {

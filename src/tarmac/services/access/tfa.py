@@ -38,12 +38,20 @@ Rows = list[dict[str, Any]]
 
 
 class SecondFactors:
-    """Verbs on second factors. `by` is the name of who makes a change; `clock` tells seconds since 1970."""
+    """Verbs on second factors. `by` is the name of who makes a change; `clock` tells seconds since 1970; `party` whose
+    security keys they are, as it is set then."""
 
-    def __init__(self, directory: Directory, access: Access, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        access: Access,
+        clock: Callable[[], float] = time.time,
+        party: Callable[[], webauthn.Party] = webauthn.Party,
+    ) -> None:
         self._directory = directory
         self._access = access
         self._clock = clock
+        self._party = party
         self._begun: dict[str, tuple[str, str, float]] = {}  # user -> challenge, name, until when
 
     # -- looking ------------------------------------------------------------------------------------------------
@@ -75,7 +83,7 @@ class SecondFactors:
         if not entries:
             return None
         keys = [i for e in entries if e.type == RECOVERY for i, code in enumerate(e.codes) if code]
-        asked = webauthn.ask(entries, host)
+        asked = webauthn.ask(entries, host, self._party())
         found: dict[str, Any] = {"totp": any(e.type == TOTP for e in entries)}
         return {**found, **({"recovery": keys} if keys else {}), **({WEBAUTHN: asked} if asked else {})}
 
@@ -117,10 +125,10 @@ class SecondFactors:
     def begin_webauthn(self, userid: str, host: str) -> dict[str, Any]:
         """First step of adding a security key: `{"challenge"}`, what the browser needs, as JSON. Raises InvalidInput
         where the page has no name, NotFound."""
-        asked, challenge = webauthn.ask_for_new(userid, host, self._tfa(userid).entries)
+        asked, challenge = webauthn.ask_for_new(userid, host, self._tfa(userid).entries, self._party())
         now = self._clock()
         self._begun = {user: begun for user, begun in self._begun.items() if now < begun[2]}
-        self._begun[userid] = (challenge, webauthn.name_of(host), now + REGISTER_SECONDS)
+        self._begun[userid] = (challenge, str(asked["publicKey"]["rp"]["id"]), now + REGISTER_SECONDS)
         return {"id": None, "challenge": json.dumps(asked)}
 
     async def add_webauthn(
@@ -131,7 +139,7 @@ class SecondFactors:
         begun, name, until = self._begun.get(userid, ("", "", 0.0))
         if not begun or self._clock() >= until or not hmac.compare_digest(begun, challenge.rstrip("=")):
             raise InvalidInput.of("challenge", "it is not the challenge that was asked, or too old; begin again")
-        credential, counter = webauthn.check_new(begun, name, answer)
+        credential, counter = webauthn.check_new(begun, name, answer, self._party())
         del self._begun[userid]
         entry = self._new(uuid.uuid4().hex, WEBAUTHN, description)
         entry = dataclasses.replace(entry, credential=credential, name=name, counter=counter)
@@ -208,7 +216,7 @@ class SecondFactors:
         if challenge in tfa.answered:
             return tfa, "a security key's answer that was given before"
         try:
-            id, counter = webauthn.check(tfa.entries, asked, answer)
+            id, counter = webauthn.check(tfa.entries, asked, answer, self._party())
         except ValueError as problem:
             return tfa, f"a security key's answer that is not good: {problem}"
         entries = tuple(dataclasses.replace(e, counter=counter) if e.id == id else e for e in tfa.entries)

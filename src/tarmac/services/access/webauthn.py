@@ -1,8 +1,9 @@
 """Security keys and passkeys as a second factor (WebAuthn): what is asked of a browser, and whether its answer is good.
 
-A key belongs to the name under which the page was open when it was registered: browsers answer under no other, so a
-page that only looks like ours gets nothing that is good here. The name is that of the request; for an address without
-a name there are no keys. The cryptography is Yubico's `fido2`. Source: W3C Web Authentication, level 2.
+A key belongs to the name under which the page was open when it was registered, or to a domain above it that the
+datacenter's option `webauthn` names: browsers answer under no other, so a page that only looks like ours gets nothing
+that is good here. The name is that of the request; for an address without a name there are no keys.
+The cryptography is Yubico's `fido2`. Source: W3C Web Authentication, level 2.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import re
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +28,7 @@ from fido2.webauthn import (
     UserVerificationRequirement,
 )
 
+from tarmac.model.datacenter import WebAuthn
 from tarmac.model.errors import Fix, InvalidInput
 from tarmac.model.users import TfaEntry
 
@@ -49,9 +52,44 @@ def name_of(host: str) -> str:
     return name if _NAME.fullmatch(name) and not name.rpartition(".")[2].isdecimal() else ""
 
 
-def ask_for_new(userid: str, host: str, entries: Sequence[TfaEntry]) -> tuple[dict[str, Any], str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """Whose keys they are. `id`: the domain that new keys belong to, on pages at or below it; empty: each page's own
+    name. `origin`: the page's address, empty: the domain itself; `subdomains`: pages below it, too."""
+
+    id: str = ""
+    shown: str = "Tarmac"
+    origin: str = ""
+    subdomains: bool = True
+
+    @classmethod
+    def of(cls, option: WebAuthn | None) -> Party:
+        option = option or WebAuthn()
+        below = option.allow_subdomains is not False
+        return cls(id=option.id or "", shown=option.rp or "Tarmac", origin=option.origin or "", subdomains=below)
+
+    def names(self, host: str) -> list[str]:
+        """What keys may belong to on a page of this `Host`, first what new ones do; none for an address."""
+        own = name_of(host)
+        if self.id and (own == self.id or own.endswith(f".{self.id}")):
+            return list(dict.fromkeys((self.id, own)))
+        return [own] if own else []
+
+    def is_ours(self, name: str, origin: str) -> bool:
+        """Whether a key of this name may be used on a page of this origin."""
+        page, ours = urlsplit(origin), urlsplit(self.origin or f"https://{self.id}")
+        host = page.hostname or ""
+        if page.scheme != "https" and host != "localhost":
+            return False
+        if name != self.id:
+            return host == name
+        same = origin == self.origin if self.origin else host == ours.hostname
+        return same or (self.subdomains and host.endswith(f".{ours.hostname}"))
+
+
+def ask_for_new(userid: str, host: str, entries: Sequence[TfaEntry], party: Party) -> tuple[dict[str, Any], str]:
     """What a browser needs to make a key, and the challenge in it. Raises InvalidInput where there can be no keys."""
-    name = name_of(host)
+    name = next(iter(party.names(host)), "")
     if not name:
         raise InvalidInput(
             "security keys need a name, not an address",
@@ -61,7 +99,7 @@ def ask_for_new(userid: str, host: str, entries: Sequence[TfaEntry]) -> tuple[di
             fixes=[Fix(text="open the page by its name (https://NAME:8006/), which its certificate should have")],
         )
     user = PublicKeyCredentialUserEntity(id=hashlib.sha256(userid.encode()).digest(), name=userid, display_name=userid)
-    options, state = _server(name).register_begin(
+    options, state = _server(name, party).register_begin(
         user,
         credentials=_credentials(entries, name),
         resident_key_requirement=ResidentKeyRequirement.DISCOURAGED,
@@ -70,27 +108,27 @@ def ask_for_new(userid: str, host: str, entries: Sequence[TfaEntry]) -> tuple[di
     return dict(options), str(state["challenge"])
 
 
-def check_new(challenge: str, name: str, answer: str) -> tuple[str, int]:
+def check_new(challenge: str, name: str, answer: str, party: Party) -> tuple[str, int]:
     """The credential of a new key as text, and its counter. Raises InvalidInput."""
     try:
-        data = _server(name).register_complete(_state(challenge), _response(answer))
+        data = _server(name, party).register_complete(_state(challenge), _response(answer))
     except _NONSENSE as problem:
         raise InvalidInput.of("value", f"the key's answer is not good: {_words(problem)}") from None
     assert data.credential_data is not None
     return base64.b64encode(data.credential_data).decode(), data.counter
 
 
-def ask(entries: Sequence[TfaEntry], host: str) -> dict[str, Any] | None:
-    """What a browser needs to prove that a key is there; None where the user has none for this name."""
-    name = name_of(host)
-    known = _credentials(entries, name)
-    if not known:
-        return None
-    options, _ = _server(name).authenticate_begin(known, user_verification=_ASKED)
-    return dict(options)
+def ask(entries: Sequence[TfaEntry], host: str, party: Party) -> dict[str, Any] | None:
+    """What a browser needs to prove that a key is there; None where the user has none for this page. Keys of the page's
+    own name are asked for where there are none of the domain: those from before the option was set."""
+    for name in party.names(host):
+        if known := _credentials(entries, name):
+            options, _ = _server(name, party).authenticate_begin(known, user_verification=_ASKED)
+            return dict(options)
+    return None
 
 
-def check(entries: Sequence[TfaEntry], asked: Mapping[str, Any], answer: str) -> tuple[str, int]:
+def check(entries: Sequence[TfaEntry], asked: Mapping[str, Any], answer: str, party: Party) -> tuple[str, int]:
     """The id of the entry whose key answered, and its counter. Raises ValueError saying why the answer is not good."""
     public = asked["publicKey"]
     name, challenge = str(public["rpId"]), str(public["challenge"])
@@ -98,7 +136,7 @@ def check(entries: Sequence[TfaEntry], asked: Mapping[str, Any], answer: str) ->
     by_key = {_credential(entry).credential_id: entry for entry in able}
     response = _response(answer)
     try:
-        used = _server(name).authenticate_complete(_state(challenge), [_credential(e) for e in able], response)
+        used = _server(name, party).authenticate_complete(_state(challenge), [_credential(e) for e in able], response)
         data = AuthenticatorData(_decoded(response["response"]["authenticatorData"]))
     except _NONSENSE as problem:
         raise ValueError(_words(problem)) from None
@@ -108,12 +146,9 @@ def check(entries: Sequence[TfaEntry], asked: Mapping[str, Any], answer: str) ->
     return entry.id, data.counter
 
 
-def _server(name: str) -> Fido2Server:
-    def ours(origin: str) -> bool:
-        parts = urlsplit(origin)
-        return parts.hostname == name and (parts.scheme == "https" or name == "localhost")
-
-    server = Fido2Server(PublicKeyCredentialRpEntity(id=name, name="Tarmac"), verify_origin=ours)
+def _server(name: str, party: Party) -> Fido2Server:
+    entity = PublicKeyCredentialRpEntity(id=name, name=party.shown)
+    server = Fido2Server(entity, verify_origin=lambda origin: party.is_ours(name, origin))
     server.allowed_algorithms = [p for p in server.allowed_algorithms if p.alg in _ALGORITHMS]
     return server
 

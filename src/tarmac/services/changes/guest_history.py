@@ -133,12 +133,9 @@ class GuestHistory:
 
     async def _versions(self, guest: Guest) -> list[Version]:
         """Oldest first; the last one is the present."""
-        found: list[Version] = []
-        made: dict[str, Any] = {}
-        for revision, record in await self._guests.history(guest.vmid):
-            found.append(Version(revision=revision, text=record["text"], **made))
-            made = {"time": record["until"], "user": record["changed_by"], "task": record.get("task", "")}
-        return [*found, Version(revision=guest.revision, text=guest.text, **made)]
+        earlier = await self._guests.history(guest.vmid)
+        found = [Version(revision=revision, text=kept["text"], **kept.get("made", {})) for revision, kept in earlier]
+        return [*found, Version(revision=guest.revision, text=guest.text, **guest.made)]
 
     def _rows(self, guest: Guest, versions: Sequence[Version]) -> list[dict[str, Any]]:
         return [self._row(guest, version, before) for before, version in zip([None, *versions], versions, strict=False)]

@@ -42,13 +42,14 @@ class Guest:
     """One guest. `text` is its whole configuration file; `file`, `config` and `digest` are read from it once.
     `halted` says why QEMU paused it (a full storage, say). `rows` are those of lists as `services.events.encoded_rows`
     keeps them until the text changes; `origin` is the record of what it was cloned from (docs/format/state.md), None
-    for what is no clone."""
+    for what is no clone; `made` says who wrote this text, when and by which task, empty where that is not known."""
 
     vmid: int
     text: str
     revision: int
     uid: int | None = None
     origin: Mapping[str, Any] | None = None
+    made: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     state: State = State.STOPPED
     process: GuestProcess | None = None
     started: float | None = None
@@ -130,7 +131,12 @@ class Guests:
             record = json.loads(entry.value)
             vmid = int(entry.key.removeprefix(PREFIX))
             self._guests[vmid] = Guest(
-                vmid, record["text"], entry.revision, uid=record.get("uid"), origin=record.get("origin")
+                vmid,
+                record["text"],
+                entry.revision,
+                uid=record.get("uid"),
+                origin=record.get("origin"),
+                made=record.get("made", {}),
             )
         await asyncio.to_thread(self._mirror.mkdir, parents=True, exist_ok=True, mode=0o700)
 
@@ -230,11 +236,12 @@ class Guests:
                 raise Conflict(f"VM {vmid} already exists", code="guest-exists")
         if not new:
             return
-        puts = {f"{PREFIX}{vmid}": _record(text, uid, origin) for vmid, uid in new.items()}
+        made = {"time": time.time(), "user": user}
+        puts = {f"{PREFIX}{vmid}": _record(text, uid, origin, made) for vmid, uid in new.items()}
         absent = [Compare.absent(key) for key in puts]
         revision = await self._store.transact([*absent, *compares], puts={**puts, **also})
         for vmid, uid in new.items():
-            self._guests[vmid] = Guest(vmid, text, revision, uid=uid, origin=origin)
+            self._guests[vmid] = Guest(vmid, text, revision, uid=uid, origin=origin, made=made)
         for vmid in new:
             self._tell(vmid)
             await self._write_mirror(self._guests[vmid])
@@ -243,22 +250,21 @@ class Guests:
     async def write(
         self, guest: Guest, file: GuestFile, *, user: str, task: str = "", keep_history: bool = True
     ) -> None:
-        """Replace a guest's configuration; the predecessor is kept with who changed it, when and by which task. Raises
-        Conflict when somebody else wrote it meanwhile; then nothing changed."""
+        """Replace a guest's configuration; the predecessor is kept, each with who made it, when and by which task.
+        Raises Conflict when somebody else wrote it meanwhile; then nothing changed."""
         text = print_conf(file)
         if text == guest.text:
             return
-        key = f"{PREFIX}{guest.vmid}"
-        puts = {key: _record(text, guest.uid, guest.origin)}
+        key, made = f"{PREFIX}{guest.vmid}", {"time": time.time(), "user": user, **({"task": task} if task else {})}
+        puts = {key: _record(text, guest.uid, guest.origin, made)}
         if keep_history:
-            old = {"text": guest.text, "until": time.time(), "changed_by": user}
-            if task:
-                old["task"] = task
+            old = {"text": guest.text, "made": dict(guest.made)}
             puts[f"{HISTORY}{guest.vmid}/{guest.revision:012d}"] = json.dumps(old).encode()
         kept = [e.key for e in await self._store.range(f"{HISTORY}{guest.vmid}/")]
         surplus = kept[: max(0, len(kept) - HISTORY_KEPT + 1)][:MOST_DELETES]
         revision = await self._store.transact([Compare.unchanged(key, guest.revision)], puts=puts, deletes=surplus)
         guest.replace_text(text, revision)
+        guest.made = made
         self._tell(guest.vmid)
         await self._write_mirror(guest)
 
@@ -270,7 +276,7 @@ class Guests:
         await self.write(guest, new, user=user, task=task)
 
     async def history(self, vmid: int) -> list[tuple[int, dict[str, Any]]]:
-        """Earlier configurations, oldest first, by their revisions: `text`, `until` (seconds), `changed_by`, `task`."""
+        """Earlier configurations, oldest first, by their revisions: `text`, and `made` as `Guest.made`."""
         prefix = f"{HISTORY}{vmid}/"
         return [(int(e.key.removeprefix(prefix)), json.loads(e.value)) for e in await self._store.range(prefix)]
 
@@ -299,8 +305,8 @@ class Guests:
         return self._mirror / f"{vmid}.conf"
 
 
-def _record(text: str, uid: int | None, origin: Mapping[str, Any] | None) -> bytes:
-    record: dict[str, Any] = {"format": 1, "kind": "qemu", "text": text, "uid": uid}
+def _record(text: str, uid: int | None, origin: Mapping[str, Any] | None, made: Mapping[str, Any]) -> bytes:
+    record: dict[str, Any] = {"format": 1, "kind": "qemu", "text": text, "uid": uid, "made": dict(made)}
     if origin is not None:
         record["origin"] = dict(origin)
     return json.dumps(record).encode()

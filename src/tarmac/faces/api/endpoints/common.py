@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import Call, Started
+from tarmac.faces.api.declare import Allow, Call, Started
 from tarmac.model import errors as tree
 from tarmac.model.errors import Fix, OutcomeUnknown, TarmacError
 from tarmac.model.job import JobRecord, Plan
@@ -41,6 +41,15 @@ class Locked(Guest):
     """Changes of a guest that Proxmox lets root do in spite of a lock."""
 
     skiplock: bool = setting(False, help="Taken and without effect: there are no lock flags that could be left over.")
+
+
+def on_each(privilege: str) -> Allow:
+    """Who may call what works on many guests (`vms`): it takes the privilege on each."""
+
+    async def check(call: Call, p: Any) -> None:
+        call.services.bulk.check_rights(call.identity, p.vmids, privilege)
+
+    return Allow.by(check, f"{privilege} on /vms/{{vmid}} of each guest that is named; for all: {privilege} on /")
 
 
 def digest_setting() -> Any:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from tarmac.faces.api.declare import UPID, Allow, Call, Started, post
+from tarmac.faces.api.declare import UPID, Call, Started, post
+from tarmac.faces.api.endpoints.common import on_each
 from tarmac.model.settings import setting
 
 
@@ -57,17 +57,10 @@ class BulkMigrate(Bulk):
     with_local_disks: bool = setting(False, name="with-local-disks", help="Take local disks along.")
 
 
-def _allow(privilege: str) -> Allow:
-    async def check(call: Call, p: Any) -> None:
-        call.services.bulk.check_rights(call.identity, p.vmids, privilege)
-
-    return Allow.by(check, f"{privilege} on /vms/{{vmid}} of each guest that is named; for all: {privilege} on /")
-
-
 @post(
     "/cluster/bulk-action/guest/start",
     params=BulkStart,
-    allow=_allow("VM.PowerMgmt"),
+    allow=on_each("VM.PowerMgmt"),
     returns=UPID,
     help="Start many guests, or resume those that are suspended; the task's result has each guest's outcome.",
 )
@@ -78,7 +71,7 @@ async def start(call: Call, p: BulkStart) -> Started:
 @post(
     "/cluster/bulk-action/guest/shutdown",
     params=BulkShutdown,
-    allow=_allow("VM.PowerMgmt"),
+    allow=on_each("VM.PowerMgmt"),
     returns=UPID,
     help="Shut down many guests; the task's result has each guest's outcome.",
 )
@@ -91,7 +84,7 @@ async def shutdown(call: Call, p: BulkShutdown) -> Started:
 @post(
     "/cluster/bulk-action/guest/suspend",
     params=BulkSuspend,
-    allow=_allow("VM.PowerMgmt"),
+    allow=on_each("VM.PowerMgmt"),
     returns=UPID,
     help="Suspend many guests; the task's result has each guest's outcome.",
 )
@@ -102,7 +95,7 @@ async def suspend(call: Call, p: BulkSuspend) -> Started:
 @post(
     "/cluster/bulk-action/guest/migrate",
     params=BulkMigrate,
-    allow=_allow("VM.Migrate"),
+    allow=on_each("VM.Migrate"),
     returns=UPID,
     help="Answers as a Proxmox of one node: guests are there already, and another node does not exist.",
 )

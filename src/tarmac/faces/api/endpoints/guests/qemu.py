@@ -134,7 +134,7 @@ async def guests(call: Call, p: Listing) -> Any:
     help="Make a guest.",
 )
 async def create(call: Call, p: Create) -> Started:
-    result: Started = await call.services.vm_create.create(
+    return await call.services.vm_create.create(
         call.identity,
         call.config,
         vmid=p.vmid,
@@ -143,7 +143,6 @@ async def create(call: Call, p: Create) -> Started:
         start=p.start,
         dryrun=call.dryrun,
     )
-    return result
 
 
 @delete(
@@ -155,10 +154,7 @@ async def create(call: Call, p: Create) -> Started:
     help="Remove a guest and its volumes.",
 )
 async def remove(call: Call, p: Delete) -> Started:
-    result: Started = await call.services.vms.delete(
-        call.identity, p.vmid, unreferenced=p.unreferenced, dryrun=call.dryrun
-    )
-    return result
+    return await call.services.vms.delete(call.identity, p.vmid, unreferenced=p.unreferenced, dryrun=call.dryrun)
 
 
 @get(
@@ -204,7 +200,7 @@ async def set_config(call: Call, p: SetConfig) -> Plan | None:
 
 
 async def _update(call: Call, p: SetConfig) -> Started:
-    result: Started = await call.services.vm_configs.update(
+    return await call.services.vm_configs.update(
         call.identity,
         p.vmid,
         call.config,
@@ -214,7 +210,6 @@ async def _update(call: Call, p: SetConfig) -> Started:
         force=p.force,
         dryrun=call.dryrun,
     )
-    return result
 
 
 @get(
@@ -239,10 +234,9 @@ async def pending(call: Call, p: Guest) -> Any:
     help="Grow a disk.",
 )
 async def resize(call: Call, p: Resize) -> Started:
-    result: Started = await call.services.vm_disks.resize(
+    return await call.services.vm_disks.resize(
         call.identity, p.vmid, p.disk, p.size, digest=p.digest, dryrun=call.dryrun
     )
-    return result
 
 
 @put(

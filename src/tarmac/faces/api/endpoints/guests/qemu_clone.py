@@ -119,8 +119,7 @@ async def template(call: Call, p: Template) -> Started:
     if p.live:
         live: Started = await call.services.live_templates.make(call.identity, p.vmid, dryrun=call.dryrun)
         return live
-    result: Started = await call.services.templates.make(call.identity, p.vmid, disk=p.disk, dryrun=call.dryrun)
-    return result
+    return await call.services.templates.make(call.identity, p.vmid, disk=p.disk, dryrun=call.dryrun)
 
 
 @post(
@@ -129,8 +128,7 @@ async def template(call: Call, p: Template) -> Started:
     allow=Allow.by(
         _may_clone,
         "VM.Clone (with `instant` also VM.Clone.Live) on /vms/{vmid}, VM.Allocate on /vms/{newid} or on /pool/{pool}, "
-        "Datastore.AllocateSpace on the "
-        "storages, and each key's own privilege",
+        "Datastore.AllocateSpace on the storages, SDN.Use on the bridges",
     ),
     returns=UPID,
     cli="vm clone {vmid}",
@@ -138,7 +136,7 @@ async def template(call: Call, p: Template) -> Started:
 )
 async def clone(call: Call, p: Clone) -> Started:
     if p.instant:
-        going_on: Started = await call.services.instant_clones.clone(
+        return await call.services.instant_clones.clone(
             call.identity,
             p.vmid,
             newid=p.newid,
@@ -149,8 +147,7 @@ async def clone(call: Call, p: Clone) -> Started:
             pool=p.pool,
             dryrun=call.dryrun,
         )
-        return going_on
-    result: Started = await call.services.clones.clone(
+    return await call.services.clones.clone(
         call.identity,
         p.vmid,
         newid=p.newid,
@@ -167,7 +164,6 @@ async def clone(call: Call, p: Clone) -> Started:
         flatten=p.flatten,
         dryrun=call.dryrun,
     )
-    return result
 
 
 def _speed(call: Call, asked: int | None, work: str) -> int:
@@ -184,10 +180,9 @@ def _speed(call: Call, asked: int | None, work: str) -> int:
     help="Make a linked clone independent of its template, in the background; it can be used meanwhile.",
 )
 async def flatten(call: Call, p: Flattening) -> Started:
-    result: Started = await call.services.flatten.start(
+    return await call.services.flatten.start(
         call.identity.name, p.vmid, speed=_speed(call, p.bwlimit, "clone"), dryrun=call.dryrun
     )
-    return result
 
 
 @get(
@@ -228,7 +223,7 @@ async def move_disk(call: Call, p: Move) -> Started:
             dryrun=call.dryrun,
         )
         return given
-    result: Started = await call.services.disk_moves.move(
+    return await call.services.disk_moves.move(
         call.identity,
         p.vmid,
         p.disk,
@@ -239,7 +234,6 @@ async def move_disk(call: Call, p: Move) -> Started:
         speed=_speed(call, p.bwlimit, "move"),
         dryrun=call.dryrun,
     )
-    return result
 
 
 @post(
@@ -251,7 +245,4 @@ async def move_disk(call: Call, p: Move) -> Started:
     help="Do what an instant clone still lacks of its own identity.",
 )
 async def identity(call: Call, p: FinishIdentity) -> Started:
-    result: Started = await call.services.identities.finish(
-        call.identity, p.vmid, declare=p.declare, dryrun=call.dryrun
-    )
-    return result
+    return await call.services.identities.finish(call.identity, p.vmid, declare=p.declare, dryrun=call.dryrun)

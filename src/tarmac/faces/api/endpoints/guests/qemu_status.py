@@ -90,8 +90,7 @@ async def current(call: Call, p: Guest) -> Any:
     help="Start a guest.",
 )
 async def start(call: Call, p: Start) -> Started:
-    result: Started = await call.services.vms.start(call.identity, p.vmid, dryrun=call.dryrun)
-    return result
+    return await call.services.vms.start(call.identity, p.vmid, dryrun=call.dryrun)
 
 
 @post(
@@ -103,10 +102,9 @@ async def start(call: Call, p: Start) -> Started:
     help="Stop a guest at once, as if its power were cut.",
 )
 async def stop(call: Call, p: Stop) -> Started:
-    result: Started = await call.services.vms.stop(
+    return await call.services.vms.stop(
         call.identity, p.vmid, timeout=p.timeout, overrule=p.overrule_shutdown, dryrun=call.dryrun
     )
-    return result
 
 
 @post(
@@ -118,10 +116,9 @@ async def stop(call: Call, p: Stop) -> Started:
     help="Ask a guest to shut down.",
 )
 async def shutdown(call: Call, p: Shutdown) -> Started:
-    result: Started = await call.services.vms.shutdown(
+    return await call.services.vms.shutdown(
         call.identity, p.vmid, timeout=p.timeout, force=p.force_stop, dryrun=call.dryrun
     )
-    return result
 
 
 @post(
@@ -133,8 +130,7 @@ async def shutdown(call: Call, p: Shutdown) -> Started:
     help="Shut a guest down and start it again; pending changes come into force.",
 )
 async def reboot(call: Call, p: Reboot) -> Started:
-    result: Started = await call.services.vms.reboot(call.identity, p.vmid, timeout=p.timeout, dryrun=call.dryrun)
-    return result
+    return await call.services.vms.reboot(call.identity, p.vmid, timeout=p.timeout, dryrun=call.dryrun)
 
 
 @post(
@@ -146,8 +142,7 @@ async def reboot(call: Call, p: Reboot) -> Started:
     help="Reset a guest, as with its button.",
 )
 async def reset(call: Call, p: Locked) -> Started:
-    result: Started = await call.services.vms.reset(call.identity, p.vmid, dryrun=call.dryrun)
-    return result
+    return await call.services.vms.reset(call.identity, p.vmid, dryrun=call.dryrun)
 
 
 @post(
@@ -159,8 +154,7 @@ async def reset(call: Call, p: Locked) -> Started:
     help="Stop a guest's processors; its memory stays.",
 )
 async def suspend(call: Call, p: Suspend) -> Started:
-    result: Started = await call.services.vms.suspend(call.identity, p.vmid, dryrun=call.dryrun)
-    return result
+    return await call.services.vms.suspend(call.identity, p.vmid, dryrun=call.dryrun)
 
 
 @post(
@@ -172,5 +166,4 @@ async def suspend(call: Call, p: Suspend) -> Started:
     help="Let a suspended guest go on.",
 )
 async def resume(call: Call, p: Resume) -> Started:
-    result: Started = await call.services.vms.resume(call.identity, p.vmid, dryrun=call.dryrun)
-    return result
+    return await call.services.vms.resume(call.identity, p.vmid, dryrun=call.dryrun)

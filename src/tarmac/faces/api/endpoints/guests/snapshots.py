@@ -79,7 +79,7 @@ async def snapshots(call: Call, p: Guest) -> Any:
     help="Keep a guest as it is now.",
 )
 async def create(call: Call, p: Create) -> Started:
-    result: Started = await call.services.vm_snapshots.create(
+    return await call.services.vm_snapshots.create(
         call.identity,
         p.vmid,
         p.snapname,
@@ -87,7 +87,6 @@ async def create(call: Call, p: Create) -> Started:
         vmstate=p.vmstate,
         dryrun=call.dryrun,
     )
-    return result
 
 
 @delete(
@@ -99,7 +98,7 @@ async def create(call: Call, p: Create) -> Started:
     help="Forget a snapshot; the guest and its other snapshots stay as they are.",
 )
 async def remove(call: Call, p: Delete) -> Started:
-    result: Started = await call.services.vm_snapshots.delete(
+    return await call.services.vm_snapshots.delete(
         call.identity,
         p.vmid,
         p.snapname,
@@ -107,7 +106,6 @@ async def remove(call: Call, p: Delete) -> Started:
         speed=None if p.bwlimit is None else p.bwlimit * KIB,
         dryrun=call.dryrun,
     )
-    return result
 
 
 @get(
@@ -156,10 +154,9 @@ async def diff(call: Call, p: Diff) -> Any:
     help="Make a guest what it was; what it wrote since is lost unless another snapshot has it.",
 )
 async def rollback(call: Call, p: Rollback) -> Started:
-    result: Started = await call.services.vm_rollback.rollback(
+    return await call.services.vm_rollback.rollback(
         call.identity, p.vmid, p.snapname, start=p.start, dryrun=call.dryrun
     )
-    return result
 
 
 @get(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import LIST, NULL, OBJECT, UPID, Allow, Call, NoParams, Started, get, post
-from tarmac.faces.api.endpoints.common import Node
+from tarmac.faces.api.endpoints.common import Node, on_each
 from tarmac.faces.api.shapes import nodes as shapes
 from tarmac.model.errors import InvalidInput, NotFound
 from tarmac.model.settings import setting
@@ -47,14 +47,7 @@ class MigrateAll(AllGuests):
     with_local_disks: bool = setting(False, name="with-local-disks", help="Take local disks along.")
 
 
-def _on_each(privilege: str) -> Allow:
-    async def check(call: Call, p: Any) -> None:
-        call.services.bulk.check_rights(call.identity, p.vmids, privilege)
-
-    return Allow.by(check, f"{privilege} on /vms/{{vmid}} of each guest that is named; for all: {privilege} on /")
-
-
-POWER = _on_each("VM.PowerMgmt")
+POWER = on_each("VM.PowerMgmt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +139,7 @@ async def suspend_all(call: Call, p: AllGuests) -> Started:
 @post(
     "/nodes/{node}/migrateall",
     params=MigrateAll,
-    allow=_on_each("VM.Migrate"),
+    allow=on_each("VM.Migrate"),
     returns=UPID,
     help="Answers as a Proxmox of one node: there is no other to go to.",
 )

@@ -217,7 +217,7 @@ def replaceable_by(call: Call) -> Callable[[str], None]:
     help="Have the node download a file.",
 )
 async def download(call: Call, p: Download) -> Started:
-    result: Started = await call.services.downloads.download(
+    return await call.services.downloads.download(
         call.identity.name,
         p.storage,
         p.content,
@@ -229,7 +229,6 @@ async def download(call: Call, p: Download) -> Started:
         verify=p.verify_certificates,
         dryrun=call.dryrun,
     )
-    return result
 
 
 @get(

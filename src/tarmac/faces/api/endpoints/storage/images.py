@@ -37,5 +37,4 @@ async def recipes(call: Call, p: Node) -> Any:
     help="Build an image.",
 )
 async def build(call: Call, p: Build) -> Started:
-    result: Started = await call.services.images.build(call.identity, p.name, storage=p.storage, dryrun=call.dryrun)
-    return result
+    return await call.services.images.build(call.identity, p.name, storage=p.storage, dryrun=call.dryrun)
