@@ -185,7 +185,7 @@ class VmSnapshots:
                 kept.setdefault(disk.file, set()).add(other)
         merges, notes = await self._plans.merging(texts, name, kept)
         steps = [_record("snapshot-mark", f"mark '{name}' as going away", vmid, tree.marked(file, name))]
-        steps += merge_steps(vmid, merges, args["speed"], force=args["force"])
+        steps += merge_steps(vmid, merges, args["speed"], force=args["force"], running=guest.state is State.RUNNING)
         steps.append(_record("snapshot-record", f"remove '{name}' from the configuration", vmid, after))
         if "vmstate" in texts:
             state = texts["vmstate"]
