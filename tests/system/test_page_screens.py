@@ -314,10 +314,33 @@ def test_a_realm_is_made_and_removed(page: Visit, daemon: TestDaemon) -> None:
     expect(row).to_have_count(0)
 
 
+def test_a_change_of_a_definition_is_seen_and_undone(page: Visit, daemon: TestDaemon) -> None:
+    daemon.post("/pools", poolid="told", comment="before")
+    daemon.put("/pools", poolid="told", comment="after")
+    daemon.post("/access/users", userid="told@pve", password="a good password")
+    daemon.put("/access/password", userid="told@pve", password="another password")
+    screen = page.page
+    page.go("#/pools/told")
+    screen.get_by_role("link", name="History of told").click()
+    changes = screen.get_by_role("list", name="History").get_by_role("listitem", name=re.compile("pool told$"))
+    expect(changes).to_have_count(2)
+    expect(changes.first).to_contain_text("root@pam")
+    expect(changes.first).to_contain_text("Pool told: comment: before becomes after")
+    assert not page.faults()
+    changes.first.get_by_role("button", name="Undo").click()
+    expect(changes).to_have_count(3)
+    assert daemon.get("/pools/told")["comment"] == "before"
+    page.go("#/history/password/told@pve")
+    expect(screen.get_by_role("listitem").filter(has_text="no way back").first).to_be_visible()
+    page.go("#/storage/local/history")
+    expect(screen.get_by_role("tab", name="History")).to_have_attribute("aria-selected", "true")
+    daemon.call("DELETE", "/pools", poolid="told")
+
+
 PLACES = (
     "#/", "#/templates/170", "#/pools/axe", "#/notifications", "#/settings", "#/storage/local/space",
     "#/storage/local/orphans", "#/access/groups", "#/access/grants", "#/access/roles", "#/access/realms",
-    "#/access/why", "#/node/n1", "#/qemu/171",
+    "#/access/why", "#/history", "#/node/n1", "#/qemu/171",
 )  # fmt: skip
 
 

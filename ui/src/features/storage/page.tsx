@@ -7,13 +7,14 @@ import { t } from "../../i18n";
 import { bytes, percent } from "../../lib/format";
 import { go, usePlace } from "../../lib/router";
 import { type Resource, useAll } from "../../store/inventory";
+import { Changes } from "../history/changes";
 import { Content, useAgain } from "./content";
 import { Incoming } from "./incoming";
 import { Orphans } from "./orphans";
 import { Space, useStatus, Warnings } from "./space";
 import { Underway } from "./underway";
 
-const VIEWS = ["content", "space", "orphans"] as const;
+const VIEWS = ["content", "space", "orphans", "history"] as const;
 
 export default function StoragePage(props: { storage: string }): ReactNode {
   const row = useAll().find((one) => one.type === "storage" && one.storage === props.storage);
@@ -51,6 +52,7 @@ function Shown(props: { row: Resource }): ReactNode {
         {view === "content" && <Content place={place} />}
         {view === "space" && <Space row={row} place={place} status={status} />}
         {view === "orphans" && <Orphans place={place} />}
+        {view === "history" && <Changes of={{ kind: "storage", name: place.storage }} />}
       </div>
     </section>
   );

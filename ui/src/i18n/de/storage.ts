@@ -15,6 +15,7 @@ export const storage = {
   download: "Herunterladen",
   view_content: "Inhalt",
   view_space: "Platz",
+  view_history: "Verlauf",
   view_orphans: "Gehört niemandem",
   deleteTitle: "{volume} löschen?",
   deleteLoss: "Es wird endgültig entfernt.",

@@ -15,6 +15,7 @@ export const storage = {
   download: "Download",
   view_content: "Content",
   view_space: "Space",
+  view_history: "History",
   view_orphans: "Belong to nobody",
   deleteTitle: "Delete {volume}?",
   deleteLoss: "It is removed for good.",

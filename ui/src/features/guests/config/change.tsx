@@ -94,10 +94,15 @@ export function Refusal(props: { problem: Problem | null }): ReactNode {
   if (!problem) return null;
   return (
     <>
-      {/(-running|^running|unplug-timeout|plug-refused)$/.test(problem.code) && <When at="stop" />}
+      {refusedNow(problem) && <When at="stop" />}
       <ProblemPanel problem={problem} />
     </>
   );
+}
+
+/** Whether it is refused only because the guest runs. */
+export function refusedNow(problem: Problem): boolean {
+  return /(-running|^running|unplug-timeout|plug-refused)$/.test(problem.code);
 }
 
 /** When each key comes into force, and whatever else will happen. */
