@@ -8,11 +8,11 @@ from tarmac.services.clones.disks import CloneDisks
 from tarmac.services.clones.flatten import Flatten
 from tarmac.services.clones.live import CloneLive
 from tarmac.services.clones.templates import Templates
+from tarmac.services.disks.gifts import DiskGifts
+from tarmac.services.disks.medium_moves import MediumMoves
+from tarmac.services.disks.mirrors import DiskMirrors
+from tarmac.services.disks.moves import DiskMoves
 from tarmac.services.registry import Services
-from tarmac.services.storage.disk_gifts import DiskGifts
-from tarmac.services.storage.disk_mirrors import DiskMirrors
-from tarmac.services.storage.disk_moves import DiskMoves
-from tarmac.services.storage.medium_moves import MediumMoves
 
 
 def add_copies(ground: Ground, s: Services) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tarmac.composition.ground import Ground
+from tarmac.services.disks.resize import VmDisks
 from tarmac.services.guests.autostart import Autostart
 from tarmac.services.guests.bulk import BulkActions
 from tarmac.services.guests.config import VmConfigs
@@ -10,7 +11,6 @@ from tarmac.services.guests.create import VmCreate
 from tarmac.services.guests.disk_plans import DiskPlans
 from tarmac.services.guests.lifecycle import Vms
 from tarmac.services.guests.live_changes import VmLive
-from tarmac.services.guests.resize import VmDisks
 from tarmac.services.guests.status import VmStatus
 from tarmac.services.guests.storage_rights import StorageRights
 from tarmac.services.guests.tags import TagRules
