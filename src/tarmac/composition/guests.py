@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tarmac.composition.ground import Ground
-from tarmac.services.disks.resize import VmDisks
 from tarmac.services.guests.autostart import Autostart
 from tarmac.services.guests.bulk import BulkActions
 from tarmac.services.guests.config import VmConfigs
@@ -61,7 +60,6 @@ def add_guests(ground: Ground, s: Services) -> None:
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,
     )
-    s.vm_disks = VmDisks(guests=guests, jobs=jobs, runtime=s.runtime, storages=s.storages, registry=registry)
     s.vm_status = VmStatus(
         guests=guests, jobs=jobs, nodes=s.nodes, access=access, records=s.instant_records, states=s.live_states
     )

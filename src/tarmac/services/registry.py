@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tarmac.services.cloudinit.schema import Schemas
     from tarmac.services.disks.gifts import DiskGifts
     from tarmac.services.disks.moves import DiskMoves
-    from tarmac.services.disks.resize import VmDisks
+    from tarmac.services.disks.resize import DiskResize
     from tarmac.services.events.events import Events
     from tarmac.services.events.notifications import Notifications
     from tarmac.services.figures.figures import Figures
@@ -121,7 +121,7 @@ class Services:
     flatten: Flatten = LATER
     vm_configs: VmConfigs = LATER
     vm_create: VmCreate = LATER
-    vm_disks: VmDisks = LATER
+    disk_resize: DiskResize = LATER
     vm_live: VmLive = LATER
     disk_moves: DiskMoves = LATER
     disk_gifts: DiskGifts = LATER
