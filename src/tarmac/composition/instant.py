@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tarmac.composition.ground import Ground
 from tarmac.services.clones.disks import CloneDisks
-from tarmac.services.guests.live_changes import VmLive
 from tarmac.services.instant.capture import LiveCaptures
 from tarmac.services.instant.clones import InstantClones
 from tarmac.services.instant.freezing import LiveFreezing
@@ -20,7 +19,7 @@ from tarmac.services.instant.twins import LiveTwins
 from tarmac.services.registry import Services
 
 
-def add_instant(ground: Ground, s: Services, live: VmLive) -> None:
+def add_instant(ground: Ground, s: Services) -> None:
     """Live templates, and what goes on from them."""
     guests, jobs, registry = s.guests, ground.jobs, ground.registry
     sources = LiveSources(launcher=s.launcher, agents=s.agents, storages=s.storages)
@@ -37,7 +36,7 @@ def add_instant(ground: Ground, s: Services, live: VmLive) -> None:
         registry=registry,
     )
     identity = InstantIdentity(
-        runtime=s.runtime, agents=s.agents, live=live, cloudinit=s.cloudinit, records=s.instant_records
+        runtime=s.runtime, agents=s.agents, live=s.vm_live, cloudinit=s.cloudinit, records=s.instant_records
     )
     s.identities = Identities(
         guests=guests,

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from tarmac.services.guests.features import VmFeatures
     from tarmac.services.guests.guests import Guests
     from tarmac.services.guests.lifecycle import Vms
+    from tarmac.services.guests.live_changes import VmLive
     from tarmac.services.guests.resize import VmDisks
     from tarmac.services.guests.status import VmStatus
     from tarmac.services.guests.tags import TagRules
@@ -121,6 +122,7 @@ class Services:
     vm_configs: VmConfigs = LATER
     vm_create: VmCreate = LATER
     vm_disks: VmDisks = LATER
+    vm_live: VmLive = LATER
     disk_moves: DiskMoves = LATER
     disk_gifts: DiskGifts = LATER
     vm_snapshots: VmSnapshots = LATER

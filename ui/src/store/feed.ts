@@ -1,6 +1,7 @@
 /**
  * Keeps the inventory and the tasks true: from the server's event stream (docs/format/events.md), and where there is no
- * stream by asking for the whole list now and then. While the tab is hidden, nothing is asked.
+ * stream by asking for the whole list now and then. While the tab is hidden, nothing is
+ * asked, and no figures come.
  */
 
 import { call } from "../api/client";
@@ -86,11 +87,19 @@ export function onReachable(listener: () => void): () => void {
 }
 
 function wishes(): { watch: string[]; tasks: string[] } {
-  return { watch: [...new Set([...watched.values()].flat())], tasks: [...followed.keys()] };
+  return { watch: document.hidden ? [] : [...new Set([...watched.values()].flat())], tasks: [...followed.keys()] };
 }
 
+let telling = false;
+
+/** Once for all wishes that change in one go. */
 function tell(): void {
-  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(wishes()));
+  if (telling) return;
+  telling = true;
+  queueMicrotask(() => {
+    telling = false;
+    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(wishes()));
+  });
 }
 
 function connect(): void {
@@ -165,6 +174,7 @@ async function poll(): Promise<void> {
 
 function visible(): void {
   if (!document.hidden && running && !socket) connect();
+  else tell();
 }
 
 function became(now: boolean): void {

@@ -26,6 +26,3 @@ class TapDriver(Protocol):
 
     async def remove_all(self, vmid: int) -> list[str]:
         """Remove what is left of a guest's taps and return their names. Nothing to do is fine."""
-
-    async def leftovers(self) -> dict[str, int]:
-        """Taps of this instance that exist now, by name, with their guest's number: for a clean-up at start."""

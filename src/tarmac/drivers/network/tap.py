@@ -17,7 +17,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from tarmac.drivers.network.names import LONGEST, instance_prefix, tap_prefix
+from tarmac.drivers.network.names import LONGEST, tap_prefix
 from tarmac.lib.files import failure_of
 from tarmac.lib.tasks import whole_in_thread
 from tarmac.model.errors import Denied, Fix, HostFailure, TarmacError
@@ -62,15 +62,6 @@ class Taps:
     async def remove_all(self, vmid: int) -> list[str]:
         prefix = tap_prefix(self._instance, vmid)
         return await asyncio.to_thread(_remove_matching, re.compile(re.escape(prefix) + r"\d+"))
-
-    async def leftovers(self) -> dict[str, int]:
-        return await asyncio.to_thread(self._present)
-
-    def _present(self) -> dict[str, int]:
-        pattern = r"tap(\d+)i\d+" if not self._instance else re.escape(instance_prefix(self._instance)) + r"(\w+)i\d+"
-        base = 36 if self._instance else 10
-        found = ((name, re.fullmatch(pattern, name)) for name in _tap_names())
-        return {name: int(match[1], base) for name, match in found if match}
 
 
 def open_tap(name: str, *, bridge: str, mac: str = "", mtu: int | None = None, queues: int = 1) -> list[int]:

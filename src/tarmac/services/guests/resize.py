@@ -16,7 +16,7 @@ from tarmac.model.settings import find_setting
 from tarmac.model.units import human_size, parse_size
 from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Identity
-from tarmac.services.guests.config import file_record
+from tarmac.services.guests.config_steps import put_step
 from tarmac.services.guests.disk_plans import drive_text
 from tarmac.services.guests.guests import Guests
 from tarmac.services.jobs.jobs import Jobs
@@ -90,11 +90,8 @@ class VmDisks:
             takes=takes,
         )
         current = {**guest.file.current, key: _with_size(key, guest.file.current[key], new)}
-        put = PlannedStep(
-            step="config-put",
-            title="write the new size into the configuration",
-            args={"vmid": guest.vmid, "file": file_record(dataclasses.replace(guest.file, current=current))},
-        )
+        file = dataclasses.replace(guest.file, current=current)
+        put = put_step(guest, file, "write the new size into the configuration")
         return Plan(steps=(grow, put), effects=("the guest sees the new size at once, its file system does not grow",))
 
     async def _do_resize(self, ctx: StepContext, vmid: int, key: str, volid: str, size: int) -> None:

@@ -24,7 +24,7 @@ from tarmac.model.parse import split_property_string
 from tarmac.model.snapshots import disks_of, is_unused
 from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.guests.config import file_record
+from tarmac.services.guests.config_steps import put_step
 from tarmac.services.guests.disk_plans import drive_text
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
@@ -93,8 +93,8 @@ class DiskGifts:
                 title=f"rename {volid} to {renamed}",
                 args={"volid": volid, "renamed": renamed},
             ),
-            _put(receiver, taken, f"let {new_key} of guest {receiver.vmid} be {renamed}"),
-            _put(giver, left, f"take {key} out of guest {giver.vmid}"),
+            put_step(receiver, taken, f"let {new_key} of guest {receiver.vmid} be {renamed}"),
+            put_step(giver, left, f"take {key} out of guest {giver.vmid}"),
         )
         waits = ("it is plugged in at the next start of the running guest",) if taken.pending.get(new_key) else ()
         return Plan(steps=steps, effects=waits)
@@ -178,10 +178,6 @@ class DiskGifts:
     async def _rename(self, old: str, new: str) -> None:
         driver, volume = self._storages.of(old)
         await cast(FileStorage, driver).rename(volume, VolumeId.parse(new))
-
-
-def _put(guest: Guest, file: GuestFile, title: str) -> PlannedStep:
-    return PlannedStep(step="config-put", title=title, args={"vmid": guest.vmid, "file": file_record(file)})
 
 
 def _without(file: GuestFile, key: str) -> GuestFile:

@@ -21,7 +21,7 @@ from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
 from tarmac.model.vm_change import Change, apply_set
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.guests.config import file_of, file_record
+from tarmac.services.guests.config_steps import file_of, file_record, put_step
 from tarmac.services.guests.disk_plans import drive_text
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
@@ -31,6 +31,7 @@ from tarmac.services.storage.disk_mirrors import DiskMirrors, Mirror
 from tarmac.services.storage.medium_moves import MediumMoves
 from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.volume_plans import NewVolume, check_allocates
+from tarmac.services.storage.volume_steps import free_step
 from tarmac.services.storage.volumes import Volumes
 
 Started = str | Plan
@@ -121,10 +122,9 @@ class DiskMoves:
                 PlannedStep(step="disk-switch", title=f"switch {key} over to {made.volid}", args=mirror | going_on),
             ]
         else:
-            put = {"vmid": guest.vmid, "file": file_record(file)}
-            steps.append(PlannedStep(step="config-put", title=f"let {key} be {made.volid}", args=put))
+            steps.append(put_step(guest, file, f"let {key} be {made.volid}"))
         if freed:
-            steps.append(PlannedStep(step="volume-free", title=f"remove {volume.file}", args={"volid": volume.file}))
+            steps.append(free_step(volume.file))
         return Plan(steps=tuple(steps), effects=(f"{volume.file} is removed",) if freed else ())
 
     def _movable(self, guest: Guest, key: str) -> Volume | UnusedDisk:

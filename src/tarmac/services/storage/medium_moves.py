@@ -13,11 +13,12 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
 from tarmac.services.cloudinit.cloudinit import CloudInit
-from tarmac.services.guests.config import file_record
+from tarmac.services.guests.config_steps import put_step
 from tarmac.services.guests.disk_plans import drive_text
 from tarmac.services.guests.guests import Guest
 from tarmac.services.guests.live_changes import VmLive
 from tarmac.services.storage.storages import Storages
+from tarmac.services.storage.volume_steps import free_step
 
 
 class MediumMoves:
@@ -44,11 +45,10 @@ class MediumMoves:
         current = {**guest.file.current, key: drive_text(made.volid, options, made.size)}
         if guest.state is not State.STOPPED:
             steps.append(await self._exchange(guest, key, current, made.volid))
-        put = {"vmid": guest.vmid, "file": file_record(dataclasses.replace(guest.file, current=current))}
-        steps.append(PlannedStep(step="config-put", title=f"let {key} be {made.volid}", args=put))
+        steps.append(put_step(guest, dataclasses.replace(guest.file, current=current), f"let {key} be {made.volid}"))
         if any(medium.file in " ".join(texts.values()) for texts in guest.file.snapshots.values()):
             return Plan(steps=tuple(steps), effects=(f"{medium.file} stays: snapshots name it",))
-        steps.append(PlannedStep(step="volume-free", title=f"remove {medium.file}", args={"volid": medium.file}))
+        steps.append(free_step(medium.file))
         return Plan(steps=tuple(steps), effects=(f"{medium.file} is removed: it is made from the configuration",))
 
     async def _exchange(self, guest: Guest, key: str, current: Mapping[str, str], volid: str) -> PlannedStep:
