@@ -27,4 +27,5 @@ export const common = {
   state_template: "Vorlage",
   state_offline: "nicht erreichbar",
   state_unknown: "unbekannt",
+  keptSecret: "wie bisher",
 };

@@ -28,4 +28,5 @@ export const common = {
   state_template: "template",
   state_offline: "offline",
   state_unknown: "unknown",
+  keptSecret: "as it is",
 } as const;
