@@ -13,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from tarmac.drivers.storage.base import StorageStatus
+from tarmac.drivers.storage.values import StorageStatus
 from tarmac.model.errors import Fix, HostFailure, NoSpace, TarmacError, WrongState
 from tarmac.model.lifecycle import State
 from tarmac.model.units import human_size

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.directory_layers import share
+from tarmac.drivers.storage.directory.layers import share
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import Fix, InvalidInput, NotFound, WrongState
 from tarmac.model.lifecycle import State

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.base import VolumeInfo
+from tarmac.drivers.storage.values import VolumeInfo
 from tarmac.drivers.storage.volume_names import Content, VolumeName, image_name, parse_volume_name
 from tarmac.model.errors import DataCorrupt
 from tarmac.model.ids import VolumeId

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tarmac.drivers.storage import mounts
-from tarmac.drivers.storage.directory import DirectoryStorage
+from tarmac.drivers.storage.directory import mounts
+from tarmac.drivers.storage.directory.storage import DirectoryStorage
 from tarmac.model.errors import HostFailure
 
 

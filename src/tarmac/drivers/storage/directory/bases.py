@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from tarmac.drivers.storage import directory_files as files
-from tarmac.drivers.storage import directory_layers as layering
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.base import Advance, Layer, Owner
-from tarmac.drivers.storage.directory_images import DirectoryImages
+from tarmac.drivers.storage.directory import files
+from tarmac.drivers.storage.directory import layers as layering
+from tarmac.drivers.storage.directory.images import DirectoryImages
+from tarmac.drivers.storage.ground import refuse_snapshots
+from tarmac.drivers.storage.values import Advance, Layer, Owner
 from tarmac.drivers.storage.volume_names import base_name, plain_name
 from tarmac.lib.files import fsync_directory
-from tarmac.model.errors import Conflict, InvalidInput, WrongState
+from tarmac.model.errors import Conflict, InvalidInput
 from tarmac.model.ids import VolumeId
 
 BASE_MODE = 0o440
@@ -142,14 +143,3 @@ class DirectoryBases(DirectoryImages):
             files.drop(part)
             return False
         return True
-
-
-def refuse_snapshots(volid: VolumeId, names: Sequence[str]) -> None:
-    """Raises WrongState when there are any."""
-    if names:
-        raise WrongState(
-            f"volume '{volid}' has snapshots",
-            code="volume-has-snapshots",
-            cause="a base image must be one image that never changes",
-            evidence=", ".join(names),
-        )

@@ -6,10 +6,10 @@ import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tarmac.drivers.storage import directory_files as files
-from tarmac.drivers.storage.base import Owner, VolumeInfo
-from tarmac.drivers.storage.directory_ground import DirectoryGround
-from tarmac.drivers.storage.directory_list import volume_info
+from tarmac.drivers.storage.directory import files
+from tarmac.drivers.storage.directory.ground import DirectoryGround
+from tarmac.drivers.storage.directory.listing import volume_info
+from tarmac.drivers.storage.values import Owner, VolumeInfo
 from tarmac.drivers.storage.volume_names import Content, VolumeName, free_disk_name, image_name
 from tarmac.model.errors import Conflict, InvalidInput
 from tarmac.model.ids import VolumeId

@@ -12,12 +12,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tarmac.drivers.storage import directory_files as files
-from tarmac.drivers.storage import directory_layers as layering
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.base import Advance, Owner
-from tarmac.drivers.storage.directory_bases import BASE_MODE, DirectoryBases, refuse_snapshots
+from tarmac.drivers.storage.directory import files
+from tarmac.drivers.storage.directory import layers as layering
+from tarmac.drivers.storage.directory.bases import BASE_MODE, DirectoryBases
+from tarmac.drivers.storage.ground import refuse_snapshots
 from tarmac.drivers.storage.headers import read_qcow2
+from tarmac.drivers.storage.values import Advance, Owner
 from tarmac.lib.files import fsync_directory
 from tarmac.model.errors import Conflict, InvalidInput
 from tarmac.model.ids import VolumeId

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from pathlib import Path
 
-from tarmac.drivers.storage.base import Owner
+from tarmac.drivers.storage.values import Owner
 from tarmac.drivers.storage.volume_names import is_base
 from tarmac.lib.acl import grant_read
 from tarmac.lib.files import fsync_directory, fsync_file

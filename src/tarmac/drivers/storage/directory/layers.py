@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tarmac.drivers.storage import directory_files as files
+from tarmac.drivers.storage.directory import files
 from tarmac.drivers.storage.headers import read_qcow2
 from tarmac.lib.files import fsync_directory
 from tarmac.model.errors import Conflict, DataCorrupt, Fix

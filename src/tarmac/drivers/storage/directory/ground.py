@@ -10,10 +10,11 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.base import Capabilities, Layer, SnapshotKind
-from tarmac.drivers.storage.directory_layers import layer_of
+from tarmac.drivers.storage.directory.layers import layer_of
+from tarmac.drivers.storage.ground import StorageGround
 from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.pinned import Chain
+from tarmac.drivers.storage.values import Capabilities, Layer, SnapshotKind
 from tarmac.drivers.storage.volume_names import LAYOUT, Content, VolumeName, image_name, parse_volume_name
 from tarmac.lib.files import failure_of
 from tarmac.lib.hostcalls import HostCalls
@@ -40,7 +41,7 @@ def capabilities_of(default_format: str, *, shares_blocks: bool, shared: bool) -
     )
 
 
-class DirectoryGround:
+class DirectoryGround(StorageGround):
     """See `DirectoryStorage`, which has the parameters."""
 
     def __init__(
@@ -57,9 +58,8 @@ class DirectoryGround:
         layout: Mapping[Content, str] | None = None,
         shared: bool = False,
     ) -> None:
-        self._id = id
+        super().__init__(id, content)
         self.root = path
-        self._content = frozenset(content)
         self._preallocation = preallocation
         self._mountpoint = is_mountpoint
         self._create = create
@@ -70,22 +70,13 @@ class DirectoryGround:
         self._capabilities = capabilities_of(default_format, shares_blocks=False, shared=shared)
 
     @property
-    def id(self) -> str:
-        return self._id
-
-    @property
-    def content(self) -> frozenset[Content]:
-        return self._content
-
-    @property
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
     def parse(self, volid: VolumeId) -> VolumeName:
-        if volid.storage != self._id:
-            raise InvalidInput(f"volume '{volid}' is none of storage '{self._id}'")
+        own = self._own(volid)
         try:
-            return parse_volume_name(volid.name)
+            return parse_volume_name(own)
         except ValueError as problem:
             raise InvalidInput(str(problem), code="volume-name") from None
 

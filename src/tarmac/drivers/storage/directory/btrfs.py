@@ -13,13 +13,12 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tarmac.drivers.storage import btrfs_subvolumes as subvolumes
-from tarmac.drivers.storage import directory_files as files
-from tarmac.drivers.storage import directory_layers as layering
-from tarmac.drivers.storage.base import Advance, Capabilities, Layer, Owner, SnapshotInfo, VolumeInfo
-from tarmac.drivers.storage.directory import DirectoryStorage
-from tarmac.drivers.storage.directory_bases import refuse_snapshots
-from tarmac.drivers.storage.directory_list import volume_info
+from tarmac.drivers.storage.directory import files, subvolumes
+from tarmac.drivers.storage.directory import layers as layering
+from tarmac.drivers.storage.directory.listing import volume_info
+from tarmac.drivers.storage.directory.storage import DirectoryStorage
+from tarmac.drivers.storage.ground import refuse_snapshots
+from tarmac.drivers.storage.values import Advance, Capabilities, Layer, Owner, SnapshotInfo, VolumeInfo
 from tarmac.drivers.storage.volume_names import DISK_FILE, Content, VolumeName, base_name, image_name, plain_name
 from tarmac.lib.files import fsync_directory, fsync_file
 from tarmac.model.errors import Conflict, Denied, HostFailure, NotFound

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tarmac.drivers.storage import directory_files as files
-from tarmac.drivers.storage import directory_layers as layering
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.base import Advance, Owner, SnapshotInfo, SnapshotKind
-from tarmac.drivers.storage.directory_ground import DirectoryGround, T
+from tarmac.drivers.storage.directory import files
+from tarmac.drivers.storage.directory import layers as layering
+from tarmac.drivers.storage.directory.ground import DirectoryGround, T
+from tarmac.drivers.storage.values import Advance, Owner, SnapshotInfo, SnapshotKind
 from tarmac.drivers.storage.volume_names import Content, image_name
 from tarmac.model.errors import HostFailure, NotFound
 from tarmac.model.ids import VolumeId

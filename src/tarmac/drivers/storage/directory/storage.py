@@ -12,16 +12,17 @@ import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from tarmac.drivers.storage import directory_files as files
-from tarmac.drivers.storage import directory_layers as layering
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.base import Advance, Layer, Owner, StorageStatus, VolumeInfo
-from tarmac.drivers.storage.directory_frozen import DirectoryFrozen
-from tarmac.drivers.storage.directory_ground import capabilities_of
-from tarmac.drivers.storage.directory_list import list_volumes
-from tarmac.drivers.storage.directory_points import DirectoryPoints
+from tarmac.drivers.storage.directory import files
+from tarmac.drivers.storage.directory import layers as layering
+from tarmac.drivers.storage.directory.frozen import DirectoryFrozen
+from tarmac.drivers.storage.directory.ground import capabilities_of
+from tarmac.drivers.storage.directory.listing import list_volumes
+from tarmac.drivers.storage.directory.points import DirectoryPoints
+from tarmac.drivers.storage.ground import refuse_shrinking
+from tarmac.drivers.storage.values import Advance, Layer, Owner, StorageStatus, VolumeInfo
 from tarmac.drivers.storage.volume_names import Content, VolumeName, is_base
-from tarmac.model.errors import Conflict, InvalidInput
+from tarmac.model.errors import Conflict
 from tarmac.model.ids import VolumeId
 
 
@@ -121,13 +122,7 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
     async def resize(self, volid: VolumeId, size: int) -> None:
         name, place = self._image(volid), self.path(volid)
         now = (await self.info(volid)).size
-        if size < now:
-            raise InvalidInput(
-                "shrinking disks is not supported",
-                code="disk-shrink",
-                cause="data beyond the new end would be lost",
-                evidence=f"{volid} has {now} bytes, {size} were asked for",
-            )
+        refuse_shrinking(volid, now, size)
         if size == now:
             return
         chain = await self._volume(volid, lambda: self._chain(place, name.format))
