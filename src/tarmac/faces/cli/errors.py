@@ -129,9 +129,9 @@ def of_tarmac(error: Exception) -> CliError:
     return from_record(error.as_record(), parameters=error.parameters)
 
 
-def text_of(error: CliError) -> str:
+def text_of(error: CliError, head: str = "Error") -> str:
     """The five parts for people, without colours; guests' control characters are taken out by the printer."""
-    lines = [f"Error: {error.message}"]
+    lines = [f"{head}: {error.message}"]
     if error.cause:
         lines.append(f"  Cause:    {error.cause}")
     if error.evidence and error.evidence not in error.message:

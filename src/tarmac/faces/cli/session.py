@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from tarmac.faces.cli.progress import Progress
 _POLL = (0.05, 0.05, 0.1, 0.1, 0.2, 0.3)
 _POLL_AT_MOST = 0.5
 _LINES = 500
+_TIME = re.compile(r"^\d\d:\d\d:\d\d ")  # a moving line tells how long it takes; when is for the log
 
 
 class Session:
@@ -83,12 +85,13 @@ class Session:
         shown = self.progress(title or "waiting")
         if lines:
             shown.end()
-        seen = 0
-        turn = 0
+        seen = turn = 0
+        newest = ""
         try:
             while True:
                 status = self.task_status(upid)
-                seen, newest = self._log(upid, seen, shown if lines else None)
+                seen, said = self._log(upid, seen, shown if lines else None)
+                newest = _TIME.sub("", said) or newest
                 if status.get("status") == "stopped":
                     break
                 done, total, unit = progress_of(status)
@@ -150,13 +153,18 @@ def progress_of(status: Mapping[str, Any]) -> tuple[float | None, float | None, 
 
 
 def task_path(upid: str) -> str:
-    """A task's path in the API: its node stands in its id. Raises CliError for what is no UPID."""
+    """A task's path in the API. Raises CliError for what is no UPID."""
+    return f"/nodes/{quote(node_of_task(upid), safe='')}/tasks/{quote(upid, safe='')}"
+
+
+def node_of_task(upid: str) -> str:
+    """The node that stands in a task's id. Raises CliError for what is no UPID."""
     parts = upid.split(":")
     if len(parts) != 9 or parts[0] != "UPID" or not parts[1]:
         raise CliError(
             "invalid-input", f"not a task's id: {upid}", fixes=["see the ids: tarmac task list --output json"]
         )
-    return f"/nodes/{quote(parts[1], safe='')}/tasks/{quote(upid, safe='')}"
+    return parts[1]
 
 
 def common(parser: argparse.ArgumentParser, *, leaf: bool) -> None:
