@@ -10,6 +10,7 @@ Scripts rely on these numbers; they are append-only:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -74,6 +75,12 @@ class CliError(Exception):
     @property
     def exit_code(self) -> int:
         return EXIT_CODES.get(self.kind, 1)
+
+    def about(self, guest: str) -> None:
+        """Remedies that name no guest mean this one."""
+        from tarmac.faces.cli.fixes import GUEST
+
+        self.fixes = tuple(re.sub(rf"\b{GUEST}\b", guest, fix) for fix in self.fixes)
 
     def as_record(self) -> dict[str, Any]:
         """For `--output json`: what a program reads from standard error."""
@@ -145,10 +152,15 @@ def text_of(error: CliError, head: str = "Error") -> str:
 def _fix(fix: Any) -> str:
     if not isinstance(fix, dict):
         return str(fix)
+    from tarmac.faces.cli.fixes import command_of
+
     text, action = str(fix.get("text") or ""), str(fix.get("action") or "")
-    words = " ".join(f"{name}={value}" for name, value in (fix.get("parameters") or {}).items())
+    parameters = fix.get("parameters") or {}
     if not action or action in text:
         return text
+    if command := command_of(action, parameters):
+        return f"{text}  [{command}]"
+    words = " ".join(f"{name}={value}" for name, value in parameters.items())
     return f"{text}  [{' '.join(part for part in (action, words) if part)}]"
 
 

@@ -28,6 +28,7 @@ class Session:
         self.options = options
         self.output: str = options.output
         self.quiet: bool = options.quiet
+        self.subject = ""  # the guest that the command is about
         self._client: Client | None = None
 
     @property
@@ -52,8 +53,11 @@ class Session:
     def guest(self, word: str) -> tuple[str, int]:
         """Node and number of a guest that is named by number or name."""
         if self.options.node and word.isdigit():
-            return self.options.node, int(word)
-        return self.client.guest(word)
+            node, vmid = str(self.options.node), int(word)
+        else:
+            node, vmid = self.client.guest(word)
+        self.subject = str(vmid)
+        return node, vmid
 
     def show(self, data: Any, words: str = "") -> None:
         """Print a result; people are told when a list is empty, on standard error."""
@@ -123,7 +127,8 @@ class Session:
         if shown is not None:
             for text in texts:
                 shown.line(text)
-        return seen + len(texts), next((text for text in reversed(texts) if text), "")
+        told = (text for text in reversed(texts) if text and not text.startswith("TASK "))
+        return seen + len(texts), next(told, "")
 
     def _verdict(self, upid: str, status: Mapping[str, Any]) -> None:
         exit_status = str(status.get("exitstatus") or "unexpected status")
