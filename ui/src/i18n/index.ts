@@ -34,6 +34,7 @@ const KEPT = "tarmac-language";
 let language: Language = "en";
 let messages: Messages = en;
 let plurals = new Intl.PluralRules("en");
+let numbers = new Intl.NumberFormat("en");
 const listeners = new Set<() => void>();
 
 /** A text in the language of the page. `{name}` stands for a value; `n` decides on the plural form. */
@@ -45,7 +46,7 @@ export function t<K extends Key>(key: K, ...[values]: Wanted<K>): string {
   const text = typeof found === "string" ? found : (found[plurals.select(Number(given["n"])) as keyof Plural] ?? found.other);
   return text.replaceAll(/\{(\w+)\}/g, (whole, name: string) => {
     const value = given[name];
-    return value === undefined ? whole : typeof value === "number" ? value.toLocaleString(language) : value;
+    return value === undefined ? whole : typeof value === "number" ? numbers.format(value) : value;
   });
 }
 
@@ -70,6 +71,7 @@ export async function speak(next: Language): Promise<void> {
   messages = await LOADERS[next]();
   language = next;
   plurals = new Intl.PluralRules(next);
+  numbers = new Intl.NumberFormat(next);
   document.documentElement.lang = next;
   listeners.forEach((listener) => listener());
 }

@@ -1,17 +1,19 @@
 /** The tasks: a list at the bottom of the page, or of one guest; a click shows the log as it grows. */
 
-import { Button, Drawer, Progress } from "@mantine/core";
+import { Button, Progress } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useMemo, useRef, useState } from "react";
 
 import { t } from "../../i18n";
 import { duration, time } from "../../lib/format";
+import { LATER } from "../../shell/later";
 import { useResource } from "../../store/inventory";
 import { useTaskVersion } from "../../store/tasks";
 import { ProblemPanel } from "../../ui/problem";
 import { Rows } from "../../ui/rows";
 import { ended, failed, logOf, nameOf, objectOf, parsed, recent, statusOf, stop, type Task } from "./tasks";
 
+const Drawer = lazy(LATER.drawer);
 const EVERY_MS = 2000;
 
 export function TaskList(props: { node: string; vmid?: number }): ReactNode {
@@ -42,9 +44,13 @@ export function TaskList(props: { node: string; vmid?: number }): ReactNode {
           </button>
         )}
       </Rows>
-      <Drawer opened={open !== null} onClose={() => setOpen(null)} position="right" size="lg" title={open && nameOf(open)}>
-        {open && <TaskView task={open} />}
-      </Drawer>
+      {open && (
+        <Suspense fallback={null}>
+          <Drawer opened onClose={() => setOpen(null)} position="right" size="lg" title={nameOf(open)}>
+            <TaskView task={open} />
+          </Drawer>
+        </Suspense>
+      )}
     </>
   );
 }
