@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from tarmac.services.guests.create import VmCreate
     from tarmac.services.guests.features import VmFeatures
     from tarmac.services.guests.guests import Guests
+    from tarmac.services.guests.io_errors import IoErrors
     from tarmac.services.guests.lifecycle import Vms
     from tarmac.services.guests.live_changes import VmLive
     from tarmac.services.guests.status import VmStatus
@@ -78,7 +79,6 @@ if TYPE_CHECKING:
     from tarmac.services.running.console_sessions import ConsoleSessions
     from tarmac.services.running.consoles import Consoles
     from tarmac.services.running.human_monitor import HumanMonitor
-    from tarmac.services.running.io_errors import IoErrors
     from tarmac.services.running.launcher import Launcher
     from tarmac.services.running.runtime import Runtime
     from tarmac.services.running.uids import Uids
