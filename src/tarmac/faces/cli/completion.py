@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from tarmac.faces.cli import commands
+from tarmac.faces.cli import commands, declared
 from tarmac.faces.cli.catalog import HAND_WRITTEN
 from tarmac.faces.cli.errors import CliError
 from tarmac.faces.cli.listing import everything
@@ -130,7 +130,7 @@ def _parser_of(name: str, argv: Sequence[str]) -> argparse.ArgumentParser:
         if (declare := getattr(module, f"{entry.function}_options", None)) is not None:
             declare(parser, argv)
     else:
-        commands.add_parameters(parser, commands.table()[name], argv)
+        commands.add_parameters(parser, declared.table()[name], argv)
     common(parser, leaf=True)
     return parser
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tarmac.faces.cli import commands
+from tarmac.faces.cli import declared
 from tarmac.faces.cli.catalog import HAND_WRITTEN, HIDDEN, NOUNS
 from tarmac.faces.cli.errors import CliError
 from tarmac.faces.cli.session import Session
@@ -10,7 +10,7 @@ from tarmac.faces.cli.session import Session
 
 def everything() -> dict[str, str]:
     """All commands with their line of help, sorted; where both exist, the hand-written one counts."""
-    found = {words: str(spec["help"]) for words, spec in commands.table().items()}
+    found = {words: str(spec["help"]) for words, spec in declared.table().items()}
     found |= {words: entry.help for words, entry in HAND_WRITTEN.items() if words not in HIDDEN}
     return dict(sorted(found.items()))
 

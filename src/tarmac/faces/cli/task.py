@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from tarmac.faces.cli import commands
+from tarmac.faces.cli import commands, declared
 from tarmac.faces.cli.render import clean
 from tarmac.faces.cli.session import Session, task_path
 
@@ -22,8 +22,8 @@ def list_tasks(session: Session) -> int:
     return commands.run("task list", _listed(), session)
 
 
-def _listed() -> commands.Spec:
-    spec = commands.table()["task list"]
+def _listed() -> declared.Spec:
+    spec = declared.table()["task list"]
     changed = [p | {"default": "all"} if p["name"] == "source" else p for p in spec["parameters"]]
     return {**spec, "parameters": changed}
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from tarmac.faces.cli import commands
+from tarmac.faces.cli import commands, declared
 from tarmac.faces.cli.client import Params
 from tarmac.faces.cli.errors import usage
 from tarmac.faces.cli.secret_input import read_secret
@@ -44,7 +44,7 @@ def token_add(session: Session) -> int:
 def user_add_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument("userid", metavar="USER", help="name@realm: anna@pve")
     parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
-    if spec := commands.table().get("user add"):
+    if spec := declared.table().get("user add"):
         commands.add_parameters(parser, spec, argv, skip=("userid", "password"))
 
 
@@ -52,7 +52,7 @@ def user_add(session: Session) -> int:
     """Add a user. A password is asked for only where the realm keeps it with us."""
     o = session.options
     userid = user_id(o.userid)
-    spec = commands.table().get("user add")
+    spec = declared.table().get("user add")
     params = commands.given(spec, o, skip=("userid", "password")) if spec else {}
     params["userid"] = userid
     if userid.endswith("@pve"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tarmac.faces.cli import commands
+from tarmac.faces.cli import commands, declared
 from tarmac.faces.cli.cloudinit import put_document, read_document
 from tarmac.faces.cli.errors import usage
 from tarmac.faces.cli.image import needed
@@ -34,7 +34,7 @@ def create_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None
     own.add_argument("--start", action="store_true", help="start it when it is there")
     own.add_argument("--wait", action="store_true", help="wait for the end (this is the default; see --no-wait)")
     own.add_argument("--node", help="the node (default: the one that answers)")
-    if (spec := commands.table().get("vm create")) is not None:
+    if (spec := declared.table().get("vm create")) is not None:
         commands.add_parameters(parser, spec, argv, skip=(*_OWN, "storage"), optional=True)
 
 
@@ -42,7 +42,7 @@ def create(session: Session) -> int:
     """Create, resize and start: three tasks, each waited for. With `--no-wait` only the first is begun, so what comes
     after it cannot be asked for then."""
     o = session.options
-    spec = commands.table()["vm create"]
+    spec = declared.table()["vm create"]
     texts = commands.given(spec, o, skip=(*_OWN, "storage"))
     files = (("user", o.user_data), ("network", o.network_config))
     documents = {kind: read_document(file) for kind, file in files if file}

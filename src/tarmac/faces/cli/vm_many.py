@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from tarmac.faces.cli import commands
+from tarmac.faces.cli import commands, declared
 from tarmac.faces.cli.errors import CliError, usage
 from tarmac.faces.cli.session import Session
 
@@ -48,14 +48,14 @@ def _options(parser: argparse.ArgumentParser, argv: Sequence[str], action: str) 
     parser.add_argument("--all", action="store_true", help=f"all guests that one can {action} now")
     parser.add_argument("--pool", metavar="POOL", help="those of them that are in this pool")
     parser.add_argument("--max-workers", metavar="N", type=int, help="of several, so many at a time (default: 4)")
-    commands.add_parameters(parser, commands.table()[f"vm {action}"], argv, skip=("vmid",))
+    commands.add_parameters(parser, declared.table()[f"vm {action}"], argv, skip=("vmid",))
 
 
 def _run(session: Session, action: str) -> int:
     o = session.options
     if len(o.guests) == 1 and not o.all and not o.pool:
         o.vmid = o.guests[0]
-        return commands.run(f"vm {action}", commands.table()[f"vm {action}"], session)
+        return commands.run(f"vm {action}", declared.table()[f"vm {action}"], session)
     vmids = _chosen(session, action)
     if not vmids:
         session.say("(no guest that needs it)")
@@ -101,7 +101,7 @@ def _bulk(session: Session, action: str, vmids: list[int]) -> int:
 
 
 def _params(session: Session, action: str, vmids: list[int]) -> dict[str, Any]:
-    given = commands.given(commands.table()[f"vm {action}"], session.options, skip=("vmid", *_SINGLE_ONLY))
+    given = commands.given(declared.table()[f"vm {action}"], session.options, skip=("vmid", *_SINGLE_ONLY))
     if wrong := sorted(set(given) - set(_TAKEN[action])):
         raise usage(f"--{wrong[0]} is for one guest at a time")
     params: dict[str, Any] = {_RENAMED.get(name, name): value for name, value in given.items()}
