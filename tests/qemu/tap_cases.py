@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tarmac.drivers.network import tap
 from tarmac.drivers.network.tap import Taps, bridges
 from tarmac.drivers.qemu.agent import Agent
+from tarmac.drivers.qemu.argv import TapNeed
 from tarmac.model.errors import HostFailure, Unavailable
+from tarmac.services.running.launcher import Launcher
 
 from .conftest import GUEST_UID, Start
 
@@ -62,6 +65,24 @@ async def test_several_queues_and_a_smaller_mtu(bridge: str) -> None:
     assert read("tap100i1", "mtu") == "1300"
     for fd in fds:
         os.close(fd)
+
+
+async def test_a_tap_with_vhost_queues(bridge: str, monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+    need = TapNeed(name="tap100i2", bridge=bridge, mac="", mtu=None, queues=2, key="net2", vhost=True)
+    launcher = Launcher(runtime_root=place, instance="", cgroups=None, taps=Taps(), volumes=None, probe=None)  # type: ignore[arg-type]
+    monkeypatch.setattr(tap, "VHOST", Path("/dev/null"))
+    opened = await launcher.open_tap(need)
+    assert list(opened) == ["net2", "net2-1", "net2-vhost", "net2-vhost-1"]
+    for fd in opened.values():
+        os.close(fd)
+    opened = await launcher.open_tap(need, vhost=False)
+    assert list(opened) == ["net2", "net2-1"]
+    for fd in opened.values():
+        os.close(fd)
+    monkeypatch.setattr(tap, "VHOST", place / "none")
+    with pytest.raises(HostFailure):
+        await launcher.open_tap(need)
+    assert not (NET / "tap100i2").exists()
 
 
 async def test_failures_leave_no_tap(bridge: str) -> None:

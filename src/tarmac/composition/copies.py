@@ -1,4 +1,4 @@
-"""Guests that come from others, and disks that go elsewhere: `services.clones`, moves of `services.storage`."""
+"""Guests that come from others, and disks that grow or go elsewhere: `services.clones`, `services.disks`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from tarmac.services.clones.disks import CloneDisks
 from tarmac.services.clones.flatten import Flatten
 from tarmac.services.clones.live import CloneLive
 from tarmac.services.clones.templates import Templates
+from tarmac.services.disks.gifts import DiskGifts
+from tarmac.services.disks.medium_moves import MediumMoves
+from tarmac.services.disks.mirrors import DiskMirrors
+from tarmac.services.disks.moves import DiskMoves
+from tarmac.services.disks.resize import DiskResize
 from tarmac.services.registry import Services
-from tarmac.services.storage.disk_gifts import DiskGifts
-from tarmac.services.storage.disk_mirrors import DiskMirrors
-from tarmac.services.storage.disk_moves import DiskMoves
-from tarmac.services.storage.medium_moves import MediumMoves
 
 
 def add_copies(ground: Ground, s: Services) -> None:
-    """Templates, clones, moves of disks."""
+    """Templates, clones, and what is done with disks."""
     guests, jobs, registry, access = s.guests, ground.jobs, ground.registry, ground.access
     mirrors = DiskMirrors(runtime=s.runtime, storages=s.storages, probe=s.probe, agents=s.agents)
     s.templates = Templates(
@@ -36,6 +37,7 @@ def add_copies(ground: Ground, s: Services) -> None:
         qemu_version=s.nodes.facts.qemu_version,
     )
     s.flatten = Flatten(guests=guests, jobs=jobs, storages=s.storages, runtime=s.runtime, registry=registry)
+    s.disk_resize = DiskResize(guests=guests, jobs=jobs, runtime=s.runtime, storages=s.storages, registry=registry)
     s.disk_gifts = DiskGifts(guests=guests, jobs=jobs, access=access, storages=s.storages, registry=registry)
     s.disk_moves = DiskMoves(
         guests=guests,

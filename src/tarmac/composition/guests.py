@@ -10,7 +10,6 @@ from tarmac.services.guests.create import VmCreate
 from tarmac.services.guests.disk_plans import DiskPlans
 from tarmac.services.guests.lifecycle import Vms
 from tarmac.services.guests.live_changes import VmLive
-from tarmac.services.guests.resize import VmDisks
 from tarmac.services.guests.status import VmStatus
 from tarmac.services.guests.storage_rights import StorageRights
 from tarmac.services.guests.tags import TagRules
@@ -61,7 +60,6 @@ def add_guests(ground: Ground, s: Services) -> None:
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,
     )
-    s.vm_disks = VmDisks(guests=guests, jobs=jobs, runtime=s.runtime, storages=s.storages, registry=registry)
     s.vm_status = VmStatus(
         guests=guests, jobs=jobs, nodes=s.nodes, access=access, records=s.instant_records, states=s.live_states
     )

@@ -59,6 +59,9 @@ class Taps:
 
         return await whole_in_thread(make, _close_all)
 
+    async def open_vhost(self, queues: int = 1) -> list[int]:
+        return await whole_in_thread(lambda: _open_vhost(queues), _close_all)
+
     async def remove_all(self, vmid: int) -> list[str]:
         prefix = tap_prefix(self._instance, vmid)
         return await asyncio.to_thread(_remove_matching, re.compile(re.escape(prefix) + r"\d+"))
@@ -92,15 +95,24 @@ def _attach_all(name: str, queues: int) -> list[int]:
     return fds
 
 
-def open_vhost(queues: int = 1) -> list[int]:
-    """Descriptors of /dev/vhost-net, one for each queue; empty where the kernel does not have it."""
+def has_vhost() -> bool:
+    """Whether the kernel can move guests' packets for this process. Only opening tells: the file may be there without
+    its module, and opening it loads that."""
+    try:
+        _close_all(_open_vhost(1))
+    except TarmacError:
+        return False
+    return True
+
+
+def _open_vhost(queues: int) -> list[int]:
     fds: list[int] = []
     try:
         for _ in range(queues):
             fds.append(os.open(VHOST, os.O_RDWR | os.O_CLOEXEC))
-    except OSError:
+    except OSError as error:
         _close_all(fds)
-        return []
+        raise failure_of(error, f"cannot open {VHOST}") from error
     return fds
 
 

@@ -101,7 +101,8 @@ class Layer:
                 of it. "": the path does
     protocol    how QEMU opens it when it is no file: the options of its protocol node (`{"driver": "rbd", ...}`)
     snapshot    the volume's snapshot whose contents it holds, None for the active layer and for what lies below all
-                snapshots (a base image)"""
+                snapshots (a base image)
+    below       what it stands on, as it was found when the chain was checked: nobody asks the image again"""
 
     path: Path
     format: str
@@ -109,6 +110,12 @@ class Layer:
     identity: str = ""
     protocol: Mapping[str, Any] = field(default_factory=dict)
     snapshot: str | None = None
+    below: Layer | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def chain(self) -> list[tuple[Path, str]]:
+        """It and all below it, top first, as (file, format)."""
+        return [(self.path, self.format), *(self.below.chain if self.below is not None else [])]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,8 +91,8 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
             if foreign:
                 await self._jail.convert(source, source_format, part, format, advance=advance)
                 return
-            size = await self._run(lambda: self._checked_size(source, source_format), f"cannot read {source.name}")
-            await image.copy(source, source_format, part, format, size=size, advance=advance)
+            chain, size = await self._run(lambda: self._measured(source, source_format), f"cannot read {source.name}")
+            await image.copy(chain, part, format, size=size, advance=advance)
 
         return await self._new_image(vmid, format, name, owner, token, fill)
 
@@ -130,11 +130,10 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
             )
         if size == now:
             return
-        await self._volume(volid, lambda: self._check_chain(place, name.format))
+        chain = await self._volume(volid, lambda: self._chain(place, name.format))
         # What stands on another image has none of its blocks allocated beforehand, at the new end neither.
-        whole = await self._volume(volid, lambda: image.describe(place, name.format)[1] is None)
-        ahead = self._preallocation if whole and self._preallocation in ("falloc", "full") else "off"
-        await image.resize(place, name.format, size, preallocation=ahead)
+        ahead = self._preallocation if len(chain) == 1 and self._preallocation in ("falloc", "full") else "off"
+        await image.resize(chain, size, preallocation=ahead)
         await self._volume(volid, lambda: files.sync(place))
 
     async def replace(self, volid: VolumeId, contents: bytes) -> None:
@@ -142,7 +141,7 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
         raw, part = files.part_of(place, f"raw {volid}"), files.part_of(place, f"new {volid}")
         try:
             await self._volume(volid, lambda: files.write_part(raw, contents))
-            await image.copy(raw, "raw", part, name.format, size=len(contents))
+            await image.copy([(raw, "raw")], part, name.format, size=len(contents))
             await self._volume(volid, lambda: files.take_place(part, place))
         finally:
             await self._run(lambda: files.drop(raw, part), "cannot remove temporary files")
@@ -158,7 +157,10 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
             for path, _ in images:
                 if is_base(path):
                     layering.check_seal(path)
-            return tuple(_layer(path, format) for path, format in images)
+            found: list[Layer] = []
+            for path, format in reversed(images):
+                found.append(_layer(path, format, found[-1] if found else None))
+            return tuple(reversed(found))
 
         return await self._volume(volid, find)
 
@@ -212,7 +214,7 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
         return await self._run(lambda: files.sweep(folders, marks), f"cannot clean up storage '{self._id}'")
 
 
-def _layer(path: Path, format: str) -> Layer:
+def _layer(path: Path, format: str, below: Layer | None) -> Layer:
     """An image as a layer. A cloud-init medium is replaced under its name, so there the name is what lasts."""
     status = path.stat()
     lasting = "" if "-cloudinit." in path.name else f"{status.st_dev:x}:{status.st_ino:x}"
@@ -222,4 +224,5 @@ def _layer(path: Path, format: str) -> Layer:
         direct=files.takes_direct(path),
         identity=lasting,
         snapshot=layering.layer_of(path.name)[0],
+        below=below,
     )

@@ -103,9 +103,8 @@ class DirectoryBases(DirectoryImages):
         place = self._place(name)
         if await self._volume(volid, lambda: image.describe(place, name.format)[1] is None):
             return
-        await self._volume(volid, lambda: self._check_chain(place, name.format))
-        size = await self._volume(volid, lambda: image.virtual_size(place, name.format))
-        await image.detach(place, size=size, speed=speed, advance=advance)
+        chain, size = await self._volume(volid, lambda: self._measured(place, name.format))
+        await image.detach(chain, size=size, speed=speed, advance=advance)
         await self._volume(volid, lambda: files.sync(place))
 
     async def copy(

@@ -93,9 +93,9 @@ class DirectoryFrozen(DirectoryBases):
             return
         await self.unguard_base(base)
         await self._run(lambda: frozen.chmod(0o600), what)
-        await self._volume(volid, lambda: self._check_chain(place, "qcow2"))
+        chain = await self._volume(volid, lambda: self._chain(place, "qcow2"))
         size = await self._volume(volid, lambda: place.stat().st_blocks * 512)
-        await image.commit(place, size=size, advance=advance)
+        await image.commit(chain, size=size, advance=advance)
         await self._take_name_back(volid, base, owner)
 
     async def _take_name_back(self, volid: VolumeId, base: VolumeId, owner: Owner | None) -> None:

@@ -13,6 +13,7 @@ from tarmac.drivers.storage import image
 from tarmac.drivers.storage.base import Capabilities, Layer, SnapshotKind
 from tarmac.drivers.storage.directory_layers import layer_of
 from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.storage.pinned import Chain
 from tarmac.drivers.storage.volume_names import LAYOUT, Content, VolumeName, image_name, parse_volume_name
 from tarmac.lib.files import failure_of
 from tarmac.lib.hostcalls import HostCalls
@@ -125,12 +126,14 @@ class DirectoryGround:
                 cause="the directory is not there and the storage may not create it",
             )
 
-    def _check_chain(self, path: Path, format: str) -> None:
-        image.chain(path, format, self._is_image)
+    def _chain(self, path: Path, format: str) -> Chain:
+        return image.chain(path, format, self._is_image)
+
+    def _measured(self, path: Path, format: str) -> tuple[Chain, int]:
+        return self._chain(path, format), image.virtual_size(path, format)
 
     def _checked_size(self, path: Path, format: str) -> int:
-        self._check_chain(path, format)
-        return image.virtual_size(path, format)
+        return self._measured(path, format)[1]
 
     @staticmethod
     def _is_image(reference: PurePosixPath) -> bool:

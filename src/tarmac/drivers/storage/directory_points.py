@@ -96,9 +96,9 @@ class DirectoryPoints(DirectoryGround):
             await self._run(lambda: files.remove(frozen), what)
             return
         top = above[0]
-        await self._volume(volid, lambda: self._check_chain(top, top.suffix[1:]))
+        chain = await self._volume(volid, lambda: self._chain(top, top.suffix[1:]))
         size = await self._volume(volid, lambda: top.stat().st_blocks * 512)
-        await image.commit(top, size=size, advance=advance)
+        await image.commit(chain, size=size, advance=advance)
         await self._volume(volid, lambda: layering.absorb(place, frozen))
 
     async def lost_points(self) -> Sequence[tuple[VolumeId, SnapshotInfo]]:

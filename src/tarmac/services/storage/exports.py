@@ -79,7 +79,8 @@ class Exports:
                     yield top.path
                     return
                 if not (whole and await asyncio.to_thread(_shared, top.path, target)):
-                    await image.copy_layer(top, target, format, size=0)
+                    size = 0 if top.protocol else await asyncio.to_thread(image.virtual_size, top.path, top.format)
+                    await image.copy_layer(top, target, format, size=size)
             yield target
         finally:
             await asyncio.to_thread(target.unlink, True)

@@ -1,4 +1,4 @@
-"""Disks of guests that exist: growing them, in a stopped or a running guest."""
+"""Growing disks, of stopped and running guests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Started = str | Plan
 _SECTOR = 512
 
 
-class VmDisks:
+class DiskResize:
     """`resize`: absolute or `+` sizes become one absolute size in the plan, so a repeated step grows nothing twice."""
 
     def __init__(self, *, guests: Guests, jobs: Jobs, runtime: Runtime, storages: Storages, registry: Registry) -> None:

@@ -12,9 +12,9 @@ from support.storage_site import Site, site
 from tarmac.model.errors import Denied
 from tarmac.model.job import Plan
 from tarmac.services.access.access import Access, Identity
+from tarmac.services.disks.gifts import DiskGifts
 from tarmac.services.guests.guests import Guests
 from tarmac.services.jobs.steps import Registry
-from tarmac.services.storage.disk_gifts import DiskGifts
 
 JOE = Identity("joe@pve")
 
