@@ -51,6 +51,8 @@ def _texts(node: ast.expr) -> Iterator[str]:
         yield node.value
     elif isinstance(node, ast.JoinedStr):
         places = iter(range(len(node.values)))
-        text = "".join(part.value if isinstance(part, ast.Constant) else f"{{{next(places)}}}" for part in node.values)
+        text = "".join(
+            str(part.value) if isinstance(part, ast.Constant) else f"{{{next(places)}}}" for part in node.values
+        )
         if any(letter.isalpha() for letter in text):
             yield text
