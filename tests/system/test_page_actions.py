@@ -114,6 +114,26 @@ def test_what_was_begun_is_taken_back(page: Visit, daemon: TestDaemon, tiny: str
     daemon.task("POST", f"{daemon.qemu}/215/status/stop")
 
 
+def test_a_task_is_followed_by_the_stream_and_not_asked_for(page: Visit, daemon: TestDaemon, tiny: str) -> None:
+    daemon.create(220, tiny, name="deaf", freeze=1)  # nobody in there hears that it should shut down
+    daemon.task("POST", f"{daemon.qemu}/220/status/start")
+    upid = daemon.post(f"{daemon.qemu}/220/status/shutdown", timeout=4, forceStop=1)
+    screen = page.page
+    page.go(f"#/tasks/{upid}")
+    asked: list[str] = []
+    screen.on("request", lambda request: asked.append(request.url) if "/tasks" in request.url else None)
+    view = screen.locator(".task-view")
+    expect(view).to_contain_text("running")
+    expect(view.get_by_label("Log")).not_to_be_empty()
+    expect(view.get_by_role("paragraph").first).to_contain_text("OK")
+    expect(view.get_by_label("Log")).to_contain_text(daemon.task_log(upid).splitlines()[-1])
+    expect(screen.get_by_role("contentinfo").get_by_role("listitem").filter(has_text="Shut down 220")).to_contain_text(
+        "OK"
+    )
+    lists = [url for url in asked if "/tasks?" in url]
+    assert not lists and len(asked) <= 4, asked
+
+
 def test_a_failed_start_says_why_and_is_tried_again(page: Visit, daemon: TestDaemon, tiny: str) -> None:
     daemon.create(216, tiny, name="greedy", freeze=1, memory=TOO_MUCH)
     page.refusals = True

@@ -9,6 +9,7 @@ import { t } from "../../i18n";
 import { type Resource, titleOf as guestOf } from "../../store/inventory";
 import { FormDrawer } from "../../ui/form";
 import { Rows } from "../../ui/rows";
+import { saidText } from "../../ui/said";
 import { refusedNow, When } from "./config/change";
 import { ValueControl } from "./config/edit";
 import { titleOf } from "./config/option";
@@ -115,7 +116,7 @@ function Foreseen(props: { line: Line }): ReactNode {
   const { change, outcome } = props.line;
   if (!outcome) return <span className="hint-line">{t("many.asking")}</span>;
   if (outcome.problem) {
-    const text = [outcome.problem.message, ...Object.values(outcome.problem.errors ?? {})].join(" ");
+    const text = [outcome.problem.message, ...Object.values(outcome.problem.errors ?? {})].map(saidText).join(" ");
     return (
       <span className="bad" title={text}>
         {refusedNow(outcome.problem) ? <When at="stop" /> : t("many.refusal")} {text}

@@ -13,7 +13,7 @@ export const common = {
   on: "{what} on {where}",
   save: "Save",
   seconds: "{n} s",
-  why: "Why: {cause}",
+  why: "Why:",
   yes: "yes",
   unreachable: "The server does not answer.",
   unreachableWhy: "The network, or the node itself, is down.",

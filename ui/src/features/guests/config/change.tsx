@@ -129,7 +129,7 @@ export function Outlook(props: { plan: Plan | null }): ReactNode {
 export function When(props: { at: "now" | "reboot" | "stop" }): ReactNode {
   const mark = { now: "●", reboot: "↻", stop: "■" }[props.at];
   return (
-    <span className={`when when-${props.at}`}>
+    <span className={`when when-${props.at}`} title={t(`config.whenHelp_${props.at}`)}>
       <span aria-hidden="true">{mark}</span> {t(`config.when_${props.at}`)}
     </span>
   );
