@@ -251,7 +251,7 @@ def test_every_hand_written_command_is_there():
     from importlib import import_module
 
     for words, entry in HAND_WRITTEN.items():
-        assert callable(getattr(import_module(f"tarmac.faces.cli.{entry.module}"), entry.function)), words
+        assert callable(getattr(import_module(f"tarmac.faces.cli.written.{entry.module}"), entry.function)), words
 
 
 def test_listing_imports_nothing_heavy(daemon):

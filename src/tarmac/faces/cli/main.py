@@ -117,7 +117,7 @@ def dispatch(words: list[str], options: argparse.Namespace, rest: list[str]) -> 
 
 
 def _run_written(name: str, entry: Entry, options: argparse.Namespace, rest: list[str]) -> int:
-    module = import_module(f"tarmac.faces.cli.{entry.module}")
+    module = import_module(f"tarmac.faces.cli.written.{entry.module}")
     parser = Parser(f"tarmac {name}", entry.help, usage=entry.usage or None)
     if (declare := getattr(module, f"{entry.function}_options", None)) is not None:
         declare(parser, rest)

@@ -15,7 +15,7 @@ from tarmac.faces.cli.client import Params
 from tarmac.faces.cli.errors import CliError, usage
 from tarmac.faces.cli.secret_input import read_secret
 from tarmac.faces.cli.session import Session
-from tarmac.faces.cli.user import user_id
+from tarmac.faces.cli.written.user import user_id
 
 _SECRET_BYTES = 20
 

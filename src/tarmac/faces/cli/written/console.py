@@ -21,8 +21,8 @@ from urllib.parse import urlencode
 from tarmac.faces.cli.client import BASE
 from tarmac.faces.cli.errors import CliError
 from tarmac.faces.cli.session import Session
-from tarmac.faces.cli.vm import guest_path
 from tarmac.faces.cli.websocket import WebSocket, upgrade
+from tarmac.faces.cli.written.vm import guest_path
 
 LEAVE = b"\x1d"
 _PING_SECONDS = 30.0

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tarmac.faces.cli.errors import CliError, usage
 from tarmac.faces.cli.session import Session
-from tarmac.faces.cli.vm import Ran, guest_path, run_in_guest
+from tarmac.faces.cli.written.vm import Ran, guest_path, run_in_guest
 
 _PIECE = 384 * 1024
 _GIVEN = 48 * 1024  # as base64 exactly what the API takes as a command's input

@@ -126,7 +126,7 @@ def _parser_of(name: str, argv: Sequence[str]) -> argparse.ArgumentParser:
 
     parser = Parser(f"tarmac {name}")
     if (entry := HAND_WRITTEN.get(name)) is not None:
-        module = import_module(f"tarmac.faces.cli.{entry.module}")
+        module = import_module(f"tarmac.faces.cli.written.{entry.module}")
         if (declare := getattr(module, f"{entry.function}_options", None)) is not None:
             declare(parser, argv)
     else:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from tarmac.faces.cli.client import BASE
 from tarmac.faces.cli.errors import usage
 from tarmac.faces.cli.session import Session
-from tarmac.faces.cli.vm import guest_path
+from tarmac.faces.cli.written.vm import guest_path
 
 _FORMATS = {"qcow2": "qcow2", "raw": "raw", "img": "raw", "vmdk": "vmdk", "vhd": "vpc", "vpc": "vpc", "vhdx": "vhdx", "vdi": "vdi"}  # fmt: skip # noqa: E501
 _CONVERT_SECONDS = 24 * 3600.0

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from tarmac.faces.cli.errors import CliError, usage
 from tarmac.faces.cli.session import Session, task_path
-from tarmac.faces.cli.vm import guest_path
+from tarmac.faces.cli.written.vm import guest_path
 
 Inverse = Sequence[Mapping[str, Any]]
 

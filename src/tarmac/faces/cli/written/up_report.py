@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tarmac.faces.cli import ssh
 from tarmac.faces.cli.client import Client
 from tarmac.faces.cli.errors import CliError
 from tarmac.faces.cli.session import Session
+from tarmac.faces.cli.written import ssh
 from tarmac.lib.places import default_data_dir
 
 

@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tarmac.faces.cli import daemon_control, image, ssh, vm_create
+from tarmac.faces.cli import daemon_control
 from tarmac.faces.cli.errors import CliError
-from tarmac.faces.cli.serve import daemon_command, data_dir
 from tarmac.faces.cli.session import Session
-from tarmac.faces.cli.up_report import report
+from tarmac.faces.cli.written import image, ssh, vm_create
+from tarmac.faces.cli.written.serve import daemon_command, data_dir
+from tarmac.faces.cli.written.up_report import report
 
 FIRST_PORT, LAST_PORT = 2222, 2321
 _ANSWER_SECONDS = 600.0

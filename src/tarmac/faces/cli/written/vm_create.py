@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import quote
 
 from tarmac.faces.cli import commands, declared
-from tarmac.faces.cli.cloudinit import put_document, read_document
 from tarmac.faces.cli.errors import usage
-from tarmac.faces.cli.image import needed
 from tarmac.faces.cli.session import Session
+from tarmac.faces.cli.written.cloudinit import put_document, read_document
+from tarmac.faces.cli.written.image import needed
 
 _DISKS = ("scsi", "virtio", "sata", "ide")
 _CLOUDINIT = ("ciuser", "cipassword", "sshkeys", "nameserver", "searchdomain", "cicustom", "ciupgrade")

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tarmac.faces.cli.errors import CliError, usage
-from tarmac.faces.cli.serve import daemon_command, data_dir
 from tarmac.faces.cli.session import Session
 from tarmac.faces.cli.units import DAEMON, GUESTS, unit_texts
+from tarmac.faces.cli.written.serve import daemon_command, data_dir
 from tarmac.lib.places import api_socket, read_instance
 
 SYSTEM_UNITS = Path("/etc/systemd/system")

@@ -15,7 +15,7 @@ from typing import Any
 
 from tarmac.faces.cli.errors import usage
 from tarmac.faces.cli.session import Session
-from tarmac.faces.cli.vm import guest_path
+from tarmac.faces.cli.written.vm import guest_path
 
 
 def showcmd_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:

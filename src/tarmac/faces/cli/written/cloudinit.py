@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tarmac.faces.cli.errors import usage
 from tarmac.faces.cli.session import Session
-from tarmac.faces.cli.vm import guest_path
+from tarmac.faces.cli.written.vm import guest_path
 
 KINDS = ("user", "network", "meta", "vendor")
 
