@@ -125,7 +125,7 @@ def test_a_failed_task_shows_the_five_parts(daemon, tarmac):
         "Error: guest 100 cannot start\n"
         "  Cause:    port 2222 is taken\n"
         "  Evidence: Could not set up host forwarding rule\n"
-        "  Fix:      take another port  [PUT /nodes/pve1/qemu/100/config net0=virtio]\n"
+        "  Fix:      take another port  [tarmac vm set 100 --net0 virtio]\n"
     )
 
 

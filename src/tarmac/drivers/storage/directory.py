@@ -21,8 +21,9 @@ from tarmac.drivers.storage.directory_ground import capabilities_of
 from tarmac.drivers.storage.directory_list import list_volumes
 from tarmac.drivers.storage.directory_points import DirectoryPoints
 from tarmac.drivers.storage.volume_names import Content, VolumeName, is_base
-from tarmac.model.errors import Conflict, InvalidInput
+from tarmac.model.errors import Conflict, Fix, HostFailure, InvalidInput
 from tarmac.model.ids import VolumeId
+from tarmac.model.units import human_size
 
 
 class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
@@ -70,6 +71,10 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
         self, vmid: int, *, size: int, format: str, name: str | None = None, owner: Owner | None = None, token: str = ""
     ) -> VolumeId:
         async def fill(part: Path) -> None:
+            as_long = format == "raw" or self._preallocation != "off"
+            # qemu-img would write gigabytes of metadata before it met the file system's limit.
+            if as_long and not await self._run(lambda: files.holds(part, size), f"cannot write {part.name}"):
+                raise _too_long(self._id, size)
             await image.create(part, format, size, preallocation=self._preallocation)
 
         return await self._new_image(vmid, format, name, owner, token, fill)
@@ -222,4 +227,17 @@ def _layer(path: Path, format: str) -> Layer:
         direct=files.takes_direct(path),
         identity=lasting,
         snapshot=layering.layer_of(path.name)[0],
+    )
+
+
+def _too_long(storage: str, size: int) -> HostFailure:
+    return HostFailure(
+        f"storage '{storage}' cannot hold an image of {human_size(size)}",
+        code="image-too-long",
+        cause="its file system keeps no file of that length",
+        evidence=f"{size} bytes",
+        fixes=[
+            Fix(text="ask for a smaller disk: sizes without a unit are GiB"),
+            Fix(text="use a storage on another file system, such as xfs or btrfs"),
+        ],
     )

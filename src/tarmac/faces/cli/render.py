@@ -81,6 +81,10 @@ def _entry(key: str, value: Any, width: int) -> str:
     if _is_rows(value):
         inner = rows(value, _columns(value)).replace("\n", "\n  ")
         return f"{clean(key)}\n  {inner}"
+    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+        if any(" " in one for one in value):
+            return "\n  ".join([clean(key), *(clean(one) for one in value)])
+        return f"{clean(key):{width}}  {clean(', '.join(value))}"
     return f"{clean(key):{width}}  {cell(key, value)}"
 
 
