@@ -58,6 +58,17 @@ def test_a_list_inside_an_object_is_a_table_of_its_own():
     ]
 
 
+def test_an_error_inside_an_object_is_told_as_errors_are():
+    told = table(
+        {"state": "failed", "error": {"message": "no room", "cause": "it is full", "evidence": "", "fixes": []}}
+    )
+    assert told.splitlines() == ["state  failed", "error", "  Error: no room", "    Cause:    it is full"]
+
+
+def test_a_time_that_is_none():
+    assert (cell("expire", 0), cell("endtime", 0)) == ("never", "")
+
+
 def test_what_to_look_at_has_its_cause_and_its_remedies():
     fix = {"text": "see what nobody needs", "action": "tarmac storage orphans local", "parameters": {}}
     row = {"severity": "warning", "object": "storage/n/local", "message": "runs low", "cause": "why", "fixes": [fix]}
