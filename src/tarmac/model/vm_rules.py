@@ -89,11 +89,14 @@ def _unbuilt_key(config: VmConfig, key: str) -> str | None:
     if key in config.problems or value is None:
         return None
     if not setting.limits.built:
-        return None if value == setting.default else f"'{key}' is known, but this version does not build it"
+        return (
+            None if value == setting.default else f"'{key}' is known, but this version does not build it: leave it out"
+        )
     if setting.kind == "property":
         names = [s.name for s in settings_of(setting.python) if _uses_unbuilt(s, value)]
         if names:
-            return f"'{', '.join(names)}' of '{key}' is known, but this version does not build it"
+            text = f"'{', '.join(names)}' of '{key}' is known, but this version does not build it: leave it out"
+            return f"{text}, and use a bridge that the host has in that VLAN" if "tag" in names else text
     return None
 
 

@@ -123,7 +123,13 @@ class Storages:
         try:
             return self._definitions[id]
         except KeyError:
-            raise NotFound(f"storage '{id}' does not exist", code="no-such-storage") from None
+            raise NotFound(
+                f"storage '{id}' does not exist",
+                code="no-such-storage",
+                cause="no storage of this name is defined",
+                evidence=f"defined are: {', '.join(sorted(self._definitions))}",
+                fixes=[Fix(text="see what there is", action="tarmac storage list")],
+            ) from None
 
     async def create(self, texts: Mapping[str, str], *, by: str = "") -> dict[str, str]:
         """`POST /storage`. The directory is made and looked at before the definition is stored.
