@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from tarmac.model.cpu import MODELS_32_BIT
+from tarmac.model.devices import Bios
 from tarmac.model.errors import Fix, InvalidInput
 from tarmac.model.parse import parameter_error, parse_value
 from tarmac.model.settings import Setting, find_setting, settings_of
 from tarmac.model.throttle_rules import throttle_problems
 from tarmac.model.user_network import user_network
-from tarmac.model.vm import CDROM, CLOUDINIT, DISK, NETWORK, Bios, VmConfig
+from tarmac.model.vm import CDROM, CLOUDINIT, DISK, NETWORK, VmConfig
 
 _MAX_CPUS = 255
 _MAX_QUEUES = 1021

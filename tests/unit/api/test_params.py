@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tarmac.faces.api.declare import UPID, Allow, Call, Endpoint, get, post
+from tarmac.faces.api.endpoints.table import endpoints
 from tarmac.faces.api.params import CONFLICT, MASK, NOT_BUILT, decode_body, decode_query, masked, merge, parse
 from tarmac.model.errors import InvalidInput, NotBuilt
 from tarmac.model.parse import MISSING, UNKNOWN
@@ -156,3 +157,11 @@ def test_any_text_is_parsed_or_refused(query: str, body: bytes, kind: str) -> No
         json.dumps(problem.as_record()).encode("utf-8")
     except NotBuilt:
         pass
+
+
+def test_nobody_waits_a_negative_time_for_guests() -> None:
+    declared = {e.path: e for e in endpoints()}
+    for verb in ("start", "shutdown"):
+        with pytest.raises(InvalidInput) as caught:
+            parse(declared[f"/cluster/bulk-action/guest/{verb}"], {"timeout": "-1"})
+        assert caught.value.parameters == {"timeout": "value must have a minimum value of 0"}

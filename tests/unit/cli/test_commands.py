@@ -16,8 +16,8 @@ from tarmac.faces.cli.catalog import HAND_WRITTEN
 from tarmac.faces.cli.listing import everything
 
 GUESTS = [
-    {"vmid": 100, "name": "web", "status": "running", "maxmem": 1 << 30, "cpus": 2, "uptime": 93784},
     {"vmid": 9, "name": "evil\x1b]0;owned\x07", "status": "stopped", "maxmem": 512 << 20, "cpus": 1, "uptime": 0},
+    {"vmid": 100, "name": "web", "status": "running", "maxmem": 1 << 30, "cpus": 2, "uptime": 93784},
 ]
 
 
@@ -27,7 +27,7 @@ def test_list_as_table(daemon, tarmac):
     assert ran.code == 0
     lines = ran.out.splitlines()
     assert lines[0].split() == ["VMID", "NAME", "STATUS", "CPUS", "MAXMEM", "UPTIME"]
-    assert lines[1].split() == ["100", "web", "running", "2", "1", "GiB", "1d", "2h"]
+    assert lines[2].split() == ["100", "web", "running", "2", "1", "GiB", "1d", "2h"]
     assert "\x1b" not in ran.out and "\x07" not in ran.out, "a guest's name must not command the terminal"
 
 
@@ -45,6 +45,33 @@ def test_list_as_yaml(daemon, tarmac):
 
     daemon.answer("GET", "/nodes/pve1/qemu", GUESTS)
     assert yaml.safe_load(tarmac("vm", "list", "-o", "yaml").out) == GUESTS
+
+
+def test_guests_are_listed_by_their_numbers(daemon, tarmac):
+    daemon.answer("GET", "/nodes/pve1/qemu", GUESTS[::-1])
+    assert tarmac("vm", "list", "-o", "json").json == GUESTS
+
+
+def test_running_tasks_are_listed_too(daemon, tarmac):
+    daemon.answer("GET", "/nodes/pve1/tasks", [])
+    assert tarmac("task", "list").code == 0
+    assert tarmac("task", "list", "--source", "archive").code == 0
+    asked = [request.params for request in daemon.of("GET", "/nodes/pve1/tasks")]
+    assert [params["source"] for params in asked] == [["all"], ["archive"]]
+
+
+@pytest.mark.parametrize("words", [("vm", "set", "100"), ("vm", "create")])
+@pytest.mark.parametrize("flag", ["--numa", "--hostpci0=0000:01:00.0"])
+def test_what_is_known_and_not_built_is_refused_by_name(tarmac, words, flag):
+    ran = tarmac(*words, flag, "1")
+    assert ran.code == 8
+    assert f"{flag.partition('=')[0]} is known" in ran.err
+
+
+def test_what_is_no_task_is_said_at_once(daemon, tarmac):
+    ran = tarmac("task", "show", "UPID:x")
+    assert (ran.code, daemon.asked) == (2, [])
+    assert "not a task's id" in ran.err
 
 
 def test_start_waits_for_the_task(daemon, tarmac):
@@ -98,7 +125,7 @@ def test_a_failed_task_shows_the_five_parts(daemon, tarmac):
         "Error: guest 100 cannot start\n"
         "  Cause:    port 2222 is taken\n"
         "  Evidence: Could not set up host forwarding rule\n"
-        "  Fix:      take another port  [PUT /nodes/pve1/qemu/100/config net0=virtio]\n"
+        "  Fix:      take another port  [tarmac vm set 100 --net0 virtio]\n"
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tarmac.drivers.storage.directory_layers import set_immutable
+from tarmac.drivers.storage.directory.layers import set_immutable
 from tarmac.faces.cli import service
 from tarmac.faces.cli.units import DAEMON, GUESTS, command_line, unit_texts
 

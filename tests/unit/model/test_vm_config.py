@@ -12,11 +12,12 @@ from tarmac.model.cpu import Cpu
 from tarmac.model.disk import Disk, IdeDisk, ScsiDisk, VirtioDisk
 from tarmac.model.errors import InvalidInput
 from tarmac.model.nic import Forward, Nic, NicModel, parse_forwards
+from tarmac.model.os_type import OsType
 from tarmac.model.parse import parse_property_string, parse_value, print_property_string, print_value
 from tarmac.model.settings import Setting, find_setting, settings_of
 from tarmac.model.smbios import Smbios
 from tarmac.model.units import GIB, MIB
-from tarmac.model.vm import OsType, VmConfig
+from tarmac.model.vm import VmConfig
 
 ALL = settings_of(VmConfig)
 

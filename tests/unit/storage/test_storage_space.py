@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from support.storage_site import Site, site
-from tarmac.drivers.storage.base import StorageStatus
+from tarmac.drivers.storage.values import StorageStatus
 from tarmac.model.errors import NoSpace
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.storage import definition_of

@@ -87,6 +87,7 @@ HAND_WRITTEN: dict[str, Entry] = {
     "image pull": Entry("image", "pull", "Download an image by its address into a storage."),
     "image list": Entry("image", "list_images", "The images that are there."),
     "storage upload": Entry("storage", "upload", "Upload an ISO or a disk image into a storage."),
+    "task list": Entry("task", "list_tasks", "Tasks, running ones too, the newest first."),
     "task follow": Entry("task", "follow", "Print a task's log while it runs; exit as it ends."),
     "task log": Entry("task", "log", "Print a task's whole log."),
     "token add": Entry("user", "token_add", "Make an API token for a user; its secret is shown this once."),

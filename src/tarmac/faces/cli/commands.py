@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from tarmac.faces.cli.client import fill
-from tarmac.faces.cli.errors import usage
+from tarmac.faces.cli.errors import CliError, usage
 from tarmac.faces.cli.secret_input import read_option
-from tarmac.faces.cli.session import Session
+from tarmac.faces.cli.session import Session, node_of_task
 
 FILE = Path(__file__).with_name("commands.json")
 FORMAT = 1
@@ -52,7 +52,9 @@ def add_parameters(
     optional: bool = False,
 ) -> None:
     """Add the parameters of a command to a parser. Of indexed ones (`--net0`) those that stand in `argv` are added,
-    and one for the help text. `optional`: nothing is required (for a hand-written command that fills things in)."""
+    and one for the help text. `optional`: nothing is required (for a hand-written command that fills things in).
+    Raises CliError for what is known and not built."""
+    _refuse_unbuilt(spec.get("unbuilt", ()), argv)
     for parameter in spec["parameters"]:
         name = parameter["name"]
         if name in skip:
@@ -68,6 +70,18 @@ def add_parameters(
             _add_option(parser, f"--{_typed(name)}", parameter, required=required)
     if spec["method"] != "GET" and not optional:
         parser.add_argument("--dryrun", action="store_true", help="print what would be done, and do nothing")
+
+
+def _refuse_unbuilt(names: Sequence[str], argv: Sequence[str]) -> None:
+    for word in argv:
+        flag = word.partition("=")[0]
+        indexed = _INDEXED.fullmatch(flag)
+        if flag.startswith("--") and (flag[2:] in names or (indexed and f"{indexed[1]}[n]" in names)):
+            raise CliError(
+                "not-built",
+                f"{flag} is known, but this version does not build it",
+                fixes=[f"leave {flag} out", "what is built: docs/reference/built.md"],
+            )
 
 
 def _add_indexed(parser: argparse.ArgumentParser, parameter: Spec, argv: Sequence[str]) -> None:
@@ -183,7 +197,7 @@ def _path_values(spec: Spec, params: dict[str, Any], session: Session) -> dict[s
         if place == "node" and "node" not in values:
             upid = str(params.get("upid", ""))
             params.pop("node", None)
-            values["node"] = upid.split(":")[1] if upid.startswith("UPID:") else session.node()
+            values["node"] = node_of_task(upid) if "upid" in places else session.node()
         elif place not in values:
             if place not in params:
                 raise usage(f"--{place} is missing")

@@ -47,7 +47,7 @@ def start(command: Sequence[str], data: Path, ask: Callable[[], object], shown: 
             child.terminate()
             child.wait()
             raise _failed(f"the daemon did not answer within {START_SECONDS:.0f} s", log, begin)
-        shown.update(note="starting the daemon")
+        shown.update()
         time.sleep(0.1)
     shown.end()
     return child.pid

@@ -113,7 +113,7 @@ def dispatch(words: list[str], options: argparse.Namespace, rest: list[str]) -> 
     commands.add_parameters(parser, spec, rest)
     common(parser, leaf=True)
     parser.parse_args(rest, options)
-    return commands.run(name, spec, Session(options))
+    return _carry_out(lambda session: commands.run(name, spec, session), options)
 
 
 def _run_written(name: str, entry: Entry, options: argparse.Namespace, rest: list[str]) -> int:
@@ -128,7 +128,17 @@ def _run_written(name: str, entry: Entry, options: argparse.Namespace, rest: lis
     else:
         parser.parse_args(rest, options)
     run: Run = getattr(module, entry.function)
-    return run(Session(options))
+    return _carry_out(run, options)
+
+
+def _carry_out(run: Run, options: argparse.Namespace) -> int:
+    session = Session(options)
+    try:
+        return run(session)
+    except CliError as error:
+        if session.subject:
+            error.about(session.subject)
+        raise
 
 
 def _cut(parser: Parser, rest: list[str], positionals: int) -> tuple[list[str], list[str]]:

@@ -98,7 +98,7 @@ def uninstall(session: Session) -> int:
 
 def remove_data(data: Path) -> None:
     """Remove everything. Templates' disks are guarded against everybody (`chattr +i`): that is lifted first."""
-    from tarmac.drivers.storage.directory_layers import set_immutable
+    from tarmac.drivers.storage.directory.layers import set_immutable
 
     for base in data.rglob("base-*"):
         set_immutable(base, False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from tarmac.faces.cli.progress import Progress
 _POLL = (0.05, 0.05, 0.1, 0.1, 0.2, 0.3)
 _POLL_AT_MOST = 0.5
 _LINES = 500
+_TIME = re.compile(r"^\d\d:\d\d:\d\d ")  # a moving line tells how long it takes; when is for the log
 
 
 class Session:
@@ -26,6 +28,7 @@ class Session:
         self.options = options
         self.output: str = options.output
         self.quiet: bool = options.quiet
+        self.subject = ""  # the guest that the command is about
         self._client: Client | None = None
 
     @property
@@ -50,8 +53,11 @@ class Session:
     def guest(self, word: str) -> tuple[str, int]:
         """Node and number of a guest that is named by number or name."""
         if self.options.node and word.isdigit():
-            return self.options.node, int(word)
-        return self.client.guest(word)
+            node, vmid = str(self.options.node), int(word)
+        else:
+            node, vmid = self.client.guest(word)
+        self.subject = str(vmid)
+        return node, vmid
 
     def show(self, data: Any, words: str = "") -> None:
         """Print a result; people are told when a list is empty, on standard error."""
@@ -83,12 +89,13 @@ class Session:
         shown = self.progress(title or "waiting")
         if lines:
             shown.end()
-        seen = 0
-        turn = 0
+        seen = turn = 0
+        newest = ""
         try:
             while True:
                 status = self.task_status(upid)
-                seen, newest = self._log(upid, seen, shown if lines else None)
+                seen, said = self._log(upid, seen, shown if lines else None)
+                newest = _TIME.sub("", said) or newest
                 if status.get("status") == "stopped":
                     break
                 done, total, unit = progress_of(status)
@@ -120,7 +127,8 @@ class Session:
         if shown is not None:
             for text in texts:
                 shown.line(text)
-        return seen + len(texts), next((text for text in reversed(texts) if text), "")
+        told = (text for text in reversed(texts) if text and not text.startswith("TASK "))
+        return seen + len(texts), next(told, "")
 
     def _verdict(self, upid: str, status: Mapping[str, Any]) -> None:
         exit_status = str(status.get("exitstatus") or "unexpected status")
@@ -150,13 +158,18 @@ def progress_of(status: Mapping[str, Any]) -> tuple[float | None, float | None, 
 
 
 def task_path(upid: str) -> str:
-    """A task's path in the API: its node stands in its id. Raises CliError for what is no UPID."""
+    """A task's path in the API. Raises CliError for what is no UPID."""
+    return f"/nodes/{quote(node_of_task(upid), safe='')}/tasks/{quote(upid, safe='')}"
+
+
+def node_of_task(upid: str) -> str:
+    """The node that stands in a task's id. Raises CliError for what is no UPID."""
     parts = upid.split(":")
     if len(parts) != 9 or parts[0] != "UPID" or not parts[1]:
         raise CliError(
             "invalid-input", f"not a task's id: {upid}", fixes=["see the ids: tarmac task list --output json"]
         )
-    return f"/nodes/{quote(parts[1], safe='')}/tasks/{quote(upid, safe='')}"
+    return parts[1]
 
 
 def common(parser: argparse.ArgumentParser, *, leaf: bool) -> None:

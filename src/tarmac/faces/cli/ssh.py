@@ -65,6 +65,7 @@ def login_of(session: Session, node: str, vmid: int, user: str | None = None) ->
     alias = f"tarmac-{uuid[1] if uuid else vmid}"
     if (forward := forward_of(config)) is not None:
         return Login(user, forward[0], forward[1], alias)
+    _check_reachable(config, vmid)
     return Login(user, _agent_address(session, guest, vmid), 22, alias)
 
 
@@ -75,6 +76,25 @@ def forward_of(config: Mapping[str, Any]) -> tuple[str, int] | None:
             address = match["address"].strip("[]")
             return ("127.0.0.1" if address in ("", "0.0.0.0", "::") else address), int(match["port"])
     return None
+
+
+def _check_reachable(config: Mapping[str, Any], vmid: int) -> None:
+    """Raises CliError where every card is in QEMU's user-mode network: what the agent tells leads nowhere."""
+    cards = {key: str(value) for key, value in config.items() if re.fullmatch(r"net\d+", key)}
+    if not cards or any("bridge=" in card for card in cards.values()):
+        return
+    key, card = min(cards.items())
+    raise CliError(
+        "unavailable",
+        f"guest {vmid} cannot be reached by ssh",
+        code="no-way-in",
+        cause="its network leads out only: it has neither a bridge nor a forwarded port",
+        evidence=f"{key}: {card}",
+        fixes=[
+            f"tarmac vm set {vmid} --{key} '{card},forward=tcp:127.0.0.1:2222:22'",
+            f"go in without network: tarmac vm console {vmid}, tarmac vm exec {vmid} -- sh",
+        ],
+    )
 
 
 def _agent_address(session: Session, guest: str, vmid: int) -> str:
@@ -88,9 +108,8 @@ def _agent_address(session: Session, guest: str, vmid: int) -> str:
     raise CliError(
         "unavailable",
         f"guest {vmid} has no address that ssh could use",
-        cause="it has no port forward to its port 22, and its agent tells no address",
+        cause="no port is forwarded to its port 22, and its agent tells no address",
         fixes=[
-            f"tarmac vm set {vmid} --net0 virtio,forward=tcp:127.0.0.1:2222:22",
             f"go in without network: tarmac vm console {vmid}, tarmac vm exec {vmid} -- sh",
         ],
     )

@@ -1,14 +1,31 @@
-"""`tarmac task follow|log`: what a task says."""
+"""`tarmac task list|follow|log`: which tasks there are, and what one says."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 
+from tarmac.faces.cli import commands
 from tarmac.faces.cli.render import clean
 from tarmac.faces.cli.session import Session, task_path
 
 _PAGE = 1000
+
+
+def list_tasks_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    commands.add_parameters(parser, _listed(), argv)
+    parser.set_defaults(source="all")
+
+
+def list_tasks(session: Session) -> int:
+    """Running tasks too: the API, as Proxmox's, leaves those out unless it is told otherwise."""
+    return commands.run("task list", _listed(), session)
+
+
+def _listed() -> commands.Spec:
+    spec = commands.table()["task list"]
+    changed = [p | {"default": "all"} if p["name"] == "source" else p for p in spec["parameters"]]
+    return {**spec, "parameters": changed}
 
 
 def follow_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:

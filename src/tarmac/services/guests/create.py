@@ -11,7 +11,8 @@ from tarmac.model.vm import VmConfig
 from tarmac.model.vm_rules import check_change
 from tarmac.services.access.access import Identity
 from tarmac.services.access.pools import Pools, pool_step
-from tarmac.services.guests.config import VmConfigs, refuse_internal, without_secrets
+from tarmac.services.guests.config import VmConfigs
+from tarmac.services.guests.config_values import refuse_internal, without_secrets
 from tarmac.services.guests.disk_plans import DiskPlans
 from tarmac.services.guests.guests import Guests
 from tarmac.services.guests.identity import birth_marks, completed

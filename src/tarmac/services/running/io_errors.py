@@ -13,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from tarmac.drivers.storage.base import StorageStatus
+from tarmac.drivers.storage.values import StorageStatus
 from tarmac.model.errors import Fix, HostFailure, NoSpace, TarmacError, WrongState
 from tarmac.model.lifecycle import State
 from tarmac.model.units import human_size
@@ -22,7 +22,8 @@ from tarmac.services.access.access import Identity
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.guests.lifecycle import Vms
 from tarmac.services.jobs.jobs import Jobs
-from tarmac.services.running.runtime import QMP_SECONDS, Runtime
+from tarmac.services.running.ending import QMP_SECONDS
+from tarmac.services.running.runtime import Runtime
 from tarmac.services.storage.space import room_to_go_on
 from tarmac.services.storage.storages import Storages
 
