@@ -10,7 +10,7 @@ from support.examples import examples
 from tarmac.model.errors import InvalidInput
 from tarmac.model.settings import settings_of
 from tarmac.model.vm import VmConfig
-from tarmac.model.vm_rules import check_change, check_startable, needed_privileges, unbuilt
+from tarmac.model.vm_rules import check_change, check_startable, unbuilt
 
 D0, D1 = "local:100/vm-100-disk-0.raw", "local:100/vm-100-disk-1.raw"
 
@@ -130,26 +130,3 @@ def test_rules_never_fail_themselves(texts: dict[str, str]) -> None:
             check(VmConfig.parse(texts))
         except InvalidInput as refused:
             assert refused.parameters
-
-
-@pytest.mark.parametrize(
-    ("key", "text", "needed"),
-    [
-        ("cores", "2", (("VM.Config.CPU",),)),
-        ("memory", "512", (("VM.Config.Memory",),)),
-        ("scsi0", D0, (("VM.Config.Disk",),)),
-        ("scsi0", None, (("VM.Config.Disk",),)),
-        ("ide2", "none,media=cdrom", (("VM.Config.CDROM",),)),
-        ("ide2", "local:iso/x.iso,media=cdrom", (("VM.Config.CDROM",),)),
-        ("ide2", "local:cloudinit", (("VM.Config.Cloudinit",), ("VM.Config.CDROM",))),
-        ("ide2", "local:100/vm-100-cloudinit.qcow2,media=cdrom", (("VM.Config.Cloudinit",), ("VM.Config.CDROM",))),
-        ("scsi1", "local:32", (("VM.Config.Disk",),)),
-        ("scsi1", "no=sense,", (("VM.Config.Disk",),)),
-        ("net0", "virtio", (("VM.Config.Network",),)),
-        ("ciuser", "x", (("VM.Config.Cloudinit", "VM.Config.Network"),)),
-        ("affinity", "0", (("Sys.Modify",),)),
-        ("nonsense", "0", ()),
-    ],
-)
-def test_privileges(key: str, text: str | None, needed: tuple[tuple[str, ...], ...]) -> None:
-    assert needed_privileges(key, text) == needed

@@ -23,7 +23,7 @@ from tarmac.model.digest import check_digest
 from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound, TarmacError, WrongState
 from tarmac.model.ids import VolumeId
 from tarmac.model.storage import StorageDefinition, definition_of
-from tarmac.services.changes.record import change_entry, prune
+from tarmac.services.changes.record import change_entry
 from tarmac.services.storage.definition_rules import check_update, checked, parted, shown_value
 from tarmac.services.storage.patience import does_not_answer, patient
 from tarmac.services.storage.probe import PROBE_SECONDS, StorageProbe
@@ -61,7 +61,6 @@ class Storages:
             self._secrets[entry.key.removeprefix(SECRETS)] = json.loads(entry.value)["texts"]
         for entry in await self._store.range(PREFIX):
             self._take(json.loads(entry.value)["texts"], entry.revision)
-        await prune(self._store, "storages")
         await self.refresh()
 
     async def refresh(self) -> None:
