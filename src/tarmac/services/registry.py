@@ -88,15 +88,15 @@ if TYPE_CHECKING:
     from tarmac.services.snapshots.schedules import SnapshotSchedules
     from tarmac.services.snapshots.snapshots import VmSnapshots
     from tarmac.services.storage.alarms import StorageAlarms
-    from tarmac.services.storage.downloads import Downloads
-    from tarmac.services.storage.exports import Exports
-    from tarmac.services.storage.images import Images
     from tarmac.services.storage.orphans import Orphans
-    from tarmac.services.storage.resumable import ResumableUploads
     from tarmac.services.storage.storages import Storages
-    from tarmac.services.storage.uploads import Uploads
     from tarmac.services.storage.views import StorageViews
     from tarmac.services.storage.volumes import Volumes
+    from tarmac.services.transfers.downloads import Downloads
+    from tarmac.services.transfers.exports import Exports
+    from tarmac.services.transfers.images import Images
+    from tarmac.services.transfers.resumable import ResumableUploads
+    from tarmac.services.transfers.uploads import Uploads
 
 LATER: Any = None
 """Stands for a service until the composition root has built it; nothing is served before."""
