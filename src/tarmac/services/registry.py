@@ -39,9 +39,11 @@ if TYPE_CHECKING:
     from tarmac.services.cloudinit.schema import Schemas
     from tarmac.services.disks.gifts import DiskGifts
     from tarmac.services.disks.moves import DiskMoves
+    from tarmac.services.disks.orphans import Orphans
     from tarmac.services.disks.resize import DiskResize
     from tarmac.services.events.events import Events
     from tarmac.services.events.notifications import Notifications
+    from tarmac.services.events.storage_alarms import StorageAlarms
     from tarmac.services.figures.figures import Figures
     from tarmac.services.figures.history import History
     from tarmac.services.figures.metrics import Metrics
@@ -87,8 +89,6 @@ if TYPE_CHECKING:
     from tarmac.services.snapshots.rollback import VmRollback
     from tarmac.services.snapshots.schedules import SnapshotSchedules
     from tarmac.services.snapshots.snapshots import VmSnapshots
-    from tarmac.services.storage.alarms import StorageAlarms
-    from tarmac.services.storage.orphans import Orphans
     from tarmac.services.storage.storages import Storages
     from tarmac.services.storage.views import StorageViews
     from tarmac.services.storage.volumes import Volumes
