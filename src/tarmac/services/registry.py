@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tarmac.services.access.login import Login
     from tarmac.services.access.openid import OpenIdLogins
     from tarmac.services.access.pools import Pools
+    from tarmac.services.access.realm_jobs import RealmJobs
     from tarmac.services.access.realm_sync import RealmSync
     from tarmac.services.access.realms import Realms
     from tarmac.services.access.roles import Roles
@@ -188,6 +189,7 @@ class Services:
     groups: Groups = LATER
     realms: Realms = LATER
     realm_sync: RealmSync = LATER
+    realm_jobs: RealmJobs = LATER
     openid: OpenIdLogins = LATER
     roles: Roles = LATER
     pools: Pools = LATER

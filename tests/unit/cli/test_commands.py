@@ -82,6 +82,15 @@ def test_start_waits_for_the_task(daemon, tarmac):
     assert len(daemon.of("GET", f"/nodes/pve1/tasks/{UPID}/status")) == 2
 
 
+def test_a_daemon_that_goes_away_while_a_task_is_waited_for(daemon, tarmac):
+    daemon.answer("POST", "/nodes/pve1/qemu/100/status/start", UPID)
+    gone = Reply(status=503, raw=json.dumps({"error": {"message": "gone", "kind": "unavailable"}}).encode())
+    daemon.answer("GET", f"/nodes/pve1/tasks/{UPID}/status", gone)
+    ran = tarmac("vm", "start", "100")
+    assert ran.code == 10
+    assert "finished or undone" in ran.err and f"tarmac task show {UPID}" in ran.err
+
+
 def test_no_wait_prints_the_upid(daemon, tarmac):
     daemon.answer("POST", "/nodes/pve1/qemu/100/status/start", UPID)
     ran = tarmac("vm", "start", "100", "--no-wait")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.api_server import Reply
-from tarmac.faces.cli.errors import EXIT_CODES, CliError, of_tarmac, text_of
+from tarmac.faces.cli.errors import EXIT_CODES, CliError, from_record, of_tarmac, text_of
 from tarmac.faces.cli.fixes import command_of
 from tarmac.model import errors as tree
 from tarmac.model.errors import Fix, TarmacError
@@ -74,3 +74,8 @@ def test_a_remedy_names_the_guest_that_the_command_is_about(daemon, tarmac):
     path = "/nodes/pve1/qemu/100/status/start"
     daemon.answer("POST", path, Reply(status=503, raw=json.dumps({"error": record}).encode()))
     assert "[tarmac vm set 100 --memory 512]" in tarmac("vm", "start", "100").err
+
+
+def test_a_remedy_that_is_a_command_has_its_options_as_typed():
+    fix = {"text": "choose another port", "action": "tarmac serve", "parameters": {"listen": "127.0.0.1:8007"}}
+    assert from_record({"fixes": [fix]}).fixes == ("choose another port  [tarmac serve --listen 127.0.0.1:8007]",)

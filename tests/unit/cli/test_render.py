@@ -51,8 +51,22 @@ def test_rows_leave_empty_columns_out_and_align():
 
 def test_a_list_inside_an_object_is_a_table_of_its_own():
     steps = [{"title": "grow", "state": "done"}, {"title": "write", "state": "planned"}]
-    told = table({"upid": "U", "steps": steps, "fixes": []})
-    assert told == "upid   U\nsteps\n  TITLE  STATE\n  grow   done\n  write  planned\nfixes  []"
+    told = table({"upid": "U", "steps": steps, "can": ["stop", "reset"], "effects": ["it stands still", "so does b"]})
+    assert told.splitlines() == [
+        *("upid     U", "steps", "  TITLE  STATE", "  grow   done", "  write  planned"),
+        *("can      stop, reset", "effects", "  it stands still", "  so does b"),
+    ]
+
+
+def test_an_error_inside_an_object_is_told_as_errors_are():
+    told = table(
+        {"state": "failed", "error": {"message": "no room", "cause": "it is full", "evidence": "", "fixes": []}}
+    )
+    assert told.splitlines() == ["state  failed", "error", "  Error: no room", "    Cause:    it is full"]
+
+
+def test_a_time_that_is_none():
+    assert (cell("expire", 0), cell("endtime", 0)) == ("never", "")
 
 
 def test_what_to_look_at_has_its_cause_and_its_remedies():

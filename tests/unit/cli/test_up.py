@@ -206,6 +206,13 @@ def test_a_daemon_that_ends_at_once_shows_its_log(tmp_path):
     assert caught.value.evidence == "port 8006 is taken"
 
 
+def test_what_cannot_be_a_data_directory_is_said(tarmac, tmp_path):
+    (tmp_path / "file").touch()
+    ran = tarmac("up", "--data-dir", str(tmp_path / "file"))
+    assert ran.code == 1
+    assert "cannot be a data directory" in ran.err and "--data-dir DIR" in ran.err
+
+
 def test_a_daemon_that_stays_silent_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(daemon_control, "START_SECONDS", 0.3)
     started: list[subprocess.Popen[bytes]] = []

@@ -19,6 +19,7 @@ NOUNS: dict[str, str] = {
     "token": "API tokens",
     "tfa": "second factors of logins",
     "realm": "where users come from",
+    "realm-job": "realms that are synchronized by the calendar",
     "group": "groups of users",
     "role": "what users may do, by name",
     "pool": "guests and storages that are granted together",

@@ -158,7 +158,8 @@ def _fix(fix: Any) -> str:
         return text
     if command := command_of(action, parameters):
         return f"{text}  [{command}]"
-    words = " ".join(f"{name}={value}" for name, value in parameters.items())
+    form = "--{} {}" if action.startswith("tarmac ") else "{}={}"
+    words = " ".join(form.format(name, value) for name, value in parameters.items())
     return f"{text}  [{' '.join(part for part in (action, words) if part)}]"
 
 

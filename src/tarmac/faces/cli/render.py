@@ -34,7 +34,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 _BYTES = {"mem", "maxmem", "disk", "maxdisk", "size", "used", "avail", "total", "free", "netin", "netout", "diskread"}
 _BYTES |= {"diskwrite", "balloon_min", "freemem", "merges", "balloon", "reserve", "committed", "claimed", "growth"}
-_TIMES = {"time", "ctime", "starttime", "endtime", "snaptime", "last"}
+_TIMES = {"time", "ctime", "starttime", "endtime", "snaptime", "last", "created", "expires", "expire"}
 _ORDER = {"vm list": "vmid"}  # the API lists guests as they came
 _FIRST = ("vmid", "name", "id", "node", "storage", "key", "status")
 
@@ -81,6 +81,12 @@ def _entry(key: str, value: Any, width: int) -> str:
     if _is_rows(value):
         inner = rows(value, _columns(value)).replace("\n", "\n  ")
         return f"{clean(key)}\n  {inner}"
+    if key == "error" and isinstance(value, dict) and value.get("message"):
+        return "\n  ".join([key, *problem(value).splitlines()])
+    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+        if any(" " in one for one in value):
+            return "\n  ".join([clean(key), *(clean(one) for one in value)])
+        return f"{clean(key):{width}}  {clean(', '.join(value))}"
     return f"{clean(key):{width}}  {cell(key, value)}"
 
 
@@ -88,15 +94,16 @@ def _is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) and row for row in value)
 
 
-def problems(data: Sequence[Mapping[str, Any]]) -> str:
-    """What somebody should look at: each with its cause and what helps, as errors are told."""
+def problem(record: Mapping[str, Any], head: str = "Error") -> str:
+    """One error or finding with its cause and what helps."""
     from tarmac.faces.cli.errors import from_record, text_of
 
-    found = []
-    for row in data:
-        head = f"{str(row.get('severity') or 'problem').capitalize()} ({row.get('object', '')})"
-        found.append(clean(text_of(from_record(row), head), lines=True))
-    return "\n".join(found)
+    return clean(text_of(from_record(record), head), lines=True)
+
+
+def problems(data: Sequence[Mapping[str, Any]]) -> str:
+    """What somebody should look at."""
+    return "\n".join(problem(row, f"{str(row['severity']).capitalize()} ({row['object']})") for row in data)
 
 
 def rows(data: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
@@ -127,7 +134,9 @@ def cell(name: str, value: Any) -> str:
         if name in ("uptime", "full-in"):
             return duration(value)
         if name in _TIMES:
-            return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value)) if value else ""
+            if not value:
+                return "never" if name == "expire" else ""
+            return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
         if name == "cpu":
             return f"{value * 100:.1f}%"
         return f"{value:g}" if isinstance(value, float) else str(value)

@@ -102,6 +102,10 @@ class Session:
                 shown.update(done, total, unit, note=newest)
                 time.sleep(_POLL[turn] if turn < len(_POLL) else _POLL_AT_MOST)
                 turn += 1
+        except CliError as error:
+            if error.kind in ("unavailable", "outcome-unknown"):
+                raise _lost(upid, error) from error
+            raise
         except KeyboardInterrupt:
             shown.end()
             self.say(
@@ -145,6 +149,17 @@ class Session:
         raise CliError(
             "task-failed", exit_status, evidence="\n".join(texts[-6:]), fixes=[f"the whole log: tarmac task log {upid}"]
         )
+
+
+def _lost(upid: str, error: CliError) -> CliError:
+    """The daemon went away while a task ran: its next start finishes or undoes it."""
+    return CliError(
+        "outcome-unknown",
+        f"{error.message}; the task that was waited for is finished or undone when the daemon is back",
+        cause=error.cause,
+        evidence=f"{error.evidence}; task {upid}",
+        fixes=[*error.fixes, f"then see what became of it: tarmac task show {upid}"],
+    )
 
 
 def progress_of(status: Mapping[str, Any]) -> tuple[float | None, float | None, str]:

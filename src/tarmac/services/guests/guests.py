@@ -155,6 +155,7 @@ class Guests:
                 code="no-such-guest",
                 cause=f"there is no guest {vmid} on this node",
                 evidence=f"{len(self._guests)} guests known",
+                fixes=[Fix(text="see what there is", action=f"GET /nodes/{self.node}/qemu")],
             )
         return guest
 

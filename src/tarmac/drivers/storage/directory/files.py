@@ -132,6 +132,20 @@ def create_part(place: Path, token: str) -> Path:
     return part
 
 
+def holds(part: Path, size: int) -> bool:
+    """Whether the file system keeps files of `size` bytes. Writes none, and leaves nothing."""
+    with part.open("xb") as file:
+        try:
+            file.truncate(size)
+        except OSError as problem:
+            if problem.errno not in (errno.EFBIG, errno.EINVAL):
+                raise
+            return False
+        finally:
+            part.unlink()
+    return True
+
+
 def install(part: Path, place: Path, *, replace: bool, gid: int | None) -> None:
     """A gathered file gets its name. Repeatable: a part that is gone while the place is there counts as done.
 

@@ -22,8 +22,9 @@ from tarmac.drivers.storage.directory.points import DirectoryPoints
 from tarmac.drivers.storage.ground import refuse_shrinking
 from tarmac.drivers.storage.values import Advance, Layer, Owner, StorageStatus, VolumeInfo
 from tarmac.drivers.storage.volume_names import Content, VolumeName, is_base
-from tarmac.model.errors import Conflict
+from tarmac.model.errors import Conflict, Fix, HostFailure
 from tarmac.model.ids import VolumeId
+from tarmac.model.units import human_size
 
 
 class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
@@ -71,6 +72,10 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
         self, vmid: int, *, size: int, format: str, name: str | None = None, owner: Owner | None = None, token: str = ""
     ) -> VolumeId:
         async def fill(part: Path) -> None:
+            as_long = format == "raw" or self._preallocation != "off"
+            # qemu-img would write gigabytes of metadata before it met the file system's limit.
+            if as_long and not await self._run(lambda: files.holds(part, size), f"cannot write {part.name}"):
+                raise _too_long(self._id, size)
             await image.create(part, format, size, preallocation=self._preallocation)
 
         return await self._new_image(vmid, format, name, owner, token, fill)
@@ -220,4 +225,17 @@ def _layer(path: Path, format: str, below: Layer | None) -> Layer:
         identity=lasting,
         snapshot=layering.layer_of(path.name)[0],
         below=below,
+    )
+
+
+def _too_long(storage: str, size: int) -> HostFailure:
+    return HostFailure(
+        f"storage '{storage}' cannot hold an image of {human_size(size)}",
+        code="image-too-long",
+        cause="its file system keeps no file of that length",
+        evidence=f"{size} bytes",
+        fixes=[
+            Fix(text="ask for a smaller disk: sizes without a unit are GiB"),
+            Fix(text="use a storage on another file system, such as xfs or btrfs"),
+        ],
     )

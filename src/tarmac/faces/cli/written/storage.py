@@ -59,6 +59,11 @@ def upload(session: Session) -> int:
     try:
         path = f"/nodes/{session.node()}/storage/{quote(o.storage, safe='')}/uploads"
         upid = _Sending(session.client, path, source, fields, shown).run()
+    except KeyboardInterrupt:
+        shown.end()
+        again = "" if o.no_checksum else "\nThe same command goes on from there."
+        session.say(f"What has come in stays for a day: tarmac storage uploads {o.storage}{again}")
+        raise
     finally:
         shown.end()
     status = {"upid": upid} if o.no_wait else session.wait(upid, f"checking {name}")

@@ -54,7 +54,12 @@ def execute(session: Session) -> int:
         raise usage(
             f"standard input is longer than {_INPUT_MAX} bytes", f"copy it first: tarmac vm cp FILE {o.guest}:/tmp/"
         )
-    ran = run_in_guest(session, guest_path(session, o.guest), o.command, given, o.timeout)
+    guest = guest_path(session, o.guest)
+    try:
+        ran = run_in_guest(session, guest, o.command, given, o.timeout)
+    except KeyboardInterrupt:
+        session.say("\nThe command goes on in the guest; its output is lost.")
+        raise
     if session.output != "table":
         session.show({"exitcode": ran.code, "out-data": ran.out, "err-data": ran.err, "out-truncated": ran.truncated})
         return ran.code

@@ -82,7 +82,12 @@ def run_steps(
     """Create the guest, bring its disk to `size`, set its cloud-init documents, start it. Returns the status of the
     creation. Raises CliError; the guest stays as far as it came."""
     base = f"/nodes/{node}/qemu"
-    status = session.task("POST", base, {"vmid": vmid, **texts}, f"creating guest {vmid}")
+    try:
+        status = session.task("POST", base, {"vmid": vmid, **texts}, f"creating guest {vmid}")
+    except SystemExit:
+        if size or documents or start:
+            session.say("What was asked for besides is not done then: its size, its documents, its start.")
+        raise
     if size:
         session.task("PUT", f"{base}/{vmid}/resize", {"disk": disk, "size": size}, f"resizing {disk} to {size}")
     for kind, text in (documents or {}).items():
