@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from tarmac.services.instant.clones import InstantClones
     from tarmac.services.instant.frozen_ends import FrozenEnds
     from tarmac.services.instant.frozen_records import FrozenRecords
-    from tarmac.services.instant.identities import Identities
+    from tarmac.services.instant.identity_later import Identities
     from tarmac.services.instant.records import InstantRecords
     from tarmac.services.instant.states import LiveStates
     from tarmac.services.instant.templates import LiveTemplates
