@@ -6,12 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from support.api_server import UPID, Reply
-from tarmac.faces.cli import commands
+from tarmac.faces.cli import declared
 from tarmac.faces.cli.catalog import HAND_WRITTEN
 from tarmac.faces.cli.listing import everything
 
@@ -147,7 +146,7 @@ def test_a_failed_task_without_parts_shows_its_log(daemon, tarmac):
 
 
 def test_indexed_and_capital_parameters(daemon, tarmac):
-    spec = commands.table()["vm set"]
+    spec = declared.table()["vm set"]
     daemon.answer(spec["method"], "/nodes/pve1/qemu/100/config", UPID if spec["returns"] == "upid" else None)
     daemon.task()
     assert tarmac("vm", "set", "100", "--net0", "virtio,bridge=vmbr0", "--net31", "virtio", "--onboot").code == 0
@@ -261,7 +260,7 @@ def test_every_hand_written_command_is_there():
     from importlib import import_module
 
     for words, entry in HAND_WRITTEN.items():
-        assert callable(getattr(import_module(f"tarmac.faces.cli.{entry.module}"), entry.function)), words
+        assert callable(getattr(import_module(f"tarmac.faces.cli.written.{entry.module}"), entry.function)), words
 
 
 def test_listing_imports_nothing_heavy(daemon):
@@ -312,5 +311,5 @@ def test_version_works_without_a_daemon(tarmac, tmp_path):
 def test_commands_json_is_what_the_api_declares():
     from tarmac.faces.generate.files import contents
 
-    path = Path(commands.__file__).with_name("commands.json")
+    path = declared.FILE
     assert contents()[path] == path.read_text()

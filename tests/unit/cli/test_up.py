@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from support.api_server import UPID, Asked, Daemon, Reply
-from tarmac.faces.cli import daemon_control, up, up_report
+from tarmac.faces.cli import daemon_control
 from tarmac.faces.cli.errors import CliError
 from tarmac.faces.cli.progress import Progress
+from tarmac.faces.cli.written import up, up_report
 
 NODE = "/nodes/pve1"
 WEB = "https://192.0.2.1:8006/"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.storage_site import Site, site, temporary_root
-from tarmac.drivers.storage.directory import DirectoryStorage
+from tarmac.drivers.storage.directory.storage import DirectoryStorage
 from tarmac.drivers.storage.jail import Jail
 from tarmac.model.digest import CHANGED
 from tarmac.model.disk import ScsiDisk

@@ -9,8 +9,8 @@ test("an equal row stays the same object, and nobody who shows it is told", () =
   store.snapshot([row("qemu/1", { cpu: 0 }), row("qemu/2", { cpu: 0 })]);
   const before = store.get("qemu/1");
   const told: string[] = [];
-  store.onRow("qemu/1")(() => told.push("1"));
-  store.onRow("qemu/2")(() => told.push("2"));
+  store.onRow("qemu/1", () => told.push("1"));
+  store.onRow("qemu/2", () => told.push("2"));
   store.snapshot([row("qemu/1", { cpu: 0 }), row("qemu/2", { cpu: 1 })]);
   expect(store.get("qemu/1")).toBe(before);
   expect(told).toEqual(["2"]);

@@ -1,46 +1,25 @@
-"""Commands made from the API's declarations: `commands.json` gives words, parameters and path; nothing is written
-twice. Only the parser of the one command that was typed is built, which keeps the start fast.
-
-The file's form is described where it is generated, in `faces/generate/commands.py`.
+"""Commands made from the API's declarations (`declared.py`): nothing is written twice. Only the parser of the one
+command that was typed is built, which keeps the start fast.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from tarmac.faces.cli.client import fill
+from tarmac.faces.cli.declared import Spec
 from tarmac.faces.cli.errors import CliError, usage
 from tarmac.faces.cli.secret_input import read_option
 from tarmac.faces.cli.session import Session, node_of_task
 
-FILE = Path(__file__).with_name("commands.json")
-FORMAT = 1
 _OF_EVERY_COMMAND = frozenset({"output", "quiet", "data-dir", "url", "token", "fingerprint", "insecure"})
 _INDEXED = re.compile(r"--([a-z]+)(\d{1,3})(?:=.*)?")
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TRUE, _FALSE = {"1", "yes", "on", "true"}, {"0", "no", "off", "false"}
 _ASKED = "Without a value, or as `-`: asked for, or read from standard input; better than in a command line."
-Spec = dict[str, Any]
-
-
-ALIASES = {"vm show": "vm status", "vm destroy": "vm delete", "task show": "task status"}
-
-
-@cache
-def table() -> dict[str, Spec]:
-    """All commands that come from the API, by their words."""
-    try:
-        document = json.loads(FILE.read_bytes())
-    except FileNotFoundError:
-        return {}
-    found: dict[str, Spec] = document["commands"] if document.get("format") == FORMAT else {}
-    return found | {alias: found[words] for alias, words in ALIASES.items() if words in found and alias not in found}
 
 
 def add_parameters(

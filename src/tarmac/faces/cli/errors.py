@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tarmac.faces.cli.fixes import GUEST, command_of
+
 OK = 0
 USAGE = 2
 TASK_FAILED = 7
@@ -78,8 +80,6 @@ class CliError(Exception):
 
     def about(self, guest: str) -> None:
         """Remedies that name no guest mean this one."""
-        from tarmac.faces.cli.fixes import GUEST
-
         self.fixes = tuple(re.sub(rf"\b{GUEST}\b", guest, fix) for fix in self.fixes)
 
     def as_record(self) -> dict[str, Any]:
@@ -152,8 +152,6 @@ def text_of(error: CliError, head: str = "Error") -> str:
 def _fix(fix: Any) -> str:
     if not isinstance(fix, dict):
         return str(fix)
-    from tarmac.faces.cli.fixes import command_of
-
     text, action = str(fix.get("text") or ""), str(fix.get("action") or "")
     parameters = fix.get("parameters") or {}
     if not action or action in text:

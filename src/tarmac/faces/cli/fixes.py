@@ -12,6 +12,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from tarmac.faces.cli.declared import table
+
 GUEST = "GUEST"
 """Stands for a guest that the remedy does not name: the one that the command was about."""
 _METHODS = {"PUT": ("PUT", "POST")}  # a guest's configuration is changed by either; the command waits for the task
@@ -20,8 +22,6 @@ _CALL = re.compile(r"(GET|POST|PUT|DELETE) (\.\.\.)?(/\S+)")
 
 def command_of(action: str, parameters: Mapping[str, Any]) -> str:
     """The command that makes a call, "" where there is none."""
-    from tarmac.faces.cli.commands import table
-
     if (call := _CALL.fullmatch(action)) is None:
         return ""
     method, cut, path = call[1], bool(call[2]), call[3].strip("/").split("/")
