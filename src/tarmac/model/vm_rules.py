@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from tarmac.model.cpu import MODELS_32_BIT
+from tarmac.model.devices import Bios
 from tarmac.model.errors import Fix, InvalidInput
 from tarmac.model.parse import parameter_error
 from tarmac.model.settings import Setting, find_setting, settings_of
 from tarmac.model.throttle_rules import throttle_problems
 from tarmac.model.user_network import user_network
-from tarmac.model.vm import Bios, VmConfig
+from tarmac.model.vm import VmConfig
 
 _MAX_CPUS = 255
 _MAX_QUEUES = 1021
@@ -88,11 +89,14 @@ def _unbuilt_key(config: VmConfig, key: str) -> str | None:
     if key in config.problems or value is None:
         return None
     if not setting.limits.built:
-        return None if value == setting.default else f"'{key}' is known, but this version does not build it"
+        return (
+            None if value == setting.default else f"'{key}' is known, but this version does not build it: leave it out"
+        )
     if setting.kind == "property":
         names = [s.name for s in settings_of(setting.python) if _uses_unbuilt(s, value)]
         if names:
-            return f"'{', '.join(names)}' of '{key}' is known, but this version does not build it"
+            text = f"'{', '.join(names)}' of '{key}' is known, but this version does not build it: leave it out"
+            return f"{text}, and use a bridge that the host has in that VLAN" if "tag" in names else text
     return None
 
 

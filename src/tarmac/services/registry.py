@@ -38,8 +38,13 @@ if TYPE_CHECKING:
     from tarmac.services.clones.templates import Templates
     from tarmac.services.cloudinit.cloudinit import CloudInit
     from tarmac.services.cloudinit.schema import Schemas
+    from tarmac.services.disks.gifts import DiskGifts
+    from tarmac.services.disks.moves import DiskMoves
+    from tarmac.services.disks.orphans import Orphans
+    from tarmac.services.disks.resize import DiskResize
     from tarmac.services.events.events import Events
     from tarmac.services.events.notifications import Notifications
+    from tarmac.services.events.storage_alarms import StorageAlarms
     from tarmac.services.figures.figures import Figures
     from tarmac.services.figures.history import History
     from tarmac.services.figures.metrics import Metrics
@@ -50,15 +55,16 @@ if TYPE_CHECKING:
     from tarmac.services.guests.create import VmCreate
     from tarmac.services.guests.features import VmFeatures
     from tarmac.services.guests.guests import Guests
+    from tarmac.services.guests.io_errors import IoErrors
     from tarmac.services.guests.lifecycle import Vms
-    from tarmac.services.guests.resize import VmDisks
+    from tarmac.services.guests.live_changes import VmLive
     from tarmac.services.guests.status import VmStatus
     from tarmac.services.guests.tags import TagRules
     from tarmac.services.instant.admission import CloneAdmission
     from tarmac.services.instant.clones import InstantClones
     from tarmac.services.instant.frozen_ends import FrozenEnds
     from tarmac.services.instant.frozen_records import FrozenRecords
-    from tarmac.services.instant.identities import Identities
+    from tarmac.services.instant.identity_later import Identities
     from tarmac.services.instant.records import InstantRecords
     from tarmac.services.instant.states import LiveStates
     from tarmac.services.instant.templates import LiveTemplates
@@ -76,7 +82,6 @@ if TYPE_CHECKING:
     from tarmac.services.running.console_sessions import ConsoleSessions
     from tarmac.services.running.consoles import Consoles
     from tarmac.services.running.human_monitor import HumanMonitor
-    from tarmac.services.running.io_errors import IoErrors
     from tarmac.services.running.launcher import Launcher
     from tarmac.services.running.runtime import Runtime
     from tarmac.services.running.uids import Uids
@@ -85,18 +90,14 @@ if TYPE_CHECKING:
     from tarmac.services.snapshots.rollback import VmRollback
     from tarmac.services.snapshots.schedules import SnapshotSchedules
     from tarmac.services.snapshots.snapshots import VmSnapshots
-    from tarmac.services.storage.alarms import StorageAlarms
-    from tarmac.services.storage.disk_gifts import DiskGifts
-    from tarmac.services.storage.disk_moves import DiskMoves
-    from tarmac.services.storage.downloads import Downloads
-    from tarmac.services.storage.exports import Exports
-    from tarmac.services.storage.images import Images
-    from tarmac.services.storage.orphans import Orphans
-    from tarmac.services.storage.resumable import ResumableUploads
     from tarmac.services.storage.storages import Storages
-    from tarmac.services.storage.uploads import Uploads
     from tarmac.services.storage.views import StorageViews
     from tarmac.services.storage.volumes import Volumes
+    from tarmac.services.transfers.downloads import Downloads
+    from tarmac.services.transfers.exports import Exports
+    from tarmac.services.transfers.images import Images
+    from tarmac.services.transfers.resumable import ResumableUploads
+    from tarmac.services.transfers.uploads import Uploads
 
 LATER: Any = None
 """Stands for a service until the composition root has built it; nothing is served before."""
@@ -121,7 +122,8 @@ class Services:
     flatten: Flatten = LATER
     vm_configs: VmConfigs = LATER
     vm_create: VmCreate = LATER
-    vm_disks: VmDisks = LATER
+    disk_resize: DiskResize = LATER
+    vm_live: VmLive = LATER
     disk_moves: DiskMoves = LATER
     disk_gifts: DiskGifts = LATER
     vm_snapshots: VmSnapshots = LATER

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from support.configs import guest_texts
+from support.examples import examples
 from tarmac.model.errors import InvalidInput
 from tarmac.model.settings import settings_of
 from tarmac.model.vm import VmConfig
@@ -121,7 +122,7 @@ def test_unbuilt_keys_that_say_the_default_are_no_obstacle() -> None:
     assert unbuilt(VmConfig.parse(texts)) == {}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(guest_texts())
 def test_rules_never_fail_themselves(texts: dict[str, str]) -> None:
     for check in (check_startable, lambda config: check_change(config, texts)):

@@ -6,6 +6,7 @@
 import { useSyncExternalStore } from "react";
 
 import { en } from "./en";
+import { Sayings, type Sentences } from "./sentences";
 
 export type En = typeof en;
 type Plural = { one: string; other: string };
@@ -25,15 +26,18 @@ type Wanted<K extends Key> = [Names<Text<K>>] extends [never] ? [] : [values: Va
 /** Each language in its own name. */
 export const LANGUAGES = { en: "English", de: "Deutsch" } as const;
 export type Language = keyof typeof LANGUAGES;
-const LOADERS: Record<Language, () => Promise<Messages>> = {
-  en: () => Promise.resolve(en),
-  de: () => import("./de").then((module) => module.de),
+/** The page's own words, and what the server says. */
+const LOADERS: Record<Language, () => Promise<{ own: Messages; server: Sentences }>> = {
+  en: () => Promise.resolve({ own: en, server: {} }),
+  de: () => Promise.all([import("./de"), import("./de/server")]).then(([{ de }, { server }]) => ({ own: de, server })),
 };
 const KEPT = "tarmac-language";
 
 let language: Language = "en";
 let messages: Messages = en;
+let sayings = new Sayings({});
 let plurals = new Intl.PluralRules("en");
+let numbers = new Intl.NumberFormat("en");
 const listeners = new Set<() => void>();
 
 /** A text in the language of the page. `{name}` stands for a value; `n` decides on the plural form. */
@@ -45,7 +49,7 @@ export function t<K extends Key>(key: K, ...[values]: Wanted<K>): string {
   const text = typeof found === "string" ? found : (found[plurals.select(Number(given["n"])) as keyof Plural] ?? found.other);
   return text.replaceAll(/\{(\w+)\}/g, (whole, name: string) => {
     const value = given[name];
-    return value === undefined ? whole : typeof value === "number" ? value.toLocaleString(language) : value;
+    return value === undefined ? whole : typeof value === "number" ? numbers.format(value) : value;
   });
 }
 
@@ -53,6 +57,11 @@ export function t<K extends Key>(key: K, ...[values]: Wanted<K>): string {
 export function word(area: keyof Messages, name: string, otherwise: string): string {
   const found = (messages[area] as Record<string, string | Plural>)[name];
   return typeof found === "string" ? found : otherwise;
+}
+
+/** What the server said in English, in the language of the page; undefined where it stays English. */
+export function said(english: string): string | undefined {
+  return language === "en" ? english : sayings.say(english);
 }
 
 export function locale(): Language {
@@ -67,9 +76,12 @@ export function preferred(): Language {
 
 /** Load a language and show everything in it. When it cannot be loaded, all stays as it is and the promise rejects. */
 export async function speak(next: Language): Promise<void> {
-  messages = await LOADERS[next]();
+  const { own, server } = await LOADERS[next]();
+  messages = own;
+  sayings = new Sayings(server);
   language = next;
   plurals = new Intl.PluralRules(next);
+  numbers = new Intl.NumberFormat(next);
   document.documentElement.lang = next;
   listeners.forEach((listener) => listener());
 }

@@ -8,9 +8,9 @@ import { run } from "../actions/run";
 import { t } from "../i18n";
 import { go } from "../lib/router";
 import { titleOf, useAll } from "../store/inventory";
+import { search } from "../store/search";
 import { State } from "../ui/state";
 import { placeOf } from "./tree";
-import { search } from "./views";
 
 const MOST = 12;
 

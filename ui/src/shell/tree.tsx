@@ -1,14 +1,13 @@
 /** The tree on the left: the whole inventory, grouped, as one flat list of lines. */
 
-import { Select } from "@mantine/core";
-import { type KeyboardEvent, type ReactNode, useDeferredValue, useMemo, useState } from "react";
+import { type KeyboardEvent, memo, type MouseEvent, type ReactNode, useMemo, useState } from "react";
 
 import { t, useLanguage } from "../i18n";
 import { go, href, usePlace } from "../lib/router";
-import { type Resource, useAll } from "../store/inventory";
+import { inventory, type Resource, useResource, useVersion } from "../store/inventory";
 import { Rows } from "../ui/rows";
 import { State } from "../ui/state";
-import { type Line, lines, type View, VIEWS } from "./views";
+import { Group, type Line, lines, READS, titleOfLine, type View, VIEWS } from "./views";
 
 const KEPT = "tarmac-tree";
 
@@ -18,11 +17,11 @@ export function placeOf(row: Resource): string[] {
 }
 
 export function Tree(): ReactNode {
-  const rows = useDeferredValue(useAll());
   const { parts } = usePlace();
   const [view, setView] = useState<View>(() => (localStorage.getItem(KEPT) as View | null) ?? "server");
   const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
-  const shown = useMemo(() => lines(rows, view, closed), [rows, view, closed, useLanguage()]);
+  const language = useLanguage();
+  const shown = useMemo(() => lines(inventory.all(), view, closed), [useVersion(READS[view]), view, closed, language]);
 
   const choose = (next: View): void => {
     localStorage.setItem(KEPT, next);
@@ -34,66 +33,88 @@ export function Tree(): ReactNode {
     else next.add(id);
     setClosed(next);
   };
-  const here = shown.findIndex((line) => line.row && selected(line.row, parts));
+  const onPick = (index: number, event: MouseEvent): void => {
+    const line = shown[index];
+    if (line instanceof Group && (event.target as HTMLElement).closest("button")) fold(line.id, !line.open);
+  };
   const onKeyDown = (event: KeyboardEvent): void => {
-    const line = shown[here];
+    const here = shown.findIndex((line) => selected(line, parts));
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const line = shown[here];
     if (step) {
       for (let i = here + step; i >= 0 && i < shown.length; i += step) {
-        const row = shown[i]?.row;
+        const row = rowOf(shown[i] as Line);
         if (row) {
           go(...placeOf(row));
           break;
         }
       }
       event.preventDefault();
-    } else if (line?.group && (event.key === "ArrowLeft" || event.key === "ArrowRight")) {
-      fold(line.group.id, event.key === "ArrowRight");
+    } else if (line instanceof Group && (event.key === "ArrowLeft" || event.key === "ArrowRight")) {
+      fold(line.id, event.key === "ArrowRight");
     }
   };
 
   return (
     <>
-      <Select
-        size="xs" value={view} data={VIEWS.map((one) => ({ value: one, label: t(`shell.view_${one}`) }))} allowDeselect={false} aria-label={t("shell.view")}
-        onChange={(value) => choose((value as View | null) ?? "server")}
-      />
-      <Rows items={shown} keyOf={(line) => line.key} label={t("shell.inventory")} role="tree" onKeyDown={onKeyDown}>
-        {(line) => <TreeLine line={line} selected={!!line.row && selected(line.row, parts)} fold={fold} />}
+      <select className="choice" value={view} aria-label={t("shell.view")} onChange={(event) => choose(event.currentTarget.value as View)}>
+        {VIEWS.map((one) => (
+          <option key={one} value={one}>
+            {t(`shell.view_${one}`)}
+          </option>
+        ))}
+      </select>
+      <Rows key={language} items={shown} label={t("shell.inventory")} role="tree" onKeyDown={onKeyDown} onPick={onPick}>
+        {(line) =>
+          line instanceof Group ? (
+            <Head group={line} selected={selected(line, parts)} />
+          ) : (
+            <Leaf id={line.id} selected={selected(line, parts)} />
+          )
+        }
       </Rows>
     </>
   );
 }
 
-function selected(row: Resource, parts: readonly string[]): boolean {
+function rowOf(line: Line): Resource | undefined {
+  return line instanceof Group ? line.row : line;
+}
+
+function selected(line: Line, parts: readonly string[]): boolean {
+  const row = rowOf(line);
+  if (!row || parts[0] !== row.type) return false;
   const [type, id] = placeOf(row);
   return parts[0] === type && parts[1] === id;
 }
 
-function TreeLine(props: { line: Line; selected: boolean; fold: (id: string, open: boolean) => void }): ReactNode {
-  const { line, fold } = props;
-  const { row, group } = line;
+const Head = memo(function Head(props: { group: Group; selected: boolean }): ReactNode {
+  const { group } = props;
   return (
-    <div
-      role="treeitem" aria-level={line.level} aria-selected={props.selected} aria-expanded={group?.open}
-      className="tree-line" style={{ paddingInlineStart: line.level * 12 }}
-    >
-      {group && (
-        <button
-          type="button" tabIndex={-1} onClick={() => fold(group.id, !group.open)}
-          aria-label={t(group.open ? "shell.fold" : "shell.unfold", { title: line.title })}
-        >
-          {group.open ? "▾" : "▸"}
-        </button>
-      )}
-      {row ? (
-        <a href={href(...placeOf(row))} tabIndex={-1}>
-          <State row={row} /> {line.title}
-        </a>
-      ) : (
-        <span>{line.title}</span>
-      )}
-      {group && <span className="count">{group.count}</span>}
+    <div role="treeitem" aria-level={1} aria-selected={props.selected} aria-expanded={group.open} className="tree-line tree-head">
+      <button type="button" tabIndex={-1} aria-label={t(group.open ? "shell.fold" : "shell.unfold", { title: group.title })}>
+        {group.open ? "▾" : "▸"}
+      </button>
+      {group.row ? <Thing id={group.row.id} title={group.title} /> : <span>{group.title}</span>}
+      <span className="count">{group.count}</span>
     </div>
+  );
+});
+
+const Leaf = memo(function Leaf(props: { id: string; selected: boolean }): ReactNode {
+  return (
+    <div role="treeitem" aria-level={2} aria-selected={props.selected} className="tree-line">
+      <Thing id={props.id} />
+    </div>
+  );
+});
+
+function Thing(props: { id: string; title?: string }): ReactNode {
+  const row = useResource(props.id);
+  if (!row) return null;
+  return (
+    <a href={href(...placeOf(row))} tabIndex={-1}>
+      <State row={row} /> {props.title ?? titleOfLine(row)}
+    </a>
   );
 }

@@ -2,11 +2,13 @@
 
 import { lazy, type ReactNode, Suspense } from "react";
 
-import { GuestPage } from "../features/guests/page";
 import { OverviewPage } from "../features/overview/page";
 import { TaskPage } from "../features/tasks/panel";
+import { LATER } from "./later";
 
+const GuestPage = lazy(LATER.guest);
 const AccessPage = lazy(() => import("../features/access/page"));
+const HistoryPage = lazy(() => import("../features/history/page"));
 const NodePage = lazy(() => import("../features/node/page"));
 const PoolsPage = lazy(() => import("../features/pools/page"));
 const SettingsPage = lazy(() => import("../features/settings/page"));
@@ -27,6 +29,7 @@ function viewOf(parts: readonly string[]): ReactNode {
   if (kind === "pools" || kind === "pool") return <PoolsPage />;
   if (kind === "notifications") return <NotificationsPage />;
   if (kind === "access") return <AccessPage />;
+  if (kind === "history") return <HistoryPage />;
   if (kind === "settings") return <SettingsPage />;
   if (kind === "tasks" && id) return <TaskPage key={id} upid={id} />;
   return <OverviewPage />;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { lines, search } from "./views";
+import { Group, lines, titleOfLine, type View } from "./views";
 
 const rows = [
   { id: "node/n1", type: "node", node: "n1" },
@@ -10,16 +10,11 @@ const rows = [
 ];
 
 test("views group the same rows differently, and a folded group hides its own", () => {
-  expect(lines(rows, "server", new Set()).map((line) => line.title)).toEqual(["n1", "100 web-1", "101 db", "local"]);
-  expect(lines(rows, "server", new Set(["node/n1"])).map((line) => line.title)).toEqual(["n1"]);
-  expect(lines(rows, "tag", new Set()).map((line) => line.title)).toEqual(["prod", "100 web-1", "web", "100 web-1", "no tag", "101 db"]);
-  expect(lines(rows, "pool", new Set()).map((line) => line.title)).toEqual(["shop", "100 web-1", "no pool", "101 db"]);
-});
-
-test("search takes words together, and fields by name", () => {
-  const found = (text: string) => search(rows, text).map((row) => row.id);
-  expect(found("web prod")).toEqual(["qemu/100"]);
-  expect(found("status:stopped")).toEqual(["qemu/101"]);
-  expect(found("tag:web status:stopped")).toEqual([]);
-  expect(found("")).toHaveLength(4);
+  const titles = (view: View, ...closed: string[]): string[] =>
+    lines(rows, view, new Set(closed)).map((line) => (line instanceof Group ? line.title : titleOfLine(line)));
+  expect(titles("server")).toEqual(["n1", "100 web-1", "101 db", "local"]);
+  expect(titles("server", "node/n1")).toEqual(["n1"]);
+  expect(titles("folder")).toEqual(["Nodes", "n1", "Guests", "100 web-1", "101 db", "Storages", "local"]);
+  expect(titles("tag")).toEqual(["prod", "100 web-1", "web", "100 web-1", "no tag", "101 db"]);
+  expect(titles("pool")).toEqual(["shop", "100 web-1", "no pool", "101 db"]);
 });

@@ -1,91 +1,74 @@
 /** The tree's views: how the inventory is grouped. Pure. */
 
 import { t } from "../i18n";
-import type { Resource } from "../store/inventory";
+import type { Field, Resource } from "../store/inventory";
 
 export type View = "server" | "folder" | "pool" | "tag";
 export const VIEWS: readonly View[] = ["server", "folder", "pool", "tag"];
+/** What a view reads of the rows: it is another one only when one of these has changed, or which rows there are. */
+export const READS: Record<View, readonly Field[]> = { server: ["node"], folder: ["template"], pool: ["pool"], tag: ["tags"] };
 
-export interface Line {
-  key: string;
-  level: number;
-  title: string;
-  row?: Resource;
-  group?: { id: string; count: number; open: boolean };
+/** The head of a group; `row` where it is a thing itself. */
+export class Group {
+  constructor(
+    readonly id: string,
+    readonly title: string,
+    readonly count: number,
+    readonly open: boolean,
+    readonly row?: Resource,
+  ) {}
+}
+export type Line = Group | Resource;
+
+/** The visible lines of a view, flat: each group's head, then its own. `closed` holds the groups that are folded. */
+export function lines(rows: readonly Resource[], view: View, closed: ReadonlySet<string>): Line[] {
+  const found: Line[] = [];
+  const group = (id: string, title: string, members: readonly Resource[], row?: Resource): void => {
+    if (!members.length && !row) return;
+    const open = !closed.has(id);
+    found.push(new Group(id, title, members.length, open, row));
+    if (open) for (const member of members) found.push(member);
+  };
+  if (view === "folder") {
+    const [nodes, guests, templates, storages] = ["node", "guest", "template", "storage"].map((kind) => rows.filter((row) => kindOf(row) === kind));
+    group("kind/node", t("shell.nodes"), nodes ?? []);
+    group("kind/guest", t("shell.guests"), guests ?? []);
+    group("kind/template", t("shell.templates"), templates ?? []);
+    group("kind/storage", t("shell.storages"), storages ?? []);
+  } else if (view === "server") {
+    const own = grouped(rows.filter((row) => row.type !== "node" && row.type !== "pool"), (row) => [row.node ?? ""]);
+    for (const node of rows) if (node.type === "node") group(node.id, node.node ?? node.id, own.get(node.node ?? "") ?? [], node);
+  } else {
+    const guests = rows.filter((row) => row.vmid !== undefined);
+    const names = grouped(guests, view === "pool" ? (row) => [row.pool ?? ""] : tagsOf);
+    const none = view === "pool" ? t("shell.noPool") : t("shell.noTag");
+    const inOrder = [...names].sort(([a], [b]) => Number(!a) - Number(!b) || a.localeCompare(b));
+    for (const [name, members] of inOrder) group(`${view}/${name}`, name || none, members);
+  }
+  return found;
 }
 
-/** The visible lines of a view, flat. `closed` holds the groups that are folded. */
-export function lines(rows: readonly Resource[], view: View, closed: ReadonlySet<string>): Line[] {
-  const guests = rows.filter((row) => row.vmid !== undefined);
-  const storages = rows.filter((row) => row.type === "storage");
-  if (view === "folder") {
-    return [
-      ...folded(t("shell.nodes"), "kind/node", rows.filter((row) => row.type === "node"), closed),
-      ...folded(t("shell.guests"), "kind/guest", guests.filter((row) => !row.template), closed),
-      ...folded(t("shell.templates"), "kind/template", guests.filter((row) => row.template), closed),
-      ...folded(t("shell.storages"), "kind/storage", storages, closed),
-    ];
-  }
-  if (view === "server") {
-    return rows
-      .filter((row) => row.type === "node")
-      .flatMap((node) => {
-        const own = rows.filter((row) => row.node === node.node && row !== node && row.type !== "pool");
-        const id = node.id;
-        const open = !closed.has(id);
-        const head: Line = { key: id, level: 1, title: node.node ?? id, row: node, group: { id, count: own.length, open } };
-        return [head, ...(open ? own.map((row) => leaf(row, id, 2)) : [])];
-      });
-  }
-  const groups = new Map<string, Resource[]>();
-  for (const row of guests) {
-    const names = view === "pool" ? [row.pool ?? ""] : (row.tags?.split(";").filter(Boolean) ?? []);
-    for (const name of names.length ? names : [""]) {
-      const members = groups.get(name);
+function kindOf(row: Resource): string {
+  return row.vmid === undefined ? row.type : row.template ? "template" : "guest";
+}
+
+function tagsOf(row: Resource): string[] {
+  const found = row.tags?.split(";").filter(Boolean);
+  return found?.length ? found : [""];
+}
+
+function grouped(rows: readonly Resource[], namesOf: (row: Resource) => string[]): Map<string, Resource[]> {
+  const found = new Map<string, Resource[]>();
+  for (const row of rows) {
+    for (const name of namesOf(row)) {
+      const members = found.get(name);
       if (members) members.push(row);
-      else groups.set(name, [row]);
+      else found.set(name, [row]);
     }
   }
-  const none = view === "pool" ? t("shell.noPool") : t("shell.noTag");
-  return [...groups]
-    .sort(([a], [b]) => Number(!a) - Number(!b) || a.localeCompare(b))
-    .flatMap(([name, members]) => folded(name || none, `${view}/${name}`, members, closed));
+  return found;
 }
 
-function folded(title: string, id: string, members: readonly Resource[], closed: ReadonlySet<string>): Line[] {
-  if (!members.length) return [];
-  const open = !closed.has(id);
-  const head: Line = { key: id, level: 1, title, group: { id, count: members.length, open } };
-  return [head, ...(open ? members.map((row) => leaf(row, id, 2)) : [])];
-}
-
-function leaf(row: Resource, group: string, level: number): Line {
-  const title = row.vmid !== undefined ? `${row.vmid} ${row.name ?? ""}` : (row.storage ?? row.node ?? row.id);
-  return { key: `${group} ${row.id}`, level, title, row };
-}
-
-/** Rows that match all words: in number, name, tags, pool, node or state; `status:running` and the like by field. */
-export function search(rows: readonly Resource[], text: string): Resource[] {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  if (!words.length) return [...rows];
-  return rows.filter((row) => words.every((word) => matches(row, word)));
-}
-
-const FIELDS: Record<string, (row: Resource) => string | undefined> = {
-  type: (row) => row.type,
-  node: (row) => row.node,
-  status: (row) => row.status,
-  tag: (row) => row.tags,
-  pool: (row) => row.pool,
-};
-
-function matches(row: Resource, word: string): boolean {
-  const [field = "", value] = word.split(":", 2);
-  const read = FIELDS[field];
-  if (read && value !== undefined) return (read(row) ?? "").toLowerCase().includes(value);
-  return `${row.vmid ?? ""} ${row.name ?? ""} ${row.tags ?? ""} ${row.pool ?? ""} ${row.node ?? ""} ${row.status ?? ""} ${
-    row.storage ?? ""
-  }`
-    .toLowerCase()
-    .includes(word);
+export function titleOfLine(row: Resource): string {
+  return row.vmid !== undefined ? `${row.vmid} ${row.name ?? ""}` : (row.storage ?? row.node ?? row.id);
 }

@@ -1,9 +1,11 @@
 /**
  * Keeps the inventory and the tasks true: from the server's event stream (docs/format/events.md), and where there is no
- * stream by asking for the whole list now and then. While the tab is hidden, nothing is asked.
+ * stream by asking for the whole list now and then. While the tab is hidden, nothing is
+ * asked, and no figures come.
  */
 
 import { call } from "../api/client";
+import { open, takeOver } from "./ahead";
 import { inventory, type Resource } from "./inventory";
 import { type TaskRow, tasks } from "./tasks";
 
@@ -33,7 +35,7 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 let position: { epoch?: string; since?: string } = {};
 let parts: Resource[] = [];
 const watched = new Map<symbol, readonly string[]>();
-const followed = new Map<string, (start: number, lines: string[]) => void>();
+const followed = new Map<symbol, { upid: string; take: (start: number, lines: string[]) => void }>();
 const listeners = new Set<() => void>();
 
 export function start(): () => void {
@@ -68,10 +70,11 @@ export function watch(ids: readonly string[]): () => void {
 
 /** Have the lines of a task's log as they come. */
 export function follow(upid: string, take: (start: number, lines: string[]) => void): () => void {
-  followed.set(upid, take);
+  const mark = Symbol(upid);
+  followed.set(mark, { upid, take });
   tell();
   return () => {
-    followed.delete(upid);
+    followed.delete(mark);
     tell();
   };
 }
@@ -86,23 +89,35 @@ export function onReachable(listener: () => void): () => void {
 }
 
 function wishes(): { watch: string[]; tasks: string[] } {
-  return { watch: [...new Set([...watched.values()].flat())], tasks: [...followed.keys()] };
+  return { watch: document.hidden ? [] : [...new Set([...watched.values()].flat())], tasks: [...new Set([...followed.values()].map((one) => one.upid))] };
 }
 
+let telling = false;
+
+/** Once for all wishes that change in one go. */
 function tell(): void {
-  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(wishes()));
+  if (telling) return;
+  telling = true;
+  queueMicrotask(() => {
+    telling = false;
+    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(wishes()));
+  });
 }
 
 function connect(): void {
   if (!running || document.hidden) return;
-  const opened = new WebSocket(`wss://${location.host}/api2/events?${new URLSearchParams(position)}`);
+  const early = takeOver();
+  const opened = early?.socket ?? open(position);
   socket = opened;
-  opened.onopen = tell;
-  opened.onmessage = (event: MessageEvent<string>) => {
+  const heard = (message: Message): void => {
     streaming = true;
     became(true);
-    take(JSON.parse(event.data) as Message);
+    take(message);
   };
+  opened.onopen = tell;
+  opened.onmessage = (event: MessageEvent<string>) => heard(JSON.parse(event.data) as Message);
+  early?.messages.forEach((message) => heard(message as Message));
+  tell();
   opened.onclose = () => {
     if (socket !== opened) return;
     socket = null;
@@ -121,7 +136,7 @@ function take(message: Message): void {
     tasks.put(message.tasks ?? []);
   }
   if (message.type === "metrics") metrics(message);
-  if (message.type === "log" && message.upid) followed.get(message.upid)?.(message.start ?? 0, message.lines ?? []);
+  if (message.type === "log") followed.forEach((one) => one.upid === message.upid && one.take(message.start ?? 0, message.lines ?? []));
   if (message.more) return;
   if (message.epoch !== undefined) position.epoch = String(message.epoch);
   if (message.seq !== undefined) position.since = String(message.seq);
@@ -165,6 +180,7 @@ async function poll(): Promise<void> {
 
 function visible(): void {
   if (!document.hidden && running && !socket) connect();
+  else tell();
 }
 
 function became(now: boolean): void {

@@ -47,9 +47,6 @@ class AgentCommands:
     async def ping(self, *, within: float = 3.0) -> None:
         await self.call("guest-ping", within=within)
 
-    async def osinfo(self, *, within: float = 10.0) -> dict[str, Any]:
-        return _mapping(await self.call("guest-get-osinfo", within=within))
-
     async def network_interfaces(self, *, within: float = 10.0) -> list[dict[str, Any]]:
         """Each with `name`, `hardware-address` and `ip-addresses`."""
         reply = await self.call("guest-network-get-interfaces", within=within)
@@ -87,11 +84,14 @@ class AgentCommands:
             error_truncated=bool(reply.get("err-truncated")),
         )
 
-    async def run(self, argv: Sequence[str], *, input: bytes = b"", poll: float = 0.02) -> ExecStatus:
-        """Run a program to its end. There is no limit but the caller's (`asyncio.timeout`); when that passes, the
-        program goes on in the guest: the agent has no command to end it."""
-        pid = await self.exec(argv, input=input)
-        while not (status := await self.exec_status(pid)).exited:
+    async def run(
+        self, argv: Sequence[str], *, input: bytes = b"", poll: float = 0.02, within: float = 10.0
+    ) -> ExecStatus:
+        """Run a program to its end; `within` counts for each answer of the agent. There is no other limit but the
+        caller's (`asyncio.timeout`); when that passes, the program goes on in the guest: the agent has no command to
+        end it."""
+        pid = await self.exec(argv, input=input, within=within)
+        while not (status := await self.exec_status(pid, within=within)).exited:
             await asyncio.sleep(poll)
             poll = min(poll * 1.5, 1.0)
         return status
@@ -131,10 +131,6 @@ class AgentCommands:
 
     async def fsfreeze_thaw(self, *, within: float = 60.0) -> int:
         return int(await self.call("guest-fsfreeze-thaw", within=within))
-
-    async def fsfreeze_status(self, *, within: float = 10.0) -> str:
-        """`thawed` or `frozen`."""
-        return str(await self.call("guest-fsfreeze-status", within=within))
 
     async def shutdown(self, mode: str = "powerdown", *, within: float = 10.0) -> None:
         """Tell the guest to power off (`powerdown`), `halt` or `reboot`. Success: the agent took it."""

@@ -23,7 +23,7 @@ MAX_FIELDS = 1000
 MOST_SHOWN = 60
 MAX_WAIT = 3600
 CONFLICT = "duplicate parameter (already defined in URI) with conflicting values!"
-NOT_BUILT = "this version knows the key and does not have it yet"
+NOT_BUILT = "is known, but this version does not build it: leave it out"
 MASK = "**********"
 
 Values = Mapping[str, Any]

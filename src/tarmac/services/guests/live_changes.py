@@ -14,10 +14,11 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from tarmac.drivers.qemu.argv import Launch
 from tarmac.drivers.qemu.argv.delta import Delta, delta, identity, parts_of
+from tarmac.drivers.qemu.own_time import own_time
 from tarmac.drivers.qemu.parts import Part, parts
 from tarmac.drivers.qemu.qmp import Qmp
 from tarmac.model.errors import Fix, HostFailure, TarmacError, Unavailable
@@ -25,10 +26,10 @@ from tarmac.model.units import MIB
 from tarmac.model.vm import VmConfig
 from tarmac.model.vm_change import is_device
 from tarmac.services.guests.guests import Guest
-from tarmac.services.running.launcher import Launcher, placeholders
+from tarmac.services.running.launcher import Launcher
 from tarmac.services.running.runtime import Runtime
 
-UNPLUG_SECONDS = 15.0
+UNPLUG_SECONDS, UNPLUG_MOST_SECONDS = 15.0, 150.0  # of its own time, and of everybody's
 SETTLE_SECONDS = 1.0
 FREE_TRIES, FREE_SECONDS = 100, 0.05
 _TAKEN = re.compile(r"in use|Permission conflict|Duplicate")
@@ -127,7 +128,7 @@ class VmLive:
         await qmp.close_tray(key)
 
     async def _delta(self, guest: Guest, old: Texts, config: VmConfig, planned: Collection[str] = ()) -> Delta:
-        fds = {**placeholders(VmConfig.parse(old)), **placeholders(config)}
+        fds = {**self._launcher.placeholders(VmConfig.parse(old)), **self._launcher.placeholders(config)}
         before = await self._launcher.plan(guest.vmid, VmConfig.parse(old), fds)
         return delta(before, await self._launcher.plan(guest.vmid, config, fds, planned=planned))
 
@@ -164,7 +165,7 @@ class VmLive:
             if not await _ask_to_let_go(qmp, device):
                 return
             try:
-                async with asyncio.timeout(UNPLUG_SECONDS):
+                async with own_time(guest.process.pid, UNPLUG_SECONDS, most=UNPLUG_MOST_SECONDS):
                     async for event in events:
                         if event.data.get("device") == device:
                             return
@@ -173,7 +174,8 @@ class VmLive:
                     f"the guest does not let go of {device}",
                     code="unplug-timeout",
                     cause="a running system must agree to lose a device; this one did not answer",
-                    evidence=f"no DEVICE_DELETED within {UNPLUG_SECONDS:.0f} s",
+                    evidence=f"no DEVICE_DELETED within {UNPLUG_SECONDS:.0f} s, and as long again as it waited for a "
+                    f"processor of the host; at most {UNPLUG_MOST_SECONDS:.0f} s",
                     fixes=[
                         Fix(text="unmount it inside the guest and try again"),
                         Fix(text="shut the guest down first"),
@@ -196,14 +198,14 @@ class VmLive:
 
     async def _plug_tap(self, guest: Guest, qmp: Qmp, text: str, config: VmConfig) -> None:
         """A card on a bridge: open its tap and hand it over under names instead of numbers."""
-        launch: Launch = await self._launcher.plan(guest.vmid, config, placeholders(config))
+        launch: Launch = await self._launcher.plan(guest.vmid, config)
         need = next(need for need in launch.taps if f"id={need.key}," in f"{text},")
         opened = await self._launcher.open_tap(need)
         names = {f"fd-{key}": fd for key, fd in opened.items()}
         try:
             for name, fd in names.items():
                 await qmp.getfd(name, fd)
-            await qmp.netdev_add(_words(re.sub(r"\b(fds?)=[\d:]+", rf"\1={':'.join(names)}", text)))
+            await qmp.netdev_add(_words(by_name(text, list(names))))
         except TarmacError:
             for name in names:  # else the tap would stay for as long as QEMU runs
                 with contextlib.suppress(TarmacError):
@@ -263,6 +265,13 @@ async def _take_medium(qmp: Qmp, device: str) -> None:
     await qmp.open_tray(device, force=True)
     with contextlib.suppress(HostFailure):  # an empty drive
         await qmp.remove_medium(device)
+
+
+def by_name(text: str, names: Sequence[str]) -> str:
+    """A tap's option text with names of descriptors in the place of numbers, the tap's first, then vhost's."""
+    queues = names[: len(names) // 2] if ",vhost=on," in text else names
+    text = re.sub(r"\b(fds?)=[\d:]+", rf"\1={':'.join(queues)}", text)
+    return re.sub(r"\b(vhostfds?)=[\d:]+", rf"\1={':'.join(names[len(queues) :])}", text)
 
 
 def _words(text: str) -> dict[str, str | bool]:

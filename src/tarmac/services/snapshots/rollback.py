@@ -14,7 +14,7 @@ from tarmac.model.lifecycle import State
 from tarmac.model.vm import HOST, VmConfig
 from tarmac.model.vm_privileges import reaches_host
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.guests.config import file_record
+from tarmac.services.guests.config_steps import file_step
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry
@@ -89,13 +89,7 @@ class VmRollback:
                 args={"vmid": vmid, "name": name, "disks": list(disks)},
             )
         )
-        steps.append(
-            PlannedStep(
-                step="snapshot-record",
-                title=f"take the configuration back to '{name}'",
-                args={"vmid": vmid, "file": file_record(new)},
-            )
-        )
+        steps.append(file_step("snapshot-record", vmid, new, f"take the configuration back to '{name}'"))
         if state is not None:
             args_ = {"vmid": vmid, "volid": state}
             steps.append(PlannedStep(step="state-resume", title="go on from the saved memory", args=args_))

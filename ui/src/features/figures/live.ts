@@ -25,7 +25,7 @@ export function useLive(kind: Kind, id: string): Figures[] {
         setRows((old) => [...old.slice(-KEPT + 1), figures]);
       }
     };
-    const unlisten = inventory.onRow(id)(take);
+    const unlisten = inventory.onRow(id, take);
     const unwatch = watch([id]);
     return () => {
       unlisten();

@@ -6,7 +6,7 @@
 import { createContext, lazy, type ReactNode, Suspense, useCallback, useContext, useMemo, useState } from "react";
 
 import { t } from "../../i18n";
-import { apiPath, type Resource, useAll } from "../../store/inventory";
+import { apiPath, type Resource, useResource } from "../../store/inventory";
 import { configOf } from "./api";
 
 const Vnc = lazy(() => import("./vnc"));
@@ -29,7 +29,6 @@ export function ConsoleLayer(props: { children: ReactNode }): ReactNode {
   const [open, setOpen] = useState<readonly string[]>([]);
   const [front, setFront] = useState<string | null>(null);
   const [kinds, setKinds] = useState<Record<string, Kind>>({});
-  const rows = useAll();
 
   const show = useCallback((row: Resource) => {
     setOpen((old) => (old.includes(row.id) ? old : [...old, row.id]));
@@ -38,36 +37,40 @@ export function ConsoleLayer(props: { children: ReactNode }): ReactNode {
   }, []);
   const hide = useCallback(() => setFront(null), []);
   const consoles = useMemo(() => ({ show, hide }), [show, hide]);
-  const alive = open.flatMap((id) => rows.filter((row) => row.id === id && row.status === "running"));
 
   return (
     <Context.Provider value={consoles}>
       {props.children}
       <div className="console-layer" hidden={front === null}>
-        {alive.map((row) => {
-          const kind = kinds[row.id];
+        {open.map((id) => {
+          const kind = kinds[id];
           if (kind === undefined) return null;
-          const Console = kind === "vnc" ? Vnc : Terminal;
-          return (
-            <section key={`${row.id} ${kind}`} hidden={row.id !== front} className="console" aria-label={t("consoles.of", { vmid: String(row.vmid) })}>
-              <header>
-                {(["vnc", "terminal"] as const).map((one) => (
-                  <button
-                    key={one} type="button" aria-pressed={kind === one}
-                    onClick={() => setKinds((old) => ({ ...old, [row.id]: one }))}
-                  >
-                    {t(one === "vnc" ? "consoles.screen" : "consoles.serial")}
-                  </button>
-                ))}
-              </header>
-              <Suspense fallback={<p className="hint">…</p>}>
-                <Console row={row} />
-              </Suspense>
-            </section>
-          );
+          return <Console key={`${id} ${kind}`} id={id} kind={kind} hidden={id !== front} onKind={(one) => setKinds((old) => ({ ...old, [id]: one }))} />;
         })}
       </div>
     </Context.Provider>
+  );
+}
+
+/** A console as long as its guest runs. */
+function Console(props: { id: string; kind: Kind; hidden: boolean; onKind: (kind: Kind) => void }): ReactNode {
+  const { id, kind, hidden, onKind } = props;
+  const row = useResource(id);
+  if (row?.status !== "running") return null;
+  const Shown = kind === "vnc" ? Vnc : Terminal;
+  return (
+    <section hidden={hidden} className="console" aria-label={t("consoles.of", { vmid: String(row.vmid) })}>
+      <header>
+        {(["vnc", "terminal"] as const).map((one) => (
+          <button key={one} type="button" aria-pressed={kind === one} onClick={() => onKind(one)}>
+            {t(one === "vnc" ? "consoles.screen" : "consoles.serial")}
+          </button>
+        ))}
+      </header>
+      <Suspense fallback={<p className="hint">…</p>}>
+        <Shown row={row} />
+      </Suspense>
+    </section>
   );
 }
 

@@ -1,14 +1,18 @@
 /** The first view: the whole in numbers, what somebody should look at, and all guests. */
 
-import { type ReactNode, useDeferredValue, useMemo } from "react";
+import { type ReactNode, useEffect, useMemo } from "react";
 
 import { t } from "../../i18n";
 import { bytes } from "../../lib/format";
-import { useAll } from "../../store/inventory";
+import { watch } from "../../store/feed";
+import { type Field, inventory, useNode, useVersion } from "../../store/inventory";
 import { Gauge } from "../../ui/facts";
 import { GuestList } from "../guests/list";
 import { Attention } from "./attention";
 import { totals } from "./totals";
+
+const READS: readonly Field[] = ["status", "template", "cpu", "mem", "maxmem", "disk", "maxdisk"];
+const PAUSE_MS = 1000; // sums of 10,000 rows need not be told more often
 
 export function OverviewPage(): ReactNode {
   return (
@@ -26,8 +30,10 @@ export function OverviewPage(): ReactNode {
 }
 
 function Numbers(): ReactNode {
-  const rows = useDeferredValue(useAll());
-  const sum = useMemo(() => totals(rows), [rows]);
+  const node = useNode();
+  useEffect(() => (node ? watch([`node/${node}`]) : undefined), [node]);
+  const version = useVersion(READS, PAUSE_MS);
+  const sum = useMemo(() => totals(inventory.all()), [version]);
   return (
     <section className="totals" aria-label={t("overview.totals")}>
       <p>
