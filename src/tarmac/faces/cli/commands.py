@@ -205,4 +205,5 @@ def show_outcome(session: Session, status: dict[str, Any], title: str) -> None:
     elif session.options.no_wait and "upid" in status:
         print(status["upid"])
     else:
-        session.say(f"{title}: done")
+        warned = str(status.get("exitstatus", "")).startswith("WARNINGS")
+        session.say(f"{title}: {'done, with warnings' if warned else 'done'}")
