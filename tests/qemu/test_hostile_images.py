@@ -451,6 +451,13 @@ print(tried(lambda: open("/dev/fd/20").read()), tried(lambda: open("/dev/fd/20",
 """
 
 
+async def test_walls_that_cannot_be_put_up_are_not_the_images_fault(folder: Path) -> None:
+    with pytest.raises(HostFailure) as caught:
+        await walls.behind_walls(["info", "x"], uid=None, limits={}, given=[walls.Given(path=folder)])
+    assert caught.value.error_code == "jail-failed"
+    assert "no regular file" in caught.value.evidence and "Traceback" not in caught.value.evidence
+
+
 @needs_python
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, which keeps one right")
 async def test_root_behind_walls_opens_what_it_is_given_and_nothing_else(

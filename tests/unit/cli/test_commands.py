@@ -82,6 +82,31 @@ def test_start_waits_for_the_task(daemon, tarmac):
     assert len(daemon.of("GET", f"/nodes/pve1/tasks/{UPID}/status")) == 2
 
 
+def test_what_waits_for_the_next_start_is_said(daemon, tarmac):
+    daemon.answer("POST", "/nodes/pve1/qemu/100/config", UPID)
+    daemon.task(UPID)
+    rows = [
+        {"key": "name", "value": "a"},
+        {"key": "memory", "value": "1", "pending": "2"},
+        {"key": "rng0", "delete": 1},
+    ]
+    daemon.answer("GET", "/nodes/pve1/qemu/100/pending", rows)
+    assert (
+        "waits for the next start: memory, rng0  (tarmac vm reboot 100)"
+        in tarmac("vm", "set", "100", "--memory", "2").err
+    )
+    assert "waits" not in tarmac("-q", "vm", "set", "100", "--memory", "2").err
+
+
+def test_the_warnings_of_a_task_are_shown(daemon, tarmac):
+    daemon.answer("POST", "/nodes/pve1/qemu/100/status/start", UPID)
+    lines = ("12:00:00 launch", "12:00:01 WARN: nothing is filtered yet", "TASK WARNINGS: 1")
+    daemon.task(UPID, {"status": "stopped", "exitstatus": "WARNINGS: 1"}, lines=lines)
+    ran = tarmac("vm", "start", "100")
+    assert ran.code == 0
+    assert ran.err == "Warning: nothing is filtered yet\nvm start 100: done, with warnings\n"
+
+
 def test_a_daemon_that_goes_away_while_a_task_is_waited_for(daemon, tarmac):
     daemon.answer("POST", "/nodes/pve1/qemu/100/status/start", UPID)
     gone = Reply(status=503, raw=json.dumps({"error": {"message": "gone", "kind": "unavailable"}}).encode())

@@ -58,6 +58,12 @@ def test_a_list_inside_an_object_is_a_table_of_its_own():
     ]
 
 
+def test_what_to_look_at_names_the_guest_in_its_remedies():
+    fix = {"text": "try again", "action": "POST .../status/start", "parameters": {}}
+    row = {"severity": "error", "object": "qemu/103", "message": "it ended", "fixes": [fix]}
+    assert table([row], "node attention").endswith("try again  [tarmac vm start 103]")
+
+
 def test_an_error_inside_an_object_is_told_as_errors_are():
     told = table(
         {"state": "failed", "error": {"message": "no room", "cause": "it is full", "evidence": "", "fixes": []}}

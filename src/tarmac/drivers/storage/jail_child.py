@@ -70,6 +70,10 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
 }
 
 
+FAILED = 99
+"""The exit code when the walls themselves could not be put up; no tool has it."""
+
+
 def enter(spec: dict[str, Any]) -> dict[str, bool]:
     """Give everything up; returns which protections are in force."""
     files = dict.fromkeys(spec["fds"], True)
@@ -95,7 +99,7 @@ def _open(number: int, path: str, writable: bool) -> None:
     """A file under this number, for the tool, too."""
     fd = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
-        sys.exit(f"jail: {path} is no regular file")
+        raise ValueError(f"{path} is no regular file")
     os.dup2(fd, number)
     os.close(fd)
 
@@ -190,10 +194,14 @@ def _seccomp() -> bool:
 
 
 def main() -> None:
-    spec = json.loads(sys.argv[1])
-    done = enter(spec)
-    if not done["namespaces"] and not done["seccomp"]:
-        sys.exit("jail: neither network namespaces nor seccomp are available here")
+    try:
+        spec = json.loads(sys.argv[1])
+        done = enter(spec)
+        if not done["namespaces"] and not done["seccomp"]:
+            raise RuntimeError("neither network namespaces nor seccomp are available here")
+    except Exception as problem:  # noqa: BLE001 - whatever it is: the tool was not begun, and the image is not to blame
+        sys.stderr.write(f"{type(problem).__name__}: {problem}\n")
+        sys.exit(FAILED)
     if not spec["argv"]:
         print(json.dumps(done))
         return

@@ -13,7 +13,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tarmac.drivers.storage.jail_child import FAILED
 from tarmac.lib.process import Finished, run, tool_missing
+from tarmac.model.errors import Fix, HostFailure
 
 CHILD = Path(__file__).with_name("jail_child.py")
 LIBRARIES = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/ld.so.conf", "/nix/store")
@@ -42,7 +44,7 @@ async def behind_walls(
 ) -> Finished:
     """Run `qemu-img WORDS` (nothing: say which protections there are) with the open files `fds` and those of `given`,
     which have the names that `names_of` says. `uid`: whom it becomes, None to stay who we are. Raises HostFailure as
-    `run` does."""
+    `run` does, and `jail-failed` when the walls could not be put up."""
     tool = shutil.which("qemu-img")
     if tool is None:
         raise tool_missing("qemu-img")
@@ -59,7 +61,17 @@ async def behind_walls(
     argv = [sys.executable, "-I", "-S", str(CHILD), json.dumps(spec)]
     # Each thread's malloc arena reserves 64 MiB of address space; a busy conversion would run into the limit.
     env = {"MALLOC_ARENA_MAX": "2"}
-    return await run(argv, ok=ok, limit=256 * 1024, pass_fds=fds, on_output=on_output, cwd=Path("/"), env=env)
+    known = {*ok, FAILED}
+    done = await run(argv, ok=known, limit=256 * 1024, pass_fds=fds, on_output=on_output, cwd=Path("/"), env=env)
+    if done.code == FAILED:
+        raise HostFailure(
+            "an image could not be looked at",
+            code="jail-failed",
+            cause="the process that would have opened it could not be locked in",
+            evidence=done.error_text.strip()[-500:],
+            fixes=[Fix(text="if Tarmac was upgraded while its daemon ran, start the daemon anew: guests go on")],
+        )
+    return done
 
 
 def names_of(given: int, fds: Sequence[int] = ()) -> list[str]:

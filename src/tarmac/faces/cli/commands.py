@@ -152,6 +152,8 @@ def run(words: str, spec: Spec, session: Session) -> int:
     title = f"{words} {' '.join(path_values[name] for name in path_values if name != 'node')}".strip()
     if spec["returns"] == "upid":
         show_outcome(session, session.task(spec["method"], path, params, title), title)
+        if words == "vm set" and session.output == "table" and not session.options.no_wait:
+            _tell_what_waits(session, path_values)
     else:
         data = session.client.call(spec["method"], path, params).get("data")
         if data is None and spec["method"] != "GET" and session.output == "table":
@@ -159,6 +161,17 @@ def run(words: str, spec: Spec, session: Session) -> int:
         else:
             session.show(data, words)
     return 0
+
+
+def _tell_what_waits(session: Session, guest: dict[str, str]) -> None:
+    """Of a changed guest, what comes into force at its next start only."""
+    try:
+        rows = session.client.get(fill("/nodes/{node}/qemu/{vmid}/pending", guest)) or []
+    except CliError:
+        return  # the change itself is done; who may change a guest need not be allowed to read all of it
+    keys = [str(row["key"]) for row in rows if "pending" in row or row.get("delete")]
+    if keys:
+        session.say(f"waits for the next start: {', '.join(keys)}  (tarmac vm reboot {guest['vmid']})")
 
 
 def _path_values(spec: Spec, params: dict[str, Any], session: Session) -> dict[str, str]:
@@ -192,4 +205,5 @@ def show_outcome(session: Session, status: dict[str, Any], title: str) -> None:
     elif session.options.no_wait and "upid" in status:
         print(status["upid"])
     else:
-        session.say(f"{title}: done")
+        warned = str(status.get("exitstatus", "")).startswith("WARNINGS")
+        session.say(f"{title}: {'done, with warnings' if warned else 'done'}")

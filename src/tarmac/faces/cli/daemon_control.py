@@ -69,13 +69,12 @@ def listening(data: Path) -> bool:
 
 def _unusable(data: Path, error: OSError) -> CliError:
     denied = isinstance(error, PermissionError)
+    cause = "it is no directory that could be made or used"
     return CliError(
         "denied" if denied else "host-failure",
         f"{data} cannot be a data directory",
         code="data-dir-unusable",
-        cause=f"user {os.geteuid()} may not read and write there"
-        if denied
-        else "it is no directory that could be made or used",
+        cause=f"user {os.geteuid()} may not read and write there" if denied else cause,
         evidence=str(error),
         fixes=["name another one: --data-dir DIR", *(["as root, with sudo"] if denied else [])],
     )

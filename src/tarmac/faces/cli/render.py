@@ -101,7 +101,11 @@ def problem(record: Mapping[str, Any], head: str = "Error") -> str:
     """One error or finding with its cause and what helps."""
     from tarmac.faces.cli.errors import from_record, text_of
 
-    return clean(text_of(from_record(record), head), lines=True)
+    error = from_record(record)
+    kind, _, vmid = str(record.get("object", "")).partition("/")
+    if kind == "qemu":
+        error.about(vmid)
+    return clean(text_of(error, head), lines=True)
 
 
 def problems(data: Sequence[Mapping[str, Any]]) -> str:

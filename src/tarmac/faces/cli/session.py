@@ -139,7 +139,9 @@ class Session:
         if exit_status == "OK":
             return
         if exit_status.startswith("WARNINGS"):
-            self.say(f"The task ended with {exit_status.lower()}: tarmac task log {upid}")
+            lines = self.client.get(f"{task_path(upid)}/log", {"start": 0, "limit": _LINES}) or []
+            found = [text for line in lines if (text := _TIME.sub("", str(line.get("t", "")))).startswith("WARN: ")]
+            self.say("\n".join(text.replace("WARN: ", "Warning: ", 1) for text in found) or exit_status)
             return
         record = status.get("error")
         if isinstance(record, dict) and record.get("message"):

@@ -93,6 +93,7 @@ class VmLive:
     async def plug_cards(self, guest: Guest, keys: Collection[str], *, linked: bool) -> None:
         """Give the running guest network cards of its configuration; not `linked`: with the cable out."""
         qmp = self._runtime.monitor(guest)
+        await self._drop_back_ends(guest, qmp, keys)
         launch = await self._launcher.plan(guest.vmid, guest.config)
         for option, text in parts_of(launch.argv):
             if option in ("-netdev", "-device") and identity(option, text) in keys:
@@ -100,6 +101,13 @@ class VmLive:
         for key in keys:
             if not linked or guest.config.net[int(key.removeprefix("net"))].link_down:
                 await qmp.set_link(key, False)
+
+    async def _drop_back_ends(self, guest: Guest, qmp: Qmp, keys: Collection[str]) -> None:
+        """A card that its guest let go of only after we had given up has left its back end, with its name."""
+        present = await parts(qmp)
+        for key in keys:
+            if ("-netdev", key) in present and ("-device", key) not in present:
+                await self._unplug(guest, qmp, "-netdev", key)
 
     async def unplug_cards(self, guest: Guest, keys: Collection[str]) -> None:
         """Take network cards out of the running guest; their back ends go with them."""

@@ -18,7 +18,7 @@ from tarmac.drivers.storage.values import Capabilities, Layer, SnapshotKind
 from tarmac.drivers.storage.volume_names import LAYOUT, Content, VolumeName, image_name, parse_volume_name
 from tarmac.lib.files import failure_of
 from tarmac.lib.hostcalls import HostCalls
-from tarmac.model.errors import HostFailure, InvalidInput, NotFound
+from tarmac.model.errors import Fix, HostFailure, InvalidInput, NotFound
 from tarmac.model.ids import VolumeId
 
 T = TypeVar("T")
@@ -154,6 +154,15 @@ class DirectoryGround(StorageGround):
             try:
                 return work()
             except (FileNotFoundError, NotADirectoryError):
-                raise NotFound(f"volume '{volid}' does not exist", code="no-such-volume") from None
+                raise NotFound(
+                    f"volume '{volid}' does not exist",
+                    code="no-such-volume",
+                    cause="its file is not there",
+                    evidence=str(self.path(volid)),
+                    fixes=[
+                        Fix(text="see what is there", action=f"tarmac storage content {volid.storage}"),
+                        Fix(text="bring the file back, or take the disk out of its guest: tarmac vm unlink"),
+                    ],
+                ) from None
 
         return await self._run(translated, f"cannot read volume '{volid}'")
