@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from support.daemon import TestDaemon
 
@@ -57,6 +57,44 @@ class Visit:
         self.page.evaluate("place => { location.hash = place }", place)
 
 
+class _Shared:
+    """The browser of `one_browser`, once somebody needed it."""
+
+    stack: contextlib.ExitStack | None = None
+    browser: Browser | None = None
+
+
+@contextlib.contextmanager
+def one_browser() -> Iterator[None]:
+    """The visits inside share a browser, and nothing of what it remembers: to start one takes longer than many a test.
+    No asyncio inside: Playwright's loop runs on in this thread."""
+    with contextlib.ExitStack() as _Shared.stack:
+        yield
+    _Shared.stack = _Shared.browser = None
+
+
+@contextlib.contextmanager
+def _browser() -> Iterator[Browser]:
+    if _Shared.stack is None:
+        with _launched() as browser:
+            yield browser
+        return
+    if _Shared.browser is None or not _Shared.browser.is_connected():
+        _Shared.stack.close()
+        _Shared.browser = _Shared.stack.enter_context(_launched())
+    yield _Shared.browser
+
+
+@contextlib.contextmanager
+def _launched() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
 @contextlib.contextmanager
 def visit(
     daemon: TestDaemon,
@@ -67,21 +105,20 @@ def visit(
     name: str = "127.0.0.1",
     locale: str = "en-US",
 ) -> Iterator[Visit]:
-    """A new browser with nothing remembered, on the page under that name. The daemon gets the user `admin@pve`. Fails
+    """A browser with nothing remembered, on the page under that name. The daemon gets the user `admin@pve`. Fails
     at its end if something was said in the browser's console."""
     if not any(user["userid"] == USER for user in daemon.get("/access/users")):
         daemon.post("/access/users", userid=USER, password=PASSWORD)
         daemon.call("PUT", "/access/acl", path="/", users=USER, roles="Administrator")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+    with _browser() as browser:
+        context = browser.new_context(
+            ignore_https_errors=True,
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+            locale=locale,
+            permissions=["clipboard-read", "clipboard-write"],
+        )
         try:
-            context = browser.new_context(
-                ignore_https_errors=True,
-                viewport={"width": width, "height": height},
-                color_scheme=scheme,
-                locale=locale,
-                permissions=["clipboard-read", "clipboard-write"],
-            )
             page = context.new_page()
             page.set_default_timeout(30_000)
             expect.set_options(timeout=WAIT_MS)  # the machine may have much to do
@@ -92,4 +129,4 @@ def visit(
             said = [one for one in found.complaints if not (found.refusals and _REFUSAL.search(one))]
             assert said == [], "nothing is to be said in the browser's console"
         finally:
-            browser.close()
+            context.close()

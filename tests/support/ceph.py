@@ -41,6 +41,7 @@ run dir = {root}
 pid file = {root}/$name.pid
 bluestore block size = 4294967296
 osd memory target = 1073741824
+osd client watch timeout = 5
 keyring = {root}/keyring
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import functools
 import hmac
 import json
 import time
@@ -16,11 +17,16 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 
+@functools.cache  # to make one takes longer than most of the tests
+def _key() -> RSAKey:
+    return RSAKey.generate_key(2048, {"kid": "one"})
+
+
 class HostileIssuer:
     """Good by default; `claims`, `header`, `configuration`, `userinfo` are laid over what it says, None takes away."""
 
     def __init__(self) -> None:
-        self.key, self.published = RSAKey.generate_key(2048, {"kid": "one"}), True
+        self.key, self.published = _key(), True
         self.issuer = ""
         self.nonce = ""
         self.asked: list[str] = []

@@ -25,6 +25,15 @@ def tiny(daemon: TestDaemon, tiny_image: Path) -> str:
     return daemon.add_image(tiny_image)
 
 
+@pytest.fixture(scope="module")
+def one_browser() -> Iterator[None]:
+    """The pages that a module's tests visit share a browser."""
+    from support import browser  # what it takes to load is for those who look at pages
+
+    with browser.one_browser():
+        yield
+
+
 @pytest.fixture(scope="session")
 def small_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An image of 1 MiB with nothing bootable on it, for tests that never run the guest's processor."""

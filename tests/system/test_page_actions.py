@@ -11,6 +11,8 @@ from playwright.sync_api import Locator, expect
 from support.browser import Visit, visit
 from support.daemon import TestDaemon, eventually
 
+pytestmark = pytest.mark.usefixtures("one_browser")
+
 TOO_MUCH = 4_000_000  # MiB: no machine of ours has it
 
 

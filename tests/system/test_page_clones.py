@@ -10,6 +10,8 @@ from playwright.sync_api import expect
 from support.browser import Visit, visit
 from support.daemon import TestDaemon, eventually
 
+pytestmark = pytest.mark.usefixtures("one_browser")
+
 
 @pytest.fixture
 def page(daemon: TestDaemon) -> Iterator[Visit]:

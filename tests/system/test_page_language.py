@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from support.browser import visit
 from support.daemon import TestDaemon
+
+pytestmark = pytest.mark.usefixtures("one_browser")
 
 
 def test_german_is_chosen_and_remembered(daemon: TestDaemon, tiny: str) -> None:

@@ -13,6 +13,8 @@ from playwright.sync_api import Locator, expect
 from support.browser import Visit, visit
 from support.daemon import TestDaemon, eventually
 
+pytestmark = pytest.mark.usefixtures("one_browser")
+
 SIZE = 24 << 20
 SLOW = 4 << 20  # bytes a second
 

@@ -171,7 +171,8 @@ def _argv(daemon: TestDaemon, vmid: int) -> str:
 
 
 def test_a_killed_guest_is_removed(house: tuple[TestDaemon, Ceph]) -> None:
-    """Ceph believes for half a minute that the dead QEMU still has the disk open."""
+    """Ceph believes for a while that the dead QEMU still has the disk open: half a minute unless it is set otherwise,
+    as here."""
     daemon, cluster = house
     daemon.task("POST", daemon.qemu, vmid=500, scsi0="pool:0.01", memory=64, freeze=1, vga="none")
     daemon.task("POST", f"{daemon.qemu}/500/status/start")

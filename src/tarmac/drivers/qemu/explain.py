@@ -27,6 +27,7 @@ def _known(code: str, pattern: str, cause: str, *fixes: str) -> _Known:
 
 
 # The first match wins, so the narrow ones come first. Groups of a pattern can be used in cause and fixes as {0}, {1}.
+# A word that a pattern begins with has a limit: a long line would be gone through once for each of its letters.
 _TABLE = (
     _known(
         "qemu-disk-locked",
@@ -128,20 +129,20 @@ _TABLE = (
     ),
     _known(
         "qemu-device-unknown",
-        r"'?([\w-]+)'? is not a valid device model name",
+        r"'?([\w-]{1,80})'? is not a valid device model name",
         "this version of QEMU has no device {0}",
         "install the package that has it (qemu-system-gui, qemu-system-modules-*), or choose another device",
     ),
     _known(
         "qemu-option-unknown",
-        r"(?:-?([\w.-]+): invalid option|Property '(.*?)' not found|Parameter '(.*?)' (?:is unexpected|expects .*)"
+        r"(?:-?([\w.-]{1,80}): invalid option|Property '(.*?)' not found|Parameter '(.*?)' (?:is unexpected|expects .*)"
         r"|Invalid parameter '(.*?)')",
         "this version of QEMU does not know the option {0}{1}{2}{3}",
         "remove the option from the configuration (`args`), or install a newer QEMU",
     ),
     _known(
         "qemu-missing",
-        r"(?:exec: (\S+): not found|(\S+): not found|No such file or directory.*qemu-system)",
+        r"(?:exec: (\S{1,200}): not found|(\S{1,200}): not found|No such file or directory.*qemu-system)",
         "the program {0}{1} is not installed",
         "install it (Debian: `apt-get install qemu-system-x86`)",
     ),
