@@ -9,7 +9,8 @@ import subprocess
 import pytest
 
 from support.volume_io import MIB, holds, id_of, io, needs, opened, put
-from tarmac.drivers.storage.base import FileStorage, FreezingStorage, Owner, SnapshotKind, Storage
+from tarmac.drivers.storage.base import FileStorage, FreezingStorage, Storage
+from tarmac.drivers.storage.values import Owner, SnapshotKind
 from tarmac.model.errors import Conflict, InvalidInput, NotFound, WrongState
 from tarmac.model.ids import VolumeId
 

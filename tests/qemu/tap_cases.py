@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tarmac.drivers.network import tap
 from tarmac.drivers.network.tap import Taps, bridges
 from tarmac.drivers.qemu.agent import Agent
+from tarmac.drivers.qemu.argv import TapNeed
 from tarmac.model.errors import HostFailure, Unavailable
+from tarmac.services.running.launcher import Launcher
 
 from .conftest import GUEST_UID, Start
 
@@ -51,7 +54,6 @@ async def test_tap_is_a_port_and_goes_with_its_descriptor(bridge: str) -> None:
     assert read("tap100i0", "address") == "fe:24:11:01:02:03"
     assert int(read("tap100i0", "flags"), 16) & 1
     assert Path("/proc/sys/net/ipv6/conf/tap100i0/disable_ipv6").read_text().strip() == "1"
-    assert await Taps().leftovers() == {"tap100i0": 100}
     os.close(fd)
     assert not (NET / "tap100i0").exists()
 
@@ -63,6 +65,24 @@ async def test_several_queues_and_a_smaller_mtu(bridge: str) -> None:
     assert read("tap100i1", "mtu") == "1300"
     for fd in fds:
         os.close(fd)
+
+
+async def test_a_tap_with_vhost_queues(bridge: str, monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+    need = TapNeed(name="tap100i2", bridge=bridge, mac="", mtu=None, queues=2, key="net2", vhost=True)
+    launcher = Launcher(runtime_root=place, instance="", cgroups=None, taps=Taps(), volumes=None, probe=None)  # type: ignore[arg-type]
+    monkeypatch.setattr(tap, "VHOST", Path("/dev/null"))
+    opened = await launcher.open_tap(need)
+    assert list(opened) == ["net2", "net2-1", "net2-vhost", "net2-vhost-1"]
+    for fd in opened.values():
+        os.close(fd)
+    opened = await launcher.open_tap(need, vhost=False)
+    assert list(opened) == ["net2", "net2-1"]
+    for fd in opened.values():
+        os.close(fd)
+    monkeypatch.setattr(tap, "VHOST", place / "none")
+    with pytest.raises(HostFailure):
+        await launcher.open_tap(need)
+    assert not (NET / "tap100i2").exists()
 
 
 async def test_failures_leave_no_tap(bridge: str) -> None:
@@ -98,7 +118,7 @@ async def test_leftovers_of_one_guest_are_removed_and_no_others(bridge: str) -> 
     assert sorted(await Taps().remove_all(100)) == ["tap100i0", "tap100i1"]
     assert await Taps().remove_all(100) == []
     assert sorted(name for name in os.listdir(NET) if name.startswith("tap")) == ["tap1001i0", "tap10i0", "tapestry0"]
-    assert await Taps("other").leftovers() == {}
+    assert await Taps("other").remove_all(1001) == []
     for name in ("tap1001i0", "tap10i0", "tapestry0"):
         ip("link", "del", name)
 

@@ -50,7 +50,7 @@ async def test_real_agent(start: Start, place: Path, tiny_image: Path) -> None:
         await files(agent)
         names = {entry["name"] for entry in await agent.network_interfaces()}
         assert "lo" in names
-        assert await agent.osinfo()
+        assert await agent.call("guest-get-osinfo")
         await hung(agent, place)
         await power_off(agent, place)
     finally:

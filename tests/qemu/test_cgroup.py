@@ -45,7 +45,6 @@ async def test_limit_is_enforced_and_usage_told(groups: Cgroups, busy: subproces
     group = groups.open(INSTANCE, "100")
     assert group.name == f"tarmac-{INSTANCE}/100"
     assert list(group.set_cpu(weight=200, limit=0.2)) == []
-    assert list(group.set_processes(50)) == []
     assert list(group.add(busy.pid)) == []
     assert list(group.pids()) == [busy.pid]
     before, started = group.usage().cpu_seconds, time.monotonic()

@@ -8,13 +8,15 @@ import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.storage_site import temporary_root
-from tarmac.drivers.storage.directory import DirectoryStorage
+from tarmac.drivers.storage import image, pinned, walls
+from tarmac.drivers.storage.directory.storage import DirectoryStorage
 from tarmac.drivers.storage.jail import Jail, JailLimits
 from tarmac.model.errors import DataCorrupt, HostFailure, InvalidInput, NoSpace, TarmacError
 
@@ -286,16 +288,16 @@ async def test_the_jail_has_walls() -> None:
     jail = Jail()
     protections = await jail.protections()
     assert protections == {"namespaces": True, "landlock": True, "seccomp": True}
-    from tarmac.drivers.storage import jail as module
-
-    child = str(module._CHILD)
+    child = str(walls.CHILD)
     spec = {
         "argv": [PYTHON, "-I", "-S", "-c", PROBE],
         "uid": 65534 if os.geteuid() == 0 else None,
         "gid": 65534,
         "limits": {"NOFILE": 64},
-        "readable": module._LIBRARIES,
+        "readable": walls.LIBRARIES,
         "fds": [],
+        "given": [],
+        "first": 20,
     }
     import json
 
@@ -351,3 +353,124 @@ async def test_a_full_disk_comes_out_as_itself_whatever_fails_beside_it(folder: 
                 await asyncio.sleep(10)
             except asyncio.CancelledError:
                 raise HostFailure("the tool failed, too") from None
+
+
+class Hostile:
+    """A QEMU that was taken over: what it writes into its image between our look at it and the tool's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, image: Path, write: Callable[[Path], object]) -> None:
+        self.came = 0
+        real = pinned.behind_walls
+
+        async def after_it_wrote(*words: Any, **how: Any) -> Any:
+            self.came += 1
+            write(image)
+            return await real(*words, **how)
+
+        monkeypatch.setattr(pinned, "behind_walls", after_it_wrote)
+
+
+def points_at(secret: Path) -> Callable[[Path], object]:
+    return lambda place: img("rebase", "-u", "-f", "qcow2", "-b", secret, "-F", "raw", place)
+
+
+async def test_a_reference_that_comes_after_our_look_is_not_followed(
+    folder: Path, secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty image that came to stand on the secret reads as zeroes: what it stands on is said by us."""
+    target = storage(folder)
+    await target.activate()
+    volume = await target.allocate(100, size=MIB, format="qcow2")
+    (top,) = await target.layers(volume)
+    hostile = Hostile(monkeypatch, target.path(volume), points_at(secret))
+    copied = await target.copy(top, 101, format="raw")
+    assert target.path(copied).read_bytes() == bytes(MIB)
+    assert await image.contents(top.chain, MIB) == bytes(MIB)
+    assert hostile.came == 2
+
+
+async def test_a_format_that_an_image_claims_for_what_it_stands_on_is_not_believed(folder: Path, secret: Path) -> None:
+    """A raw base holds a qcow2 header that names the secret, and the overlay says that its base is qcow2."""
+    target = storage(folder)
+    await target.activate()
+    img("create", "-f", "qcow2", "-b", secret, "-F", "raw", folder / "evil", "1M")
+    made = await target.import_image(folder / "evil", "raw", 100, format="raw", foreign=False)
+    base = await target.make_base(made)
+    clone = await target.clone(base, 101)
+    reference = os.path.relpath(target.path(base), target.path(clone).parent)
+    img("rebase", "-u", "-f", "qcow2", "-b", reference, "-F", "qcow2", target.path(clone))
+    copied = await target.copy((await target.layers(clone))[0], 102, format="raw")
+    await target.detach(clone)
+    img("convert", "-O", "raw", target.path(clone), folder / "flat")
+    for found in (target.path(copied).read_bytes(), (folder / "flat").read_bytes()):
+        assert SECRET[:64] not in found
+        assert found[:4] == b"QFI\xfb", "the base is what it holds"
+    await target.unmake_base(base)
+
+
+async def test_a_data_file_that_comes_after_our_look_cannot_be_opened(
+    folder: Path, secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one reference that cannot be said beforehand: the tool finds no such file behind its walls."""
+    target = storage(folder)
+    await target.activate()
+    volume = await target.allocate(100, size=MIB, format="qcow2")
+    await target.snapshot(volume, "one")
+    (folder / "data").write_bytes(bytes(MIB))
+    img("create", "-f", "qcow2", "-o", f"data_file={folder}/data,data_file_raw=on", folder / "x.qcow2", "1M")
+    shutil.copy(secret, folder / "data")
+    evil = (folder / "x.qcow2").read_bytes()
+    top = (await target.layers(volume))[0]
+    Hostile(monkeypatch, target.path(volume), lambda place: place.write_bytes(evil))
+    for attempt in (
+        lambda: target.copy(top, 101, format="raw"),
+        lambda: image.commit(top.chain, size=MIB),
+        lambda: image.detach(top.chain, size=MIB),
+        lambda: image.resize(top.chain, 2 * MIB),
+        lambda: image.contents(top.chain, MIB),
+    ):
+        with pytest.raises(HostFailure) as caught:
+            await attempt()
+        assert "Permission denied" in caught.value.evidence and "data" in caught.value.evidence
+    assert (folder / "data").read_bytes() == secret.read_bytes()
+    assert {v.volid for v in await target.list()} == {volume}
+
+
+OWNED = """
+import os, sys
+def tried(work):
+    try:
+        work()
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+others = sys.argv[1]
+print(tried(lambda: open("/dev/fd/20").read()), tried(lambda: open("/dev/fd/20", "r+")),
+      tried(lambda: open("/dev/fd/21", "r+")), tried(lambda: open("/etc/shadow")), tried(lambda: open(others)),
+      tried(lambda: os.kill(int(sys.argv[2]), 0)), tried(lambda: os.fchown(20, 0, 0)))
+"""
+
+
+@needs_python
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, which keeps one right")
+async def test_root_behind_walls_opens_what_it_is_given_and_nothing_else(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of a guest's user, one to read and one to write; not its others, nobody's processes."""
+    for name in ("read", "write", "other"):
+        (folder / name).write_bytes(b"x")
+        (folder / name).chmod(0o600)
+        os.chown(folder / name, 61500, 61500)
+    given = [walls.Given(path=folder / "read"), walls.Given(path=folder / "write", writable=True)]
+    monkeypatch.setattr(shutil, "which", lambda _: PYTHON)
+    words = ["-I", "-S", "-c", OWNED, str(folder / "other"), str(os.getpid())]
+    done = await walls.behind_walls(words, uid=walls.ROOT_WITHIN, limits={}, given=given)
+    refusals = [
+        "PermissionError",
+        "done",
+        "PermissionError",
+        "PermissionError",
+        "ProcessLookupError",
+        "PermissionError",
+    ]
+    assert done.text.split() == ["done", *refusals], done.error_text

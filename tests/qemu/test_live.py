@@ -64,7 +64,7 @@ async def say(agent: Agent, command: str) -> str:
 
 
 async def test_a_freeze_is_short_and_its_state_is_small(frozen: Frozen) -> None:
-    """The pause is bounded by the device state, which has no RAM in it (spec 7, 8)."""
+    """The pause is bounded by the device state, which has no RAM in it."""
     assert not frozen.notes, "the agent flushed the file systems"
     assert len(frozen.state) < 8 * 1024 * 1024
     assert frozen.volume.stat().st_blocks * 512 < MEMORY, "zero pages are skipped"
@@ -84,7 +84,7 @@ async def test_two_clones_go_on_from_the_same_moment(frozen: Frozen, ram: int) -
 
 
 async def test_a_clone_sees_a_new_generation(frozen: Frozen, ram: int) -> None:
-    """vmgenid reseeds a kernel of 5.18 and later: the guest has the clone's, not the source's (spec 15)."""
+    """vmgenid reseeds a kernel of 5.18 and later: the guest has the clone's, not the source's."""
     async with clone(frozen, ram, "203") as (guest, agent):
         await answers(agent)
         found = await guest.monitor().execute("query-vm-generation-id")
@@ -92,14 +92,14 @@ async def test_a_clone_sees_a_new_generation(frozen: Frozen, ram: int) -> None:
 
 
 async def test_ballooning_a_clone_leaves_the_template_as_it_is(frozen: Frozen, ram: int) -> None:
-    """Without the seal this punched holes into the template, and the next clone panicked (spec 2, 3)."""
+    """Without the seal this punched holes into the template, and the next clone panicked."""
     before = digest(ram)
     async with clone(frozen, ram, "204") as (guest, agent):
         await answers(agent)
         await agent.fsfreeze_thaw()
         await guest.monitor().balloon(96 * 1024 * 1024)
         async with asyncio.timeout(30):
-            while await guest.monitor().query_balloon() > 116 * 1024 * 1024:
+            while (await guest.monitor().execute("query-balloon"))["actual"] > 116 * 1024 * 1024:
                 await asyncio.sleep(0.1)
         await agent.ping(within=60)  # it lives; it is too short of memory to do much else
     assert digest(ram) == before
@@ -222,7 +222,7 @@ def test_another_qemu_or_accelerator_is_refused_by_name(frozen: Frozen) -> None:
 
 
 async def test_a_source_that_goes_on(place: Path, tiny_image: Path) -> None:
-    """Faults while it is held: it goes on, thawed; capabilities are as before; a later save holds RAM (spec 5, 7)."""
+    """Faults while it is held: it goes on, thawed; capabilities are as before; a later save holds RAM."""
     disk = overlay(place / "disk.qcow2", tiny_image)
     guest, agent = await boot(place, "100", disk, tiny_image)
     try:
@@ -244,7 +244,7 @@ async def test_a_source_that_goes_on(place: Path, tiny_image: Path) -> None:
 
 
 async def test_a_block_job_is_in_the_way(place: Path, tiny_image: Path) -> None:
-    """It is named, and the guest does not even pause (spec 6)."""
+    """It is named, and the guest does not even pause."""
     disk = overlay(place / "disk.qcow2", tiny_image)
     guest, agent = await boot(place, "100", disk, tiny_image)
     try:
@@ -273,7 +273,7 @@ async def _full_sink(guest: GuestProcess, agent: Agent, place: Path) -> None:
         async with freeze.held(guest, agent, lambda text: None):
             await stream.save(guest, full, without_ram=True)
     assert await guest.monitor().query_status() == "running"
-    assert await agent.fsfreeze_status() == "thawed"
+    assert await agent.call("guest-fsfreeze-status") == "thawed"
 
 
 async def _cancelled(guest: GuestProcess, agent: Agent) -> None:
@@ -284,7 +284,7 @@ async def _cancelled(guest: GuestProcess, agent: Agent) -> None:
                 assert await guest.monitor().query_status() == "paused"
                 await asyncio.Event().wait()
     assert await guest.monitor().query_status() == "running"
-    assert await agent.fsfreeze_status() == "thawed"
+    assert await agent.call("guest-fsfreeze-status") == "thawed"
 
 
 async def test_qemu_killed_while_it_is_held(place: Path, tiny_image: Path) -> None:
@@ -302,7 +302,7 @@ async def test_qemu_killed_while_it_is_held(place: Path, tiny_image: Path) -> No
 
 
 async def test_max_goes_on_as_the_processor_it_stood_for(tiny_image: Path) -> None:
-    """Every feature by name, so that clones are the same processor whatever `max` means by then (spec 6)."""
+    """Every feature by name, so that clones are the same processor whatever `max` means by then."""
     place = Path(tempfile.mkdtemp(prefix="tm-live-", dir="/tmp"))
     place.chmod(0o711)
     try:
@@ -335,8 +335,7 @@ async def _words_of(place: Path, image: Path) -> object:
 
 
 async def test_a_running_guest_s_memory_is_copied_exactly(tiny_image: Path) -> None:
-    """Roughly while it runs, exactly while it stands; sealed then, and the guest goes on as the same process (spec 2,
-    4, 8)."""
+    """Roughly while it runs, exactly while it stands; sealed then, and the guest goes on as the same process."""
     place = Path(tempfile.mkdtemp(prefix="tm-live-", dir="/tmp"))
     place.chmod(0o711)
     guest, agent = await boot(place, "250", overlay(place / "disk.qcow2", tiny_image), tiny_image)

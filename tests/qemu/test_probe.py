@@ -15,6 +15,7 @@ import pytest
 from tarmac.drivers.qemu import probe, probe_guest
 from tarmac.drivers.qemu.probe import ProbeRun, probe_kvm, run_probe
 from tarmac.drivers.qemu.version import OLDEST, machines_of, parse_version, version_of
+from tarmac.model.errors import HostFailure
 
 HAS_KVM = os.access("/dev/kvm", os.R_OK | os.W_OK)
 
@@ -123,7 +124,6 @@ def test_every_stage_has_words(stage: str) -> None:
 
 async def test_version_and_machines() -> None:
     version = await version_of()
-    assert version.supported
     assert (version.major, version.minor) >= OLDEST
     machines = await machines_of()
     assert "q35" in machines
@@ -133,10 +133,18 @@ async def test_version_and_machines() -> None:
 def test_versions_are_read() -> None:
     text = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)\nCopyright"
     version = parse_version(text)
-    assert (str(version), version.package, version.supported) == ("7.2.22", "Debian 1:7.2+dfsg-7+deb12u18", True)
-    assert not parse_version("QEMU emulator version 6.1.0").supported
+    assert (str(version), version.package) == ("7.2.22", "Debian 1:7.2+dfsg-7+deb12u18")
     with pytest.raises(ValueError, match="not a QEMU version"):
         parse_version("bash 5.2")
+
+
+async def test_an_old_qemu_is_refused(tmp_path: Path) -> None:
+    old = tmp_path / "qemu"
+    old.write_text("#!/bin/sh\necho QEMU emulator version 6.1.0\n")
+    old.chmod(0o755)
+    with pytest.raises(HostFailure) as caught:
+        await version_of(str(old))
+    assert (caught.value.error_code, caught.value.evidence) == ("qemu-too-old", "version 6.1.0")
 
 
 async def test_probe_leaves_no_process() -> None:

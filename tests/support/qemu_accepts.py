@@ -27,9 +27,10 @@ from tarmac.drivers.qemu.argv.show import volume_path
 from tarmac.drivers.qemu.facts import LaunchFacts, NodeFacts, VolumeFacts
 from tarmac.drivers.qemu.live.memory import create_memory
 from tarmac.model.conf_file import parse_conf
+from tarmac.model.devices import Bios
 from tarmac.model.ids import VolumeId
 from tarmac.model.units import MIB
-from tarmac.model.vm import Bios, VmConfig
+from tarmac.model.vm import VmConfig
 
 _TUNSETIFF = 0x400454CA
 _TAP_FLAGS = 0x5002  # IFF_TAP | IFF_NO_PI | IFF_VNET_HDR

@@ -132,12 +132,12 @@ def test_a_templates_disk_is_sent_without_a_copy_and_its_change_waits(daemon: Te
 
 
 def test_a_rollback_waits_until_what_it_changes_is_read(daemon: TestDaemon, disk: bytes, tmp_path: Path) -> None:
-    """The copy of an export is held up (the tool itself is the real one); the guest's rollback waits for it."""
+    """An export is held up (the tool itself is the real one); the guest's rollback waits for it."""
     go_on, tools = tmp_path / "go-on", tmp_path / "tools"
     tools.mkdir()
     real = shutil.which("qemu-img")
     script = (
-        f'#!/bin/sh\ncase "$*" in convert*exports*) touch "{go_on}.begun"\n'
+        f'#!/bin/sh\ncase "$*" in create*exports*) touch "{go_on}.begun"\n'
         f'while [ ! -e "{go_on}" ]; do sleep 0.05; done ;; esac\nexec "{real}" "$@"\n'
     )
     (tools / "qemu-img").write_text(script)

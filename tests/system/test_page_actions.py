@@ -71,6 +71,36 @@ def test_many_get_and_lose_tags(page: Visit, daemon: TestDaemon, tiny: str) -> N
     assert set(_config(daemon, 213)["tags"].split(";")) == {"kept", "web"}
 
 
+def test_settings_of_many_show_what_they_do_to_each_and_are_taken_back(
+    page: Visit, daemon: TestDaemon, tiny: str
+) -> None:
+    daemon.create(218, tiny, name="many-runs", freeze=1)
+    daemon.create(219, tiny, name="many-stands", cores=2)
+    daemon.task("POST", f"{daemon.qemu}/218/status/start")
+    screen = page.page
+    _choose(page, "many-", 2)
+    screen.get_by_role("toolbar").get_by_role("button", name="Edit settings").click()
+    form = screen.get_by_role("dialog")
+    for setting, value in (("Cores", "3"), ("CPU limit", "1")):
+        form.get_by_label("A setting to change").click()
+        screen.get_by_role("option", name=setting, exact=True).click()
+        form.get_by_role("textbox", name=setting).fill(value)
+    told = form.get_by_role("listitem")
+    expect(told.filter(has_text="218").filter(has_text="At reboot Cores: not set becomes 3")).to_be_visible()
+    expect(told.filter(has_text="218").filter(has_text="At once CPU limit: not set becomes 1")).to_be_visible()
+    expect(told.filter(has_text="219").filter(has_text="At once Cores: 2 becomes 3")).to_be_visible()
+    assert "cpulimit" not in _config(daemon, 218), "looking changes nothing"
+    assert not page.faults()
+    form.get_by_role("button", name="Save").click()
+    results = screen.get_by_role("region", name="Edit settings: 2 guests")
+    expect(results.get_by_role("status")).to_have_text("2 of 2 done, 0 failed")
+    assert [_config(daemon, vmid)["cores"] for vmid in (218, 219)] == [3, 3]
+    screen.get_by_role("button", name="Undo").click()
+    eventually(lambda: _config(daemon, 219)["cores"] == 2 and "cores" not in _config(daemon, 218))
+    assert "cpulimit" not in _config(daemon, 218)
+    daemon.task("POST", f"{daemon.qemu}/218/status/stop")
+
+
 def test_what_was_begun_is_taken_back(page: Visit, daemon: TestDaemon, tiny: str) -> None:
     daemon.create(215, tiny, name="paused")
     daemon.task("POST", f"{daemon.qemu}/215/status/start")
@@ -82,6 +112,26 @@ def test_what_was_begun_is_taken_back(page: Visit, daemon: TestDaemon, tiny: str
     screen.get_by_role("button", name="Undo").click()
     eventually(lambda: daemon.status(215)["qmpstatus"] == "running")
     daemon.task("POST", f"{daemon.qemu}/215/status/stop")
+
+
+def test_a_task_is_followed_by_the_stream_and_not_asked_for(page: Visit, daemon: TestDaemon, tiny: str) -> None:
+    daemon.create(220, tiny, name="deaf", freeze=1)  # nobody in there hears that it should shut down
+    daemon.task("POST", f"{daemon.qemu}/220/status/start")
+    upid = daemon.post(f"{daemon.qemu}/220/status/shutdown", timeout=4, forceStop=1)
+    screen = page.page
+    page.go(f"#/tasks/{upid}")
+    asked: list[str] = []
+    screen.on("request", lambda request: asked.append(request.url) if "/tasks" in request.url else None)
+    view = screen.locator(".task-view")
+    expect(view).to_contain_text("running")
+    expect(view.get_by_label("Log")).not_to_be_empty()
+    expect(view.get_by_role("paragraph").first).to_contain_text("OK")
+    expect(view.get_by_label("Log")).to_contain_text(daemon.task_log(upid).splitlines()[-1])
+    expect(screen.get_by_role("contentinfo").get_by_role("listitem").filter(has_text="Shut down 220")).to_contain_text(
+        "OK"
+    )
+    lists = [url for url in asked if "/tasks?" in url]
+    assert not lists and len(asked) <= 4, asked
 
 
 def test_a_failed_start_says_why_and_is_tried_again(page: Visit, daemon: TestDaemon, tiny: str) -> None:

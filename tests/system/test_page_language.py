@@ -22,6 +22,21 @@ def test_german_is_chosen_and_remembered(daemon: TestDaemon, tiny: str) -> None:
         expect(row).to_contain_text("1,5 GiB")
         expect(screen.get_by_role("menu")).to_have_count(0)
         assert not found.faults()
+        found.go("#/qemu/190/hardware")
+        line = screen.get_by_role("listitem", name="Kerne", exact=True)
+        expect(line).to_contain_text("üblich: 1")
+        line.get_by_role("button", name="Kerne ändern").click()
+        expect(line.get_by_role("form")).to_contain_text("Kerne je Sockel.")
+        found.refusals = True
+        daemon.put(f"{daemon.qemu}/190/config", memory=4_000_000)
+        screen.get_by_role("toolbar").get_by_role("button", name="Starten").click()
+        alert = screen.get_by_role("alert")
+        expect(alert).to_contain_text("zu wenig Arbeitsspeicher, um Gast 190 zu starten")
+        expect(alert).to_contain_text("Grund: die Gäste, die hier laufen, und der Host selbst nehmen den Rest")
+        expect(alert).to_contain_text("einen anderen Gast stoppen")
+        assert alert.locator("[lang=en]").count() == 0
+        assert not found.faults()
+        daemon.put(f"{daemon.qemu}/190/config", memory=1536)
         screen.reload()
         expect(screen.get_by_role("button", name="Neuer Gast")).to_be_visible()
 

@@ -216,12 +216,26 @@ def test_somebody_is_told(page: Visit, daemon: TestDaemon) -> None:
         form.get_by_label("Name").fill("failures")
         form.get_by_label("Tell").click()
         screen.get_by_role("option", name="hook").click()
+        form.get_by_label("Tell").press("Tab")
         form.get_by_role("button", name="Make the matcher").click()
         matcher = screen.get_by_role("table", name="Matchers").get_by_role("row").filter(has_text="failures")
         expect(matcher).to_contain_text("error")
         matcher.get_by_role("button", name="Switch off").click()
         expect(matcher).to_contain_text("off")
         server.shutdown()
+    matcher.get_by_role("button", name="Change").click()
+    form.get_by_label("Of severity").fill("error,warning")
+    form.get_by_role("button", name="Save").click()
+    expect(matcher).to_contain_text("error,warning")
+    row = screen.get_by_role("table", name="Targets").get_by_role("row").filter(has_text="hook")
+    row.get_by_role("button", name="Change").click()
+    expect(form.get_by_label("Body")).to_have_value(re.compile("escape title"))
+    form.get_by_label("Body").fill("")
+    form.get_by_label("Comment").fill("says nothing")
+    form.get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("says nothing")
+    hook = daemon.get("/cluster/notifications/endpoints/webhook/hook")
+    assert "body" not in hook and hook["allowed-hosts"] == ["127.0.0.1"]
     assert daemon.get("/cluster/notifications/matchers")[0]["target"] == ["hook"]
     assert page.complaints == []
 
@@ -250,7 +264,12 @@ def test_the_own_account_gets_a_second_factor(page: Visit, daemon: TestDaemon) -
     form.get_by_label("Name").fill("graph")
     form.get_by_label("Address").fill("127.0.0.1")
     form.get_by_role("button", name="Send figures there").click()
-    expect(screen.get_by_role("table", name="Metric servers")).to_contain_text("127.0.0.1:2003")
+    servers = screen.get_by_role("table", name="Metric servers")
+    expect(servers).to_contain_text("127.0.0.1:2003")
+    servers.get_by_role("button", name="Change").click()
+    form.get_by_label("Port").fill("2004")
+    form.get_by_role("button", name="Save").click()
+    expect(servers).to_contain_text("127.0.0.1:2004")
     daemon.call("DELETE", "/cluster/metrics/server/graph")
     assert page.complaints == []
 
@@ -294,30 +313,71 @@ def test_groups_roles_and_why(page: Visit, daemon: TestDaemon) -> None:
     assert page.complaints == []
 
 
-def test_a_realm_is_made_and_removed(page: Visit, daemon: TestDaemon) -> None:
+def test_a_realm_is_made_changed_and_removed(page: Visit, daemon: TestDaemon) -> None:
     screen = page.page
+    page.refusals = True
     page.go("#/access/realms")
     screen.get_by_role("button", name="New realm").click()
     form = screen.get_by_role("dialog")
     form.get_by_label("Kind").click()
     screen.get_by_role("option", name="LDAP").click()
     form.get_by_role("textbox", name="Name", exact=True).fill("staff")
-    form.get_by_label("Server").fill("ldap.example.org")
-    form.get_by_label("Base DN").fill("dc=example,dc=org")
+    form.get_by_role("textbox", name="Server", exact=True).fill("ldap.example.org")
+    form.get_by_role("textbox", name="Base DN", exact=True).fill("dc=example,dc=org")
+    form.get_by_label("bind DN").fill("cn=tarmac")
+    form.get_by_label("The password for that").fill("a bind secret")
     form.get_by_role("button", name="Make the realm").click()
     row = screen.get_by_role("row", name="staff")
     expect(row.get_by_role("button", name="Synchronize")).to_be_visible()
     made = daemon.get("/access/domains/staff")
     assert (made["type"], made["server1"], made["user_attr"]) == ("ldap", "ldap.example.org", "uid")
+    row.get_by_role("button", name="Change").click()
+    expect(form.get_by_role("textbox", name="Server", exact=True)).to_have_value("ldap.example.org")
+    expect(form.get_by_label("The password for that")).to_have_value("")
+    form.get_by_label("Comment").fill("the staff")
+    daemon.put("/access/domains/staff", port=3890)
+    form.get_by_role("button", name="Save").click()
+    expect(form.get_by_role("alert")).to_contain_text("changed")  # meanwhile, by somebody else
+    page.page.keyboard.press("Escape")
+    row.get_by_role("button", name="Change").click()
+    form.get_by_label("Comment").fill("the staff")
+    form.get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("the staff")
+    assert daemon.get("/access/domains/staff")["port"] == 3890
+    told = daemon.get("/cluster/history", kind="realm", name="staff", limit=1)[0]
+    assert [one["kind"] for one in told["objects"]] == ["realm"], "the password was left alone"
     row.get_by_role("button", name="Remove").click()
     screen.get_by_role("dialog").get_by_role("button", name="Remove").click()
     expect(row).to_have_count(0)
 
 
+def test_a_change_of_a_definition_is_seen_and_undone(page: Visit, daemon: TestDaemon) -> None:
+    daemon.post("/pools", poolid="told", comment="before")
+    daemon.put("/pools", poolid="told", comment="after")
+    daemon.post("/access/users", userid="told@pve", password="a good password")
+    daemon.put("/access/password", userid="told@pve", password="another password")
+    screen = page.page
+    page.go("#/pools/told")
+    screen.get_by_role("link", name="History of told").click()
+    changes = screen.get_by_role("list", name="History").get_by_role("listitem", name=re.compile("pool told$"))
+    expect(changes).to_have_count(2)
+    expect(changes.first).to_contain_text("root@pam")
+    expect(changes.first).to_contain_text("Pool told: comment: before becomes after")
+    assert not page.faults()
+    changes.first.get_by_role("button", name="Undo").click()
+    expect(changes).to_have_count(3)
+    assert daemon.get("/pools/told")["comment"] == "before"
+    page.go("#/history/password/told@pve")
+    expect(screen.get_by_role("listitem").filter(has_text="no way back").first).to_be_visible()
+    page.go("#/storage/local/history")
+    expect(screen.get_by_role("tab", name="History")).to_have_attribute("aria-selected", "true")
+    daemon.call("DELETE", "/pools", poolid="told")
+
+
 PLACES = (
     "#/", "#/templates/170", "#/pools/axe", "#/notifications", "#/settings", "#/storage/local/space",
     "#/storage/local/orphans", "#/access/groups", "#/access/grants", "#/access/roles", "#/access/realms",
-    "#/access/why", "#/node/n1", "#/qemu/171",
+    "#/access/why", "#/history", "#/node/n1", "#/qemu/171",
 )  # fmt: skip
 
 

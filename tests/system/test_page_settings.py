@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,10 @@ def page(daemon: TestDaemon) -> Iterator[Visit]:
 
 def _config(daemon: TestDaemon, vmid: int) -> dict[str, Any]:
     return dict(daemon.get(f"{daemon.qemu}/{vmid}/config", current=1))
+
+
+def _command_line(daemon: TestDaemon, vmid: int) -> str:
+    return Path(f"/proc/{daemon.qemu_pids()[vmid]}/cmdline").read_text()
 
 
 def _line(page: Visit, name: str) -> Locator:
@@ -70,6 +75,19 @@ def test_what_a_running_guest_cannot_be_given_waits_and_can_be_given_up(
         expect(form.get_by_label("What will happen")).to_contain_text("At once Tags: not set becomes web")
         form.get_by_role("button", name="Save").click()
         eventually(lambda: _config(daemon, 201).get("tags") == "web")
+
+        page.go("#/qemu/201/hardware")
+        form = _open(page, "Chipset")
+        form.get_by_label("type").fill("q35")
+        expect(form.get_by_label("What will happen")).to_contain_text("At reboot Chipset: not set becomes q35")
+        form.get_by_role("button", name="Save").click()
+        expect(_line(page, "Chipset")).to_contain_text("At reboot q35")
+        assert "q35" not in _command_line(daemon, 201), "the guest still runs on what it was started with"
+        daemon.task("POST", f"{daemon.qemu}/201/status/stop")
+        daemon.task("POST", f"{daemon.qemu}/201/status/start")
+        expect(_line(page, "Chipset")).not_to_contain_text("At reboot")
+        expect(_line(page, "Chipset")).to_contain_text("q35")
+        assert "q35" in _command_line(daemon, 201)
     finally:
         daemon.task("POST", f"{daemon.qemu}/201/status/stop")
 

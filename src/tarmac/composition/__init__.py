@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 
 from tarmac.composition.changes import add_changes
+from tarmac.composition.copies import add_copies
 from tarmac.composition.ground import Ground, lay_ground
-from tarmac.composition.guests import add_guests, add_running
+from tarmac.composition.guests import add_guests, add_many_guests
+from tarmac.composition.instant import add_instant
 from tarmac.composition.options import add_acme, add_options
 from tarmac.composition.people import add_people
+from tarmac.composition.running import add_running
 from tarmac.composition.snapshots import add_snapshots
 from tarmac.composition.storage import add_node, add_storage
 from tarmac.composition.told import add_told
@@ -39,6 +42,9 @@ async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
     await services.frozen_records.load()
     await services.memory_settings.load()
     add_guests(ground, services)
+    add_copies(ground, services)
+    add_instant(ground, services)
+    add_many_guests(ground, services)
     await add_snapshots(ground, services)
     add_changes(ground, services)
     await add_told(ground, services)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tarmac.composition.ground import Ground
 from tarmac.services.clones.disks import CloneDisks
-from tarmac.services.guests.live_changes import VmLive
 from tarmac.services.instant.capture import LiveCaptures
 from tarmac.services.instant.clones import InstantClones
 from tarmac.services.instant.freezing import LiveFreezing
@@ -20,7 +19,7 @@ from tarmac.services.instant.twins import LiveTwins
 from tarmac.services.registry import Services
 
 
-def add_instant(ground: Ground, s: Services, live: VmLive) -> None:
+def add_instant(ground: Ground, s: Services) -> None:
     """Live templates, and what goes on from them."""
     guests, jobs, registry = s.guests, ground.jobs, ground.registry
     sources = LiveSources(launcher=s.launcher, agents=s.agents, storages=s.storages)
@@ -37,7 +36,7 @@ def add_instant(ground: Ground, s: Services, live: VmLive) -> None:
         registry=registry,
     )
     identity = InstantIdentity(
-        runtime=s.runtime, agents=s.agents, live=live, cloudinit=s.cloudinit, records=s.instant_records
+        runtime=s.runtime, agents=s.agents, live=s.vm_live, cloudinit=s.cloudinit, records=s.instant_records
     )
     s.identities = Identities(
         guests=guests,
@@ -48,19 +47,7 @@ def add_instant(ground: Ground, s: Services, live: VmLive) -> None:
         records=s.instant_records,
         registry=registry,
     )
-    freezing = LiveFreezing(
-        guests=guests,
-        runtime=s.runtime,
-        uids=s.uids,
-        storages=s.storages,
-        sources=sources,
-        captures=LiveCaptures(launcher=s.launcher, twins=twins),
-        twins=twins,
-        disks=FrozenDisks(guests=guests, storages=s.storages, runtime=s.runtime, probe=s.probe, registry=registry),
-        states=s.live_states,
-        records=s.frozen_records,
-        registry=registry,
-    )
+    freezing = _freezing(ground, s, sources, twins)
     s.frozen_ends = FrozenEnds(
         guests=guests,
         jobs=jobs,
@@ -81,22 +68,46 @@ def add_instant(ground: Ground, s: Services, live: VmLive) -> None:
         cloudinit=s.cloudinit,
         states=s.live_states,
         records=s.instant_records,
-        members=CloneMembers(
-            guests=guests,
-            runtime=s.runtime,
-            uids=s.uids,
-            storages=s.storages,
-            volumes=s.volumes,
-            cloudinit=s.cloudinit,
-            pools=s.pools,
-            states=s.live_states,
-            launcher=CloneLauncher(launcher=s.launcher, probe=s.probe),
-            identity=identity,
-            records=s.instant_records,
-            registry=registry,
-        ),
+        members=_members(ground, s, identity),
         admission=s.clone_admission,
         freezing=freezing,
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,
+    )
+
+
+def _freezing(ground: Ground, s: Services, sources: LiveSources, twins: LiveTwins) -> LiveFreezing:
+    """What freezes a running guest that goes on."""
+    return LiveFreezing(
+        guests=s.guests,
+        runtime=s.runtime,
+        uids=s.uids,
+        storages=s.storages,
+        sources=sources,
+        captures=LiveCaptures(launcher=s.launcher, twins=twins),
+        twins=twins,
+        disks=FrozenDisks(
+            guests=s.guests, storages=s.storages, runtime=s.runtime, probe=s.probe, registry=ground.registry
+        ),
+        states=s.live_states,
+        records=s.frozen_records,
+        registry=ground.registry,
+    )
+
+
+def _members(ground: Ground, s: Services, identity: InstantIdentity) -> CloneMembers:
+    """What brings the clones of one call about, one by one."""
+    return CloneMembers(
+        guests=s.guests,
+        runtime=s.runtime,
+        uids=s.uids,
+        storages=s.storages,
+        volumes=s.volumes,
+        cloudinit=s.cloudinit,
+        pools=s.pools,
+        states=s.live_states,
+        launcher=CloneLauncher(launcher=s.launcher, probe=s.probe),
+        identity=identity,
+        records=s.instant_records,
+        registry=ground.registry,
     )

@@ -19,17 +19,15 @@ from tarmac.version import VERSION
 
 
 async def add_told(ground: Ground, s: Services) -> None:
-    """What is told and kept of all this: events, figures, notifications."""
+    """Events, figures, notifications, and what somebody should look at; each hears of what it tells."""
+    await _add_figures(ground, s)
+    await _add_notifications(ground, s)
+    _add_attention(ground, s)
+    _add_events(ground, s)
+
+
+async def _add_figures(ground: Ground, s: Services) -> None:
     s.figures = Figures(s.guests, s.nodes)
-    events = s.events = Events(
-        cluster=s.cluster,
-        guests=s.guests,
-        jobs=ground.jobs,
-        logs=ground.logs,
-        access=ground.access,
-        tickets=s.tickets,
-        figures=s.figures,
-    )
     s.history = History(
         directory=ground.data / "metrics",
         guests=s.guests,
@@ -56,6 +54,12 @@ async def add_told(ground: Ground, s: Services) -> None:
         supervisor=ground.supervisor,
     )
     s.prometheus = Prometheus(metrics=s.metrics, guests=s.guests, version=VERSION)
+    for driver in s.storages.usable():
+        used = await s.history.storage_use(driver.id)
+        s.storages.space.remember(driver.id, used)
+
+
+async def _add_notifications(ground: Ground, s: Services) -> None:
     s.notifications = Notifications(
         store=ground.store,
         directory=ground.users,
@@ -69,9 +73,9 @@ async def add_told(ground: Ground, s: Services) -> None:
     await alarms.load()
     s.storage_alarms = StorageAlarms(storages=s.storages, guests=s.guests, alarms=alarms)
     s.io_errors.waits.append(s.storage_alarms.guest_waits)
-    for driver in s.storages.usable():
-        used = await s.history.storage_use(driver.id)
-        s.storages.space.remember(driver.id, used)
+
+
+def _add_attention(ground: Ground, s: Services) -> None:
     s.attention = Attention(
         node=ground.node,
         guests=s.guests,
@@ -84,6 +88,18 @@ async def add_told(ground: Ground, s: Services) -> None:
         certificates=s.certificates.rows,
     )
     ground.jobs.on_end.append(s.attention.task_ended)
+
+
+def _add_events(ground: Ground, s: Services) -> None:
+    events = s.events = Events(
+        cluster=s.cluster,
+        guests=s.guests,
+        jobs=ground.jobs,
+        logs=ground.logs,
+        access=ground.access,
+        tickets=s.tickets,
+        figures=s.figures,
+    )
     events.connect(guests=s.guests, jobs=ground.jobs, logs=ground.logs, directory=ground.users)
     s.runtime.changed.append(events.touch_guest)
     s.cluster.touched.append(events.touch)

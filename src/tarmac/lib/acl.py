@@ -22,27 +22,13 @@ Entries = dict[tuple[int, int], int]
 
 
 def grant_read(path: Path, uid: int) -> bool:
-    """Let `uid` read the file. False when its file system keeps no access lists. Raises OSError."""
+    """Let `uid` read the file, for good: no other guest gets the uid before all have been given out. False when its
+    file system keeps no access lists. Raises OSError."""
     entries = _read(path)
     if entries.get((_USER, uid), 0) & _READ:
         return True
     entries[_USER, uid] = _READ
     return _write(path, entries)
-
-
-def revoke_read(path: Path, uid: int) -> None:
-    """Take it back; that it was never granted, or the file is gone, is fine."""
-    try:
-        entries = _read(path)
-        if entries.pop((_USER, uid), None) is not None:
-            _write(path, entries)
-    except FileNotFoundError:
-        return
-
-
-def readers(path: Path) -> set[int]:
-    """The uids that were granted."""
-    return {uid for tag, uid in _read(path) if tag == _USER}
 
 
 def _read(path: Path) -> Entries:
@@ -61,14 +47,11 @@ def _read(path: Path) -> Entries:
 
 
 def _write(path: Path, entries: Entries) -> bool:
-    named = [rights for (tag, _), rights in entries.items() if tag in (_USER, _GROUP)]
-    if named:
-        mask = entries[_GROUP_OBJ, _NOBODY]
-        for rights in named:
+    mask = entries[_GROUP_OBJ, _NOBODY]
+    for (tag, _), rights in entries.items():
+        if tag in (_USER, _GROUP):
             mask |= rights
-        entries[_MASK, _NOBODY] = mask
-    else:
-        entries.pop((_MASK, _NOBODY), None)
+    entries[_MASK, _NOBODY] = mask
     lines = b"".join(_ENTRY.pack(tag, rights, id) for (tag, id), rights in sorted(entries.items()))
     try:
         os.setxattr(path, _NAME, _HEADER.pack(2) + lines)

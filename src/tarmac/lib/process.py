@@ -24,6 +24,8 @@ from tarmac.model.errors import Fix, HostFailure
 MIB = 1024 * 1024
 _CHUNK = 64 * 1024
 GRACE_SECONDS = 2.0
+Watcher = Callable[[bytes], None]
+"""Sees each chunk of a stream as it comes."""
 _PACKAGES = {
     "qemu-img": "qemu-utils",
     "qemu-nbd": "qemu-utils",
@@ -78,15 +80,22 @@ class Finished:
 
 
 class _Output:
-    """Collects one stream: up to `limit` bytes from its beginning or its end, counts the rest away."""
+    """Collects one stream: up to `limit` bytes from its beginning or its end, counts the rest away. `watcher` sees each
+    chunk."""
 
-    def __init__(self, limit: int, *, keep_end: bool) -> None:
+    def __init__(self, limit: int, watcher: Watcher | None, *, keep_end: bool) -> None:
         self.data = bytearray()
         self.truncated = False
         self._limit = limit
+        self._watcher = watcher
         self._keep_end = keep_end
 
     def feed(self, chunk: bytes) -> None:
+        self._keep(chunk)
+        if self._watcher is not None:
+            self._watcher(chunk)
+
+    def _keep(self, chunk: bytes) -> None:
         if self._keep_end:
             self.data += chunk
             if len(self.data) > self._limit:
@@ -104,8 +113,8 @@ async def run(
     input: bytes = b"",
     limit: int = MIB,
     ok: Collection[int] = (0,),
-    on_output: Callable[[bytes], None] | None = None,
-    on_error: Callable[[bytes], None] | None = None,
+    on_output: Watcher | None = None,
+    on_error: Watcher | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     user: int | None = None,
@@ -130,30 +139,13 @@ async def run(
 
     # A cancelled start of asyncio's would wait for ever if the child's children hold its pipes: let it finish.
     process = await whole(_start(words, cwd, env, user, group, extra_groups, pass_fds), end)
-    stdout = _Output(limit, keep_end=False)
-    stderr = _Output(min(limit, 64 * 1024), keep_end=True)
-    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
-
-    def out(chunk: bytes) -> None:
-        stdout.feed(chunk)
-        if on_output is not None:
-            on_output(chunk)
-
-    def err(chunk: bytes) -> None:
-        stderr.feed(chunk)
-        if on_error is not None:
-            on_error(chunk)
-
-    ended = False
+    stdout = _Output(limit, on_output, keep_end=False)
+    stderr = _Output(min(limit, 64 * 1024), on_error, keep_end=True)
+    code = None
     try:
-        async with asyncio.TaskGroup() as group_of_streams:
-            group_of_streams.create_task(_feed(process.stdin, input))
-            group_of_streams.create_task(_drain(process.stdout, out))
-            group_of_streams.create_task(_drain(process.stderr, err))
-        code = await process.wait()
-        ended = True
+        code = await _to_its_end(process, input, stdout, stderr)
     finally:
-        if not ended:
+        if code is None:
             await end(process)
     done = Finished(
         argv=words,
@@ -209,6 +201,15 @@ def tool_missing(program: str, error: OSError | None = None) -> HostFailure:
     )
 
 
+async def _to_its_end(process: asyncio.subprocess.Process, input: bytes, stdout: _Output, stderr: _Output) -> int:
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    async with asyncio.TaskGroup() as streams:
+        streams.create_task(_feed(process.stdin, input))
+        streams.create_task(_drain(process.stdout, stdout))
+        streams.create_task(_drain(process.stderr, stderr))
+    return await process.wait()
+
+
 async def _feed(stdin: asyncio.StreamWriter, data: bytes) -> None:
     # A tool that does not read its input to the end is no error: its exit code tells.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -220,9 +221,9 @@ async def _feed(stdin: asyncio.StreamWriter, data: bytes) -> None:
         await stdin.wait_closed()
 
 
-async def _drain(stream: asyncio.StreamReader, feed: Callable[[bytes], None]) -> None:
+async def _drain(stream: asyncio.StreamReader, output: _Output) -> None:
     while chunk := await stream.read(_CHUNK):
-        feed(chunk)
+        output.feed(chunk)
 
 
 async def _end(process: asyncio.subprocess.Process, grace: float) -> None:

@@ -7,6 +7,7 @@ Source of keys and limits: PVE::QemuServer, ::Machine, ::Agent, ::RNG, ::USB, ::
 
 from __future__ import annotations
 
+import enum
 import re
 from dataclasses import dataclass
 
@@ -20,6 +21,20 @@ MACHINE = (
     r"|virt(?:-\d+(\.\d+)+)?(\+pve\d+)?"
 )
 _VERSIONED = re.compile(r"pc(?:-(i440fx|q35))?-(\d+(?:\.\d+)+)(?:\+pve\d+)?(?:\.pxe)?", re.ASCII)
+
+
+class ScsiHw(enum.StrEnum):
+    LSI = "lsi"
+    LSI53C810 = "lsi53c810"
+    VIRTIO_SCSI_PCI = "virtio-scsi-pci"
+    VIRTIO_SCSI_SINGLE = "virtio-scsi-single"
+    MEGASAS = "megasas"
+    PVSCSI = "pvscsi"
+
+
+class Bios(enum.StrEnum):
+    SEABIOS = "seabios"
+    OVMF = "ovmf"
 
 
 @dataclass(frozen=True, kw_only=True)

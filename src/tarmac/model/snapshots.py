@@ -15,7 +15,7 @@ from typing import Any
 
 from tarmac.model.conf_file import GuestFile, Texts
 from tarmac.model.disk import Disk, EfiDisk
-from tarmac.model.errors import Fix, InvalidInput, NotFound, WrongState
+from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound, WrongState
 from tarmac.model.vm import VmConfig
 
 CURRENT = "current"
@@ -59,6 +59,24 @@ def disks_of(texts: Mapping[str, str]) -> dict[str, Disk | EfiDisk]:
     if config.efidisk0 is not None:
         found["efidisk0"] = config.efidisk0
     return found
+
+
+def kept_by(file: GuestFile, volid: str) -> list[str]:
+    """The guest's snapshots that have a volume."""
+    return [name for name, texts in file.snapshots.items() if any(d.file == volid for d in disks_of(texts).values())]
+
+
+def check_not_kept(file: GuestFile, freed: Iterable[str]) -> None:
+    """Raises Conflict for a volume that is to be removed and that a snapshot of the guest has."""
+    for volid in freed:
+        if holders := kept_by(file, volid):
+            raise Conflict(
+                f"unable to delete '{volid}' - volume is still in use (snapshot?)",
+                code="volume-in-snapshot",
+                cause="going back to a snapshot needs it",
+                evidence="snapshots: " + ", ".join(sorted(holders)),
+                fixes=[Fix(text="remove those snapshots first", action=f"DELETE .../snapshot/{holders[0]}")],
+            )
 
 
 def taken(

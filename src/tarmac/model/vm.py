@@ -9,7 +9,6 @@ Source of keys, limits and privileges: PVE::QemuServer and PVE::API2::Qemu of Pr
 from __future__ import annotations
 
 import dataclasses
-import enum
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +17,10 @@ from tarmac.model import devices
 from tarmac.model.boot import LEGACY_DEFAULT, Boot
 from tarmac.model.cloudinit import CiCustom, IpConfig
 from tarmac.model.cpu import Cpu
+from tarmac.model.devices import Bios, ScsiHw
 from tarmac.model.disk import Disk, EfiDisk, IdeDisk, SataDisk, ScsiDisk, TpmState, UnusedDisk, VirtioDisk
 from tarmac.model.nic import Nic
+from tarmac.model.os_type import OsType
 from tarmac.model.parse import collect_record, parse_record
 from tarmac.model.settings import indexed, setting
 from tarmac.model.smbios import Smbios
@@ -35,49 +36,6 @@ KEYBOARDS = (
 LOCKS = (
     "backup", "clone", "create", "migrate", "rollback", "snapshot", "snapshot-delete", "suspending", "suspended",
 )  # fmt: skip
-
-
-class OsType(enum.StrEnum):
-    """Which system runs inside: append-only words of Proxmox."""
-
-    OTHER = "other"
-    WXP = "wxp"
-    W2K = "w2k"
-    W2K3 = "w2k3"
-    W2K8 = "w2k8"
-    WVISTA = "wvista"
-    WIN7 = "win7"
-    WIN8 = "win8"
-    WIN10 = "win10"
-    WIN11 = "win11"
-    L24 = "l24"
-    L26 = "l26"
-    SOLARIS = "solaris"
-
-    @property
-    def windows(self) -> bool:
-        return self.value.startswith("w")
-
-    @property
-    def windows_version(self) -> int:
-        """Proxmox's number of a Windows release (5 XP, 6 Vista/7, 8, 10, 11); 0 for everything else."""
-        return {"wxp": 5, "w2k3": 5, "w2k": 5, "w2k8": 6, "wvista": 6, "win7": 7, "win8": 8, "win10": 10}.get(
-            self.value, 11 if self is OsType.WIN11 else 0
-        )
-
-
-class ScsiHw(enum.StrEnum):
-    LSI = "lsi"
-    LSI53C810 = "lsi53c810"
-    VIRTIO_SCSI_PCI = "virtio-scsi-pci"
-    VIRTIO_SCSI_SINGLE = "virtio-scsi-single"
-    MEGASAS = "megasas"
-    PVSCSI = "pvscsi"
-
-
-class Bios(enum.StrEnum):
-    SEABIOS = "seabios"
-    OVMF = "ovmf"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tarmac.services.access.login import Login
     from tarmac.services.access.openid import OpenIdLogins
     from tarmac.services.access.pools import Pools
+    from tarmac.services.access.realm_jobs import RealmJobs
     from tarmac.services.access.realm_sync import RealmSync
     from tarmac.services.access.realms import Realms
     from tarmac.services.access.roles import Roles
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from tarmac.services.clones.templates import Templates
     from tarmac.services.cloudinit.cloudinit import CloudInit
     from tarmac.services.cloudinit.schema import Schemas
+    from tarmac.services.disks.gifts import DiskGifts
+    from tarmac.services.disks.moves import DiskMoves
+    from tarmac.services.disks.resize import DiskResize
     from tarmac.services.events.events import Events
     from tarmac.services.events.notifications import Notifications
     from tarmac.services.figures.figures import Figures
@@ -49,8 +53,9 @@ if TYPE_CHECKING:
     from tarmac.services.guests.create import VmCreate
     from tarmac.services.guests.features import VmFeatures
     from tarmac.services.guests.guests import Guests
+    from tarmac.services.guests.io_errors import IoErrors
     from tarmac.services.guests.lifecycle import Vms
-    from tarmac.services.guests.resize import VmDisks
+    from tarmac.services.guests.live_changes import VmLive
     from tarmac.services.guests.status import VmStatus
     from tarmac.services.guests.tags import TagRules
     from tarmac.services.instant.admission import CloneAdmission
@@ -75,7 +80,6 @@ if TYPE_CHECKING:
     from tarmac.services.running.console_sessions import ConsoleSessions
     from tarmac.services.running.consoles import Consoles
     from tarmac.services.running.human_monitor import HumanMonitor
-    from tarmac.services.running.io_errors import IoErrors
     from tarmac.services.running.launcher import Launcher
     from tarmac.services.running.runtime import Runtime
     from tarmac.services.running.uids import Uids
@@ -85,8 +89,6 @@ if TYPE_CHECKING:
     from tarmac.services.snapshots.schedules import SnapshotSchedules
     from tarmac.services.snapshots.snapshots import VmSnapshots
     from tarmac.services.storage.alarms import StorageAlarms
-    from tarmac.services.storage.disk_gifts import DiskGifts
-    from tarmac.services.storage.disk_moves import DiskMoves
     from tarmac.services.storage.downloads import Downloads
     from tarmac.services.storage.exports import Exports
     from tarmac.services.storage.images import Images
@@ -120,7 +122,8 @@ class Services:
     flatten: Flatten = LATER
     vm_configs: VmConfigs = LATER
     vm_create: VmCreate = LATER
-    vm_disks: VmDisks = LATER
+    disk_resize: DiskResize = LATER
+    vm_live: VmLive = LATER
     disk_moves: DiskMoves = LATER
     disk_gifts: DiskGifts = LATER
     vm_snapshots: VmSnapshots = LATER
@@ -186,6 +189,7 @@ class Services:
     groups: Groups = LATER
     realms: Realms = LATER
     realm_sync: RealmSync = LATER
+    realm_jobs: RealmJobs = LATER
     openid: OpenIdLogins = LATER
     roles: Roles = LATER
     pools: Pools = LATER

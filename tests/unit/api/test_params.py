@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tarmac.faces.api.declare import UPID, Allow, Call, Endpoint, get, post
+from tarmac.faces.api.endpoints.table import endpoints
 from tarmac.faces.api.params import CONFLICT, MASK, NOT_BUILT, decode_body, decode_query, masked, merge, parse
 from tarmac.model.errors import InvalidInput, NotBuilt
 from tarmac.model.parse import MISSING, UNKNOWN
@@ -147,6 +148,24 @@ def test_secrets_are_masked_for_the_log() -> None:
     assert masked(ACT, {"cipassword": "hidden", "need": "x" * 300}) == {"cipassword": MASK, "need": "x" * 200}
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("info block", "info block"),
+        ("system_reset", "system_reset"),
+        ("set_password vnc geheim", "set_password **********"),
+        (" expire_password  vnc now", "expire_password **********"),
+        ("drive_add 0 if=none,file=json:{},password=geheim", "drive_add **********"),
+        ("sendkey g", "sendkey **********"),
+        ("geheim", "geheim"),
+        ("", ""),
+    ],
+)
+def test_a_monitor_command_is_told_without_what_may_be_a_secret(text: str, shown: str) -> None:
+    (monitor,) = (e for e in endpoints() if e.path.endswith("/monitor"))
+    assert masked(monitor, {"command": text}) == {"command": shown}
+
+
 @given(st.text(max_size=30), st.binary(max_size=60), st.sampled_from(["", "application/json", "text/plain"]))
 def test_any_text_is_parsed_or_refused(query: str, body: bytes, kind: str) -> None:
     try:
@@ -156,3 +175,11 @@ def test_any_text_is_parsed_or_refused(query: str, body: bytes, kind: str) -> No
         json.dumps(problem.as_record()).encode("utf-8")
     except NotBuilt:
         pass
+
+
+def test_nobody_waits_a_negative_time_for_guests() -> None:
+    declared = {e.path: e for e in endpoints()}
+    for verb in ("start", "shutdown"):
+        with pytest.raises(InvalidInput) as caught:
+            parse(declared[f"/cluster/bulk-action/guest/{verb}"], {"timeout": "-1"})
+        assert caught.value.parameters == {"timeout": "value must have a minimum value of 0"}

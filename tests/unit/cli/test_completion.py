@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tarmac.faces.cli.completion import SCRIPTS, candidates
+from tarmac.faces.cli.written.completion import SCRIPTS, candidates
 
 CASES = [
     ("", "v", {"version", "vm"}),

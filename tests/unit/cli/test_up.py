@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from support.api_server import UPID, Asked, Daemon, Reply
-from tarmac.faces.cli import daemon_control, up, up_report
+from tarmac.faces.cli import daemon_control
 from tarmac.faces.cli.errors import CliError
 from tarmac.faces.cli.progress import Progress
+from tarmac.faces.cli.written import up, up_report
 
 NODE = "/nodes/pve1"
 WEB = "https://192.0.2.1:8006/"
@@ -203,6 +204,13 @@ def test_a_daemon_that_ends_at_once_shows_its_log(tmp_path):
     with pytest.raises(CliError, match="ended at once") as caught:
         daemon_control.start(command, tmp_path, _no, Progress("x", quiet=True))
     assert caught.value.evidence == "port 8006 is taken"
+
+
+def test_what_cannot_be_a_data_directory_is_said(tarmac, tmp_path):
+    (tmp_path / "file").touch()
+    ran = tarmac("up", "--data-dir", str(tmp_path / "file"))
+    assert ran.code == 1
+    assert "cannot be a data directory" in ran.err and "--data-dir DIR" in ran.err
 
 
 def test_a_daemon_that_stays_silent_is_ended(tmp_path, monkeypatch):

@@ -70,7 +70,7 @@ async def test_garbage_and_stale_answers_before_the_sync_are_thrown_away(tmp_pat
         await reader.read()
 
     async with peer(tmp_path / "qga", behave) as agent:
-        assert await agent.osinfo() == {"id": "debian"}
+        assert await agent.call("guest-get-osinfo") == {"id": "debian"}
 
 
 async def test_no_answer_is_the_text_that_clients_match_on(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tarmac.lib.acl import grant_read, readers, revoke_read
+from tarmac.lib.acl import grant_read
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs other users to read as")
 
@@ -42,18 +42,13 @@ def test_only_who_was_granted_reads(file: Path) -> None:
     assert reads(file, 61001)
     assert not reads(file, 61002)
     assert grant_read(file, 61002)
-    assert readers(file) == {61001, 61002}
-    revoke_read(file, 61001)
-    assert not reads(file, 61001)
+    assert reads(file, 61001)
     assert reads(file, 61002)
-    revoke_read(file, 61002)
-    revoke_read(file, 61002)
-    assert readers(file) == set()
+    assert not reads(file, 61003)
     assert file.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_missing_file(file: Path) -> None:
     with pytest.raises(FileNotFoundError):
         grant_read(file.with_name("none"), 61001)
-    revoke_read(file.with_name("none"), 61001)
     assert sys.platform == "linux"

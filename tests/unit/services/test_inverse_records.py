@@ -12,6 +12,7 @@ from tarmac.services.access.acls import Acls
 from tarmac.services.access.directory import Directory
 from tarmac.services.access.groups import Groups
 from tarmac.services.access.pools import Pools
+from tarmac.services.access.realms import Realms
 from tarmac.services.access.roles import Roles
 from tarmac.services.changes.definitions import DefinitionHistory, Sought, field_changes
 from tarmac.services.changes.inverse_records import inverse_of
@@ -125,6 +126,28 @@ def test_storages_and_options() -> None:
     assert calls({"options/datacenter": None}, {"options/datacenter": {"keyboard": "de"}}) == [
         ("PUT", "/cluster/options", {"delete": "keyboard"})
     ]
+
+
+async def test_realms() -> None:
+    w = await world()
+    realms = Realms(w.directory)
+    path = "/access/domains/corp"
+    ldap = {"server1": "a.example.org", "base_dn": "dc=a", "user_attr": "uid", "bind_dn": "cn=t", "password": "secret"}
+
+    async def undone() -> list[tuple[str, str, dict[str, Any]]]:
+        return [(c["method"], c["path"], c["parameters"]) for c in (await w.newest())["inverse"]]
+
+    await realms.create("corp", "ldap", ldap, by="root@pam")
+    assert await undone() == [("DELETE", path, {})]
+    await realms.update("corp", {"server1": "b.example.org", "comment": "new"}, by="root@pam")
+    assert await undone() == [("PUT", path, {"server1": "a.example.org", "delete": "comment"})]
+    await realms.update("corp", {"password": "another"}, by="root@pam")
+    assert await undone() == [], "nobody knows the old password"
+    await realms.delete("corp", by="root@pam")
+    assert await undone() == []
+    await realms.update("pve", {"default": "1", "comment": "ours"}, by="root@pam")
+    pve = {"comment": "Users of this platform", "delete": "default"}
+    assert await undone() == [("PUT", "/access/domains/pve", pve)]
 
 
 def test_fields_of_what_is_no_record() -> None:

@@ -7,6 +7,7 @@ import { t } from "../i18n";
 import { inventory, titleOf } from "../store/inventory";
 import { ProblemPanel } from "../ui/problem";
 import { Rows } from "../ui/rows";
+import { saidText } from "../ui/said";
 import { labelOf } from "./registry";
 import { type Batch, dismiss, type Item, onBatches, retry, shownBatches } from "./run";
 
@@ -73,7 +74,7 @@ function Many(props: { batch: Batch }): ReactNode {
               <span>{nameOf(item)}</span>
               <span className={{ done: "good", failed: "bad", running: "busy", waiting: "" }[item.state]}>
                 {t(`action.item_${item.state}`)}
-                {item.problem ? `: ${item.problem.message}` : ""}
+                {item.problem ? `: ${saidText(item.problem.message)}` : ""}
               </span>
             </div>
           )}

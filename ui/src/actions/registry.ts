@@ -91,6 +91,11 @@ export const ACTIONS: readonly Action[] = [
     terraform: says('tags      = ["TAGS"]'), ansible: kvm({ tags: ["TAGS"], update: true }),
   },
   {
+    id: "edit", key: "e", fits: guest, privilege: "VM.Config.*", method: "PUT", path: (row) => `${apiPath(row)}/config`,
+    form: "edit", example: { memory: "MIB" }, cli: (row) => `tarmac vm set ${row.vmid} --memory MIB`,
+    terraform: says("memory {", "  dedicated = MIB", "}"), ansible: kvm({ memory: "MIB", update: true }),
+  },
+  {
     id: "template", fits: stopped, privilege: "VM.Allocate", method: "POST", path: (row) => `${apiPath(row)}/template`,
     danger: "ask", cli: command("template"), terraform: says("template  = true"), ansible: kvm({ state: "template" }),
   },

@@ -25,6 +25,8 @@ export interface Batch {
   key: number;
   action: Action;
   given: Given;
+  /** What takes it back, where the registry has no action for that; null for what cannot be taken back. */
+  back?: (row: Resource) => Params | null;
   items: readonly Item[];
 }
 
@@ -35,13 +37,14 @@ let last = 0;
 const listeners = new Set<() => void>();
 
 /** Do it; the promise holds until each call was answered (tasks go on, and are followed). Never rejects. */
-export async function run(action: Action, rows: readonly Resource[], given: Given = {}): Promise<Batch> {
+export async function run(action: Action, rows: readonly Resource[], given: Given = {}, back?: Batch["back"]): Promise<Batch> {
   last += 1;
   const key = last;
   const items = rows.map((row): Item => ({ row, state: "waiting" }));
-  put([{ key, action, given, items }, ...batches].slice(0, KEPT));
+  const begun: Batch = { key, action, given, items, ...(back ? { back } : {}) };
+  put([begun, ...batches].slice(0, KEPT));
   await work(key, rows);
-  const batch = batchOf(key) ?? { key, action, given, items };
+  const batch = batchOf(key) ?? begun;
   tell(batch);
   return batch;
 }
@@ -105,8 +108,15 @@ function tell(batch: Batch): void {
   const [first] = begun;
   if (!first) return;
   const what = begun.length === 1 ? titleOf(first) : t("guests.count", { n: begun.length });
-  const inverse = batch.action.inverse ? actionById(batch.action.inverse) : undefined;
-  toast(t("action.begun", { action: labelOf(batch.action), what }), inverse ? async () => void (await run(inverse, begun)) : undefined);
+  toast(t("action.begun", { action: labelOf(batch.action), what }), wayBack(batch, begun));
+}
+
+function wayBack(batch: Batch, begun: readonly Resource[]): (() => Promise<void>) | undefined {
+  const { action, back } = batch;
+  const inverse = action.inverse ? actionById(action.inverse) : undefined;
+  if (inverse) return async () => void (await run(inverse, begun));
+  const rows = back ? begun.filter((row) => back(row) !== null) : [];
+  return back && rows.length ? async () => void (await run(action, rows, (row) => back(row) ?? {})) : undefined;
 }
 
 export function problemFrom(raised: unknown, what: string): Problem {

@@ -28,6 +28,12 @@ export interface Certificate {
   san: string[];
 }
 
+export interface ChangedObject {
+  kind: string;
+  name: string;
+  changes?: FieldChange[];
+}
+
 export interface CloneRow {
   vmid: number;
   name: string;
@@ -54,6 +60,15 @@ export interface CpuInfo {
   sockets: number;
 }
 
+export interface DefinitionChange {
+  id: string;
+  time: number;
+  user: string;
+  what: string;
+  objects: ChangedObject[];
+  inverse: InverseCall[];
+}
+
 export interface ErrorParts {
   code: string;
   message: string;
@@ -73,6 +88,12 @@ export interface Factor {
 export interface FactorsOf {
   userid: string;
   entries: Factor[];
+}
+
+export interface FieldChange {
+  key: string;
+  old?: unknown;
+  new?: unknown;
 }
 
 export interface Figures {
@@ -169,6 +190,12 @@ export interface InstantOrigin {
   template: number;
   identity: string;
   left?: unknown;
+}
+
+export interface InverseCall {
+  method: string;
+  path: string;
+  parameters: Record<string, string | string[]>;
 }
 
 export interface IpAddress {
@@ -539,6 +566,25 @@ export interface GotifyTargetKeys {
   "allowed-hosts"?: readonly string[] | undefined;
   server?: string | undefined;
   token?: string | undefined;
+}
+
+export interface JobChangesKeys {
+  schedule?: string | undefined;
+  enabled?: Flag | undefined;
+  "enable-new"?: Flag | undefined;
+  "remove-vanished"?: string | undefined;
+  scope?: "users" | "groups" | "both" | undefined;
+  comment?: string | undefined;
+}
+
+export interface JobDefinitionKeys {
+  schedule?: string | undefined;
+  enabled?: Flag | undefined;
+  "enable-new"?: Flag | undefined;
+  "remove-vanished"?: string | undefined;
+  scope?: "users" | "groups" | "both" | undefined;
+  comment?: string | undefined;
+  realm?: string | undefined;
 }
 
 export interface MatcherKeys {
@@ -1059,8 +1105,13 @@ export interface Api {
   "POST /cluster/bulk-action/guest/shutdown": { params: { vms?: readonly string[] | undefined; "max-workers"?: number | undefined; maxworkers?: number | undefined; timeout?: number | undefined; "force-stop"?: Flag | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "POST /cluster/bulk-action/guest/start": { params: { vms?: readonly string[] | undefined; "max-workers"?: number | undefined; maxworkers?: number | undefined; timeout?: number | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "POST /cluster/bulk-action/guest/suspend": { params: { vms?: readonly string[] | undefined; "max-workers"?: number | undefined; maxworkers?: number | undefined; "to-disk"?: Flag | undefined; statestorage?: string | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
-  "GET /cluster/history": { params: { kind?: "user" | "group" | "role" | "grants" | "pool" | "password" | "tfa" | "realm" | "storage" | "options" | "node" | undefined; name?: string | undefined; userid?: string | undefined; since?: number | undefined; until?: number | undefined; start?: number | undefined; limit?: number | undefined; }; reply: unknown[] };
+  "GET /cluster/history": { params: { kind?: "user" | "group" | "role" | "grants" | "pool" | "password" | "tfa" | "realm" | "storage" | "options" | "node" | undefined; name?: string | undefined; userid?: string | undefined; since?: number | undefined; until?: number | undefined; start?: number | undefined; limit?: number | undefined; }; reply: DefinitionChange[] };
   "GET /cluster/history/{id}": { params: { id: string; }; reply: Record<string, unknown> };
+  "GET /cluster/jobs/realm-sync": { params: object; reply: unknown[] };
+  "DELETE /cluster/jobs/realm-sync/{id}": { params: { id: string; dryrun?: Flag | undefined; }; reply: null };
+  "GET /cluster/jobs/realm-sync/{id}": { params: { id: string; }; reply: Record<string, unknown> };
+  "POST /cluster/jobs/realm-sync/{id}": { params: { id: string; dryrun?: Flag | undefined; } & JobDefinitionKeys; reply: null };
+  "PUT /cluster/jobs/realm-sync/{id}": { params: { id: string; delete?: string | undefined; dryrun?: Flag | undefined; } & JobChangesKeys; reply: null };
   "GET /cluster/jobs/schedule-analyze": { params: { schedule: string; iterations?: number | undefined; starttime?: number | undefined; }; reply: unknown[] };
   "GET /cluster/log": { params: { max?: number | undefined; }; reply: unknown[] };
   "GET /cluster/metrics/server": { params: object; reply: MetricServerRow[] };

@@ -6,6 +6,7 @@
 import { useSyncExternalStore } from "react";
 
 import { en } from "./en";
+import { Sayings, type Sentences } from "./sentences";
 
 export type En = typeof en;
 type Plural = { one: string; other: string };
@@ -25,14 +26,16 @@ type Wanted<K extends Key> = [Names<Text<K>>] extends [never] ? [] : [values: Va
 /** Each language in its own name. */
 export const LANGUAGES = { en: "English", de: "Deutsch" } as const;
 export type Language = keyof typeof LANGUAGES;
-const LOADERS: Record<Language, () => Promise<Messages>> = {
-  en: () => Promise.resolve(en),
-  de: () => import("./de").then((module) => module.de),
+/** The page's own words, and what the server says. */
+const LOADERS: Record<Language, () => Promise<{ own: Messages; server: Sentences }>> = {
+  en: () => Promise.resolve({ own: en, server: {} }),
+  de: () => Promise.all([import("./de"), import("./de/server")]).then(([{ de }, { server }]) => ({ own: de, server })),
 };
 const KEPT = "tarmac-language";
 
 let language: Language = "en";
 let messages: Messages = en;
+let sayings = new Sayings({});
 let plurals = new Intl.PluralRules("en");
 let numbers = new Intl.NumberFormat("en");
 const listeners = new Set<() => void>();
@@ -56,6 +59,11 @@ export function word(area: keyof Messages, name: string, otherwise: string): str
   return typeof found === "string" ? found : otherwise;
 }
 
+/** What the server said in English, in the language of the page; undefined where it stays English. */
+export function said(english: string): string | undefined {
+  return language === "en" ? english : sayings.say(english);
+}
+
 export function locale(): Language {
   return language;
 }
@@ -68,7 +76,9 @@ export function preferred(): Language {
 
 /** Load a language and show everything in it. When it cannot be loaded, all stays as it is and the promise rejects. */
 export async function speak(next: Language): Promise<void> {
-  messages = await LOADERS[next]();
+  const { own, server } = await LOADERS[next]();
+  messages = own;
+  sayings = new Sayings(server);
   language = next;
   plurals = new Intl.PluralRules(next);
   numbers = new Intl.NumberFormat(next);

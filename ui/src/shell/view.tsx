@@ -8,6 +8,7 @@ import { LATER } from "./later";
 
 const GuestPage = lazy(LATER.guest);
 const AccessPage = lazy(() => import("../features/access/page"));
+const HistoryPage = lazy(() => import("../features/history/page"));
 const NodePage = lazy(() => import("../features/node/page"));
 const PoolsPage = lazy(() => import("../features/pools/page"));
 const SettingsPage = lazy(() => import("../features/settings/page"));
@@ -28,6 +29,7 @@ function viewOf(parts: readonly string[]): ReactNode {
   if (kind === "pools" || kind === "pool") return <PoolsPage />;
   if (kind === "notifications") return <NotificationsPage />;
   if (kind === "access") return <AccessPage />;
+  if (kind === "history") return <HistoryPage />;
   if (kind === "settings") return <SettingsPage />;
   if (kind === "tasks" && id) return <TaskPage key={id} upid={id} />;
   return <OverviewPage />;

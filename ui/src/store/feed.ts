@@ -35,7 +35,7 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 let position: { epoch?: string; since?: string } = {};
 let parts: Resource[] = [];
 const watched = new Map<symbol, readonly string[]>();
-const followed = new Map<string, (start: number, lines: string[]) => void>();
+const followed = new Map<symbol, { upid: string; take: (start: number, lines: string[]) => void }>();
 const listeners = new Set<() => void>();
 
 export function start(): () => void {
@@ -70,10 +70,11 @@ export function watch(ids: readonly string[]): () => void {
 
 /** Have the lines of a task's log as they come. */
 export function follow(upid: string, take: (start: number, lines: string[]) => void): () => void {
-  followed.set(upid, take);
+  const mark = Symbol(upid);
+  followed.set(mark, { upid, take });
   tell();
   return () => {
-    followed.delete(upid);
+    followed.delete(mark);
     tell();
   };
 }
@@ -88,7 +89,7 @@ export function onReachable(listener: () => void): () => void {
 }
 
 function wishes(): { watch: string[]; tasks: string[] } {
-  return { watch: document.hidden ? [] : [...new Set([...watched.values()].flat())], tasks: [...followed.keys()] };
+  return { watch: document.hidden ? [] : [...new Set([...watched.values()].flat())], tasks: [...new Set([...followed.values()].map((one) => one.upid))] };
 }
 
 let telling = false;
@@ -135,7 +136,7 @@ function take(message: Message): void {
     tasks.put(message.tasks ?? []);
   }
   if (message.type === "metrics") metrics(message);
-  if (message.type === "log" && message.upid) followed.get(message.upid)?.(message.start ?? 0, message.lines ?? []);
+  if (message.type === "log") followed.forEach((one) => one.upid === message.upid && one.take(message.start ?? 0, message.lines ?? []));
   if (message.more) return;
   if (message.epoch !== undefined) position.epoch = String(message.epoch);
   if (message.seq !== undefined) position.since = String(message.seq);

@@ -1,11 +1,11 @@
 /** The tasks that run and the newest that have ended, as the stream tells them. */
 
-import { useSyncExternalStore } from "react";
+import { useMemo, useSyncExternalStore } from "react";
 
 import type { TaskRow as Task, TaskProgress } from "../api/types";
 
-/** A row of the task list, and how far a task is. */
-export type TaskRow = Task & { progress?: TaskProgress };
+/** A row of the task list, how far a task is and what it waits for. */
+export type TaskRow = Task & { progress?: TaskProgress; "waits-for"?: string };
 
 const KEPT = 2000;
 const PAUSE_MS = 250;
@@ -17,7 +17,12 @@ class Tasks {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private late = false;
   private readonly byObject = new Map<string, number>();
+  private readonly byTask = new Map<string, Set<() => void>>();
   private readonly listeners = new Set<() => void>();
+
+  all(): TaskRow[] {
+    return [...this.rows.values()];
+  }
 
   get(upid: string): TaskRow | undefined {
     return this.rows.get(upid);
@@ -35,6 +40,7 @@ class Tasks {
       const newest = [...this.rows.values()].sort((a, b) => b.starttime - a.starttime).slice(0, KEPT);
       this.rows = new Map(newest.map((row) => [row.upid, row]));
     }
+    for (const row of changes) this.byTask.get(row.upid)?.forEach((listener) => listener());
     this.changed();
   }
 
@@ -47,6 +53,7 @@ class Tasks {
   /** There is no stream: nobody knows what may have changed. */
   unknown(): void {
     this.asked += 1;
+    this.byTask.forEach((listeners) => listeners.forEach((listener) => listener()));
     this.changed();
   }
 
@@ -71,6 +78,19 @@ class Tasks {
     return () => this.listeners.delete(listener);
   };
 
+  /** Called at once when this task changed, or when nobody knows whether it did. */
+  onTask(upid: string): (listener: () => void) => () => void {
+    return (listener) => {
+      const listeners = this.byTask.get(upid) ?? new Set();
+      this.byTask.set(upid, listeners.add(listener));
+      return () => {
+        if (listeners.delete(listener) && !listeners.size && this.byTask.get(upid) === listeners) this.byTask.delete(upid);
+      };
+    };
+  }
+
+  askedNow = (): number => this.asked;
+
   now = (): number => this.version;
 
   nowOf(object: string): number {
@@ -88,4 +108,15 @@ export function useTaskVersion(): number {
 /** A number that changes whenever a task of this object (a guest's number, say) came or ended. */
 export function useTasksOf(object: string): number {
   return useSyncExternalStore(tasks.onChange, () => tasks.nowOf(object));
+}
+
+/** A task as the stream last told it; undefined for one that it never told of. */
+export function useTask(upid: string): TaskRow | undefined {
+  const subscribe = useMemo(() => tasks.onTask(upid), [upid]);
+  return useSyncExternalStore(subscribe, () => tasks.get(upid));
+}
+
+/** A number that changes while there is no stream, whenever it is time to ask. */
+export function useAsked(): number {
+  return useSyncExternalStore(tasks.onChange, tasks.askedNow);
 }

@@ -7,7 +7,7 @@ import { problemFrom } from "../actions/run";
 import type { Problem } from "../api/client";
 import { ProblemPanel } from "./problem";
 
-export function ActButton(props: { label: string; act: () => Promise<unknown>; done?: string }): ReactNode {
+export function ActButton(props: { label: string; act: () => Promise<unknown>; done?: string; hint?: string }): ReactNode {
   const { label, act, done } = props;
   const [busy, setBusy] = useState(false);
   const [said, setSaid] = useState("");
@@ -27,7 +27,7 @@ export function ActButton(props: { label: string; act: () => Promise<unknown>; d
   };
   return (
     <>
-      <Button size="compact-xs" variant="subtle" loading={busy} onClick={() => void start()}>
+      <Button size="compact-xs" variant="subtle" loading={busy} title={props.hint ?? ""} onClick={() => void start()}>
         {label}
       </Button>
       {said && (

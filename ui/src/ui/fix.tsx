@@ -13,6 +13,7 @@ import { t } from "../i18n";
 import { soon } from "../store/feed";
 import type { Resource } from "../store/inventory";
 import { ProblemPanel } from "./problem";
+import { Said, saidText } from "./said";
 
 /** What was tried and failed, to be tried again once a fix is done. */
 export interface Retry {
@@ -42,7 +43,7 @@ export function FixLine(props: { fix: Fix; at?: Resource | undefined; retry?: Re
       else onDone?.();
     } catch (raised) {
       setState("");
-      setProblem(isProblem(raised) ? raised : problemFrom(raised, fix.text));
+      setProblem(isProblem(raised) ? raised : problemFrom(raised, saidText(fix.text)));
     }
   };
   const loss = remedy.kind === "call" && remedy.action?.danger ? lossOf(remedy.action) : "";
@@ -50,10 +51,12 @@ export function FixLine(props: { fix: Fix; at?: Resource | undefined; retry?: Re
     : remedy.kind === "call" && remedy.action ? labelOf(remedy.action) : t("common.doIt");
   return (
     <li>
-      <span>{fix.text}</span>{" "}
+      <span>
+        <Said text={fix.text} />
+      </span>{" "}
       {remedy.kind === "call" && state !== "asked" && (
         <Button size="compact-xs" variant="light" loading={state === "busy"} disabled={state === "done"} title={`${remedy.method} ${remedy.path}`}
-          aria-label={`${state === "done" ? t("common.done") : label}: ${fix.text}`} onClick={() => (loss ? setState("asked") : void act())}>
+          aria-label={`${state === "done" ? t("common.done") : label}: ${saidText(fix.text)}`} onClick={() => (loss ? setState("asked") : void act())}>
           {state === "done" ? t("common.done") : label}
         </Button>
       )}

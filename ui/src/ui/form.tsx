@@ -13,6 +13,8 @@ export function FormDrawer(props: {
   submit: string;
   onSubmit: () => Promise<void>;
   onClose: () => void;
+  wide?: boolean;
+  disabled?: boolean;
   children: ReactNode;
 }): ReactNode {
   const { title, submit, onSubmit, onClose, children } = props;
@@ -33,11 +35,11 @@ export function FormDrawer(props: {
     }
   };
   return (
-    <Drawer opened onClose={onClose} position="right" size="md" title={title}>
+    <Drawer opened onClose={onClose} position="right" size={props.wide ? "xl" : "md"} title={title}>
       <form onSubmit={(event) => void send(event)} className="form">
         {children}
         {problem && <ProblemPanel problem={problem} />}
-        <Button type="submit" loading={busy}>
+        <Button type="submit" loading={busy} disabled={props.disabled ?? false}>
           {submit}
         </Button>
       </form>

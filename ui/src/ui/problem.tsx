@@ -7,6 +7,7 @@ import type { Problem } from "../api/client";
 import { t } from "../i18n";
 import type { Resource } from "../store/inventory";
 import { FixLine, type Retry } from "./fix";
+import { Said } from "./said";
 
 export function ProblemPanel(props: {
   problem: Problem;
@@ -21,7 +22,10 @@ export function ProblemPanel(props: {
   return (
     <section className="problem" role="alert">
       <header>
-        <strong>{title ? `${title}: ${problem.message}` : problem.message}</strong>
+        <strong>
+          {title ? `${title}: ` : ""}
+          <Said text={problem.message} />
+        </strong>
         <Group gap={4} wrap="nowrap">
           {onRetry && (
             <Button size="compact-xs" variant="default" onClick={onRetry}>
@@ -35,10 +39,14 @@ export function ProblemPanel(props: {
           )}
         </Group>
       </header>
-      {problem.cause && <p>{t("common.why", { cause: problem.cause })}</p>}
+      {problem.cause && (
+        <p>
+          {t("common.why")} <Said text={problem.cause} />
+        </p>
+      )}
       {Object.entries(problem.errors ?? {}).map(([key, text]) => (
         <p key={key}>
-          <Code>{key}</Code> {text}
+          <Code>{key}</Code> <Said text={text} />
         </p>
       ))}
       {problem.evidence && <Code block>{problem.evidence}</Code>}

@@ -24,8 +24,9 @@ class TapDriver(Protocol):
         """A tap that is on no bridge and down: nothing comes and nothing goes. For a card that is to be replaced. The
         descriptors are the caller's, as those of `open`."""
 
+    async def open_vhost(self, queues: int = 1) -> list[int]:
+        """Descriptors of /dev/vhost-net, one for each queue of a tap: the kernel then moves its packets, without QEMU.
+        The caller's, as those of `open`."""
+
     async def remove_all(self, vmid: int) -> list[str]:
         """Remove what is left of a guest's taps and return their names. Nothing to do is fine."""
-
-    async def leftovers(self) -> dict[str, int]:
-        """Taps of this instance that exist now, by name, with their guest's number: for a clean-up at start."""

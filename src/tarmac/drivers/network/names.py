@@ -16,7 +16,7 @@ def tap_prefix(instance: str, vmid: int) -> str:
     """What the names of all taps of one guest begin with; no other guest's name does."""
     if not instance:
         return f"tap{vmid}i"
-    return f"{instance_prefix(instance)}{_base36(vmid)}i"
+    return f"{_instance_prefix(instance)}{_base36(vmid)}i"
 
 
 def tap_name(instance: str, vmid: int, index: int) -> str:
@@ -24,7 +24,7 @@ def tap_name(instance: str, vmid: int, index: int) -> str:
     return f"{tap_prefix(instance, vmid)}{index}"
 
 
-def instance_prefix(instance: str) -> str:
+def _instance_prefix(instance: str) -> str:
     """What the names of all taps of an instance that is not the default begin with."""
     return f"t{hashlib.sha256(instance.encode()).hexdigest()[:4]}"
 

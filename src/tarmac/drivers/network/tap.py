@@ -17,7 +17,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from tarmac.drivers.network.names import LONGEST, instance_prefix, tap_prefix
+from tarmac.drivers.network.names import LONGEST, tap_prefix
 from tarmac.lib.files import failure_of
 from tarmac.lib.tasks import whole_in_thread
 from tarmac.model.errors import Denied, Fix, HostFailure, TarmacError
@@ -59,18 +59,12 @@ class Taps:
 
         return await whole_in_thread(make, _close_all)
 
+    async def open_vhost(self, queues: int = 1) -> list[int]:
+        return await whole_in_thread(lambda: _open_vhost(queues), _close_all)
+
     async def remove_all(self, vmid: int) -> list[str]:
         prefix = tap_prefix(self._instance, vmid)
         return await asyncio.to_thread(_remove_matching, re.compile(re.escape(prefix) + r"\d+"))
-
-    async def leftovers(self) -> dict[str, int]:
-        return await asyncio.to_thread(self._present)
-
-    def _present(self) -> dict[str, int]:
-        pattern = r"tap(\d+)i\d+" if not self._instance else re.escape(instance_prefix(self._instance)) + r"(\w+)i\d+"
-        base = 36 if self._instance else 10
-        found = ((name, re.fullmatch(pattern, name)) for name in _tap_names())
-        return {name: int(match[1], base) for name, match in found if match}
 
 
 def open_tap(name: str, *, bridge: str, mac: str = "", mtu: int | None = None, queues: int = 1) -> list[int]:
@@ -101,15 +95,24 @@ def _attach_all(name: str, queues: int) -> list[int]:
     return fds
 
 
-def open_vhost(queues: int = 1) -> list[int]:
-    """Descriptors of /dev/vhost-net, one for each queue; empty where the kernel does not have it."""
+def has_vhost() -> bool:
+    """Whether the kernel can move guests' packets for this process. Only opening tells: the file may be there without
+    its module, and opening it loads that."""
+    try:
+        _close_all(_open_vhost(1))
+    except TarmacError:
+        return False
+    return True
+
+
+def _open_vhost(queues: int) -> list[int]:
     fds: list[int] = []
     try:
         for _ in range(queues):
             fds.append(os.open(VHOST, os.O_RDWR | os.O_CLOEXEC))
-    except OSError:
+    except OSError as error:
         _close_all(fds)
-        return []
+        raise failure_of(error, f"cannot open {VHOST}") from error
     return fds
 
 

@@ -47,9 +47,6 @@ class AgentCommands:
     async def ping(self, *, within: float = 3.0) -> None:
         await self.call("guest-ping", within=within)
 
-    async def osinfo(self, *, within: float = 10.0) -> dict[str, Any]:
-        return _mapping(await self.call("guest-get-osinfo", within=within))
-
     async def network_interfaces(self, *, within: float = 10.0) -> list[dict[str, Any]]:
         """Each with `name`, `hardware-address` and `ip-addresses`."""
         reply = await self.call("guest-network-get-interfaces", within=within)
@@ -131,10 +128,6 @@ class AgentCommands:
 
     async def fsfreeze_thaw(self, *, within: float = 60.0) -> int:
         return int(await self.call("guest-fsfreeze-thaw", within=within))
-
-    async def fsfreeze_status(self, *, within: float = 10.0) -> str:
-        """`thawed` or `frozen`."""
-        return str(await self.call("guest-fsfreeze-status", within=within))
 
     async def shutdown(self, mode: str = "powerdown", *, within: float = 10.0) -> None:
         """Tell the guest to power off (`powerdown`), `halt` or `reboot`. Success: the agent took it."""

@@ -45,9 +45,6 @@ class Cgroup(Protocol):
     def set_cpu(self, *, weight: int | None = None, limit: float | None = None) -> Sequence[str]:
         """`weight` as in Proxmox's `cpuunits` (100 is normal, 1 to 10000), `limit` in processors (0: no limit)."""
 
-    def set_processes(self, limit: int) -> Sequence[str]:
-        """At most so many tasks (processes and threads); 0: no limit."""
-
     def usage(self) -> Usage: ...
 
     def freeze(self, frozen: bool) -> Sequence[str]:
@@ -73,9 +70,6 @@ class NoCgroup:
 
     def set_cpu(self, *, weight: int | None = None, limit: float | None = None) -> Sequence[str]:
         return self._reason if weight is not None or limit else ()
-
-    def set_processes(self, limit: int) -> Sequence[str]:
-        return self._reason if limit else ()
 
     def usage(self) -> Usage:
         return Usage()
@@ -176,14 +170,6 @@ class CgroupV1:
             files.write(path / "cpu.cfs_quota_us", int(limit * PERIOD_US) if limit else -1)
         return files.problems
 
-    def set_processes(self, limit: int) -> Sequence[str]:
-        files, path = _Files(), self._paths.get("pids")
-        if path is None:
-            return ("the pids controller is not available",)
-        files.make(path)
-        files.write(path / "pids.max", limit or "max")
-        return files.problems
-
     def usage(self) -> Usage:
         missing = Path("/nonexistent")
         used = _number(self._paths.get("cpuacct", missing) / "cpuacct.usage")
@@ -248,12 +234,6 @@ class CgroupV2:
             files.write(self._path / "cpu.weight", min(max(weight, 1), 10_000))
         if limit is not None:
             files.write(self._path / "cpu.max", f"{int(limit * PERIOD_US) if limit else 'max'} {PERIOD_US}")
-        return files.problems
-
-    def set_processes(self, limit: int) -> Sequence[str]:
-        files = _Files()
-        self._make(files)
-        files.write(self._path / "pids.max", limit or "max")
         return files.problems
 
     def usage(self) -> Usage:

@@ -156,10 +156,6 @@ class Commands:
         """Ask the guest to shrink or grow to `size` bytes."""
         await self.execute("balloon", {"value": size})
 
-    async def query_balloon(self) -> int:
-        """The guest's present memory in bytes."""
-        return int((await self.execute("query-balloon"))["actual"])
-
     async def human(self, line: str) -> str:
         """A line for the human monitor, and what it prints: for diagnosis, and for what QMP lacks."""
         return str(await self.execute("human-monitor-command", {"command-line": line}))

@@ -14,7 +14,7 @@ import resource
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,54 +88,48 @@ def start_gated(
 ) -> Started:
     """Start the gate, place and limit it, write its record. Blocks: call it in a thread. Closes `pass_fds`, also on
     failure; raises HostFailure, Denied or NoSpace with nothing left behind."""
+    own = uid is None or uid == os.geteuid()
+    with _given(pass_fds, label):
+        child, gate = _fork_gate(argv, runtime_dir, pass_fds, None if own else (uid, gid, tuple(groups)))
+        pidfd = -1
+        try:
+            pidfd = os.pidfd_open(child.pid)
+            start_time = start_time_of(child.pid)
+            if start_time is None:
+                raise HostFailure(f"{label} did not start", cause="the process ended before it became QEMU")
+            if cgroup is not None:
+                cgroup.add(child.pid)
+            with contextlib.suppress(OSError):
+                Path(f"/proc/{child.pid}/oom_score_adj").write_text(str(_OOM_SCORE))
+            record = ProcessRecord(
+                label=label,
+                pid=child.pid,
+                start_time=start_time,
+                boot_id=boot_id(),
+                started=time.time(),
+                argv=argv,
+                runtime_dir=str(runtime_dir),
+                uid=os.geteuid() if uid is None else uid,
+                cgroup=cgroup.name if cgroup is not None else "",
+            )
+            write_record(record)
+            return Started(record=record, child=child, pidfd=pidfd, gate=gate)
+        except BaseException:
+            _end(child, gate, pidfd)
+            (runtime_dir / RECORD_NAME).unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def _given(fds: Sequence[int], label: str) -> Iterator[None]:
+    """Descriptors that are ours to close, however a start ends; the system's refusal as ours."""
     try:
-        return _start(argv, runtime_dir, pass_fds, uid, gid, groups, cgroup, label)
+        yield
     except OSError as error:
         raise failure_of(error, f"{label} did not start") from error
     finally:
-        for fd in pass_fds:
+        for fd in fds:
             os.close(fd)
-
-
-def _start(
-    argv: tuple[str, ...],
-    runtime_dir: Path,
-    pass_fds: Sequence[int],
-    uid: int | None,
-    gid: int | None,
-    groups: Sequence[int],
-    cgroup: Cgroup | None,
-    label: str,
-) -> Started:
-    own = uid is None or uid == os.geteuid()
-    child, gate = _fork_gate(argv, runtime_dir, pass_fds, None if own else (uid, gid, tuple(groups)))
-    pidfd = -1
-    try:
-        pidfd = os.pidfd_open(child.pid)
-        start_time = start_time_of(child.pid)
-        if start_time is None:
-            raise HostFailure(f"{label} did not start", cause="the process ended before it became QEMU")
-        if cgroup is not None:
-            cgroup.add(child.pid)
-        with contextlib.suppress(OSError):
-            Path(f"/proc/{child.pid}/oom_score_adj").write_text(str(_OOM_SCORE))
-        record = ProcessRecord(
-            label=label,
-            pid=child.pid,
-            start_time=start_time,
-            boot_id=boot_id(),
-            started=time.time(),
-            argv=argv,
-            runtime_dir=str(runtime_dir),
-            uid=os.geteuid() if uid is None else uid,
-            cgroup=cgroup.name if cgroup is not None else "",
-        )
-        write_record(record)
-        return Started(record=record, child=child, pidfd=pidfd, gate=gate)
-    except BaseException:
-        _end(child, gate, pidfd)
-        (runtime_dir / RECORD_NAME).unlink(missing_ok=True)
-        raise
 
 
 def _fork_gate(

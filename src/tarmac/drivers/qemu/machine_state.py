@@ -186,10 +186,8 @@ def _open_for_writing(path: Path, record: MachineRecord) -> int:
 
 
 def _open_for_reading(path: Path) -> int:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as problem:
-        raise failure_of(problem, f"cannot read {path.name}") from problem
+    """A descriptor that stands where the stream begins."""
+    fd = _open(path)
     try:
         os.lseek(fd, _read(fd, path)[1], os.SEEK_SET)
     except BaseException:
@@ -200,14 +198,18 @@ def _open_for_reading(path: Path) -> int:
 
 def read_record(path: Path) -> MachineRecord:
     """What a state file says of its machine. Blocks. Raises DataCorrupt, NotFound, HostFailure."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as problem:
-        raise failure_of(problem, f"cannot read {path.name}") from problem
+    fd = _open(path)
     try:
         return _read(fd, path)[0]
     finally:
         os.close(fd)
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as problem:
+        raise failure_of(problem, f"cannot read {path.name}") from problem
 
 
 def _read(fd: int, path: Path) -> tuple[MachineRecord, int]:

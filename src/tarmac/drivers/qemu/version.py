@@ -23,10 +23,6 @@ class QemuVersion:
     def __str__(self) -> str:
         return f"{self.major}.{self.minor}.{self.micro}"
 
-    @property
-    def supported(self) -> bool:
-        return (self.major, self.minor) >= OLDEST
-
 
 def parse_version(text: str) -> QemuVersion:
     """From the first line of `--version`. Raises ValueError when it is none of QEMU's."""
@@ -37,10 +33,10 @@ def parse_version(text: str) -> QemuVersion:
 
 
 async def version_of(program: str = "qemu-system-x86_64") -> QemuVersion:
-    """Raises HostFailure: `tool-missing`, or `qemu-unusable` when it does not say a version (30 ms)."""
+    """Raises HostFailure: `tool-missing`, `qemu-unusable` when it does not say a version, `qemu-too-old` (30 ms)."""
     done = await run([program, "--version"])
     try:
-        return parse_version(done.text)
+        version = parse_version(done.text)
     except ValueError as error:
         raise HostFailure(
             f"{program} cannot be used",
@@ -49,6 +45,16 @@ async def version_of(program: str = "qemu-system-x86_64") -> QemuVersion:
             evidence=str(error),
             fixes=[Fix(text="reinstall it", action="apt-get install --reinstall qemu-system-x86")],
         ) from error
+    if (version.major, version.minor) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise HostFailure(
+            f"{program} is too old",
+            code="qemu-too-old",
+            cause=f"commands that guests are run with are QEMU's since {oldest}",
+            evidence=f"version {version}",
+            fixes=[Fix(text=f"install QEMU {oldest} or newer", action="apt-get install qemu-system-x86")],
+        )
+    return version
 
 
 async def machines_of(program: str = "qemu-system-x86_64") -> tuple[str, ...]:

@@ -1,12 +1,14 @@
 """Our own disk images and `qemu-img`: create, grow, copy. Foreign images are the jail's business.
 
 Every call names the format, so nothing is ever probed: a raw disk whose guest wrote a qcow2 header stays raw.
-Before a tool opens a qcow2 image here, its header is checked: a QEMU that a guest took over could have written one
-that points at a file of the host. Images are touched only while no guest runs on them.
+Before a tool opens a qcow2 image here, the headers of its chain are checked: a QEMU that a guest took over could have
+written one that points at a file of the host; and then none is followed (`pinned.py`). Images are touched only while no
+guest runs on them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -14,8 +16,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tarmac.drivers.storage.base import Advance, Layer
 from tarmac.drivers.storage.headers import Qcow2Header, read_qcow2, vmdk_size
+from tarmac.drivers.storage.pinned import Chain, qemu_img_on, spelled
+from tarmac.drivers.storage.values import Advance, Layer
 from tarmac.lib.process import Finished, run
 from tarmac.model.errors import DataCorrupt, Fix, HostFailure, NoSpace, TarmacError
 
@@ -42,43 +45,54 @@ async def create(
     await qemu_img([*argv, str(path), str(size)], f"cannot create {path.name}", path)
 
 
-async def resize(path: Path, format: str, size: int, *, preallocation: str = "off") -> None:
+async def resize(chain: Chain, size: int, *, preallocation: str = "off") -> None:
     """Set an image's size in bytes; never shrinks (the tool refuses)."""
+    path, format = chain[0]
     word = "off" if preallocation == "metadata" and format == "raw" else preallocation
-    argv = ["qemu-img", "resize", "-q", "-f", format, f"--preallocation={word}", str(path), str(size)]
-    await qemu_img(argv, f"cannot resize {path.name}", path)
+    command = ["resize", "-q", f"--preallocation={word}"]
+    with _told(f"cannot resize {path.name}", path):
+        await qemu_img_on(chain, command, [str(size)], writable=1)
 
 
-async def commit(path: Path, *, size: int, advance: Advance | None = None) -> None:
+async def commit(chain: Chain, *, size: int, advance: Advance | None = None) -> None:
     """Write what a qcow2 layer holds (about `size` bytes) into the image that it stands on. The layer stays as it
-    is: its contents are whole at every moment, and a repetition is fine. The caller has checked the chain."""
-    argv = ["qemu-img", "commit", "-p", "-d", "-f", "qcow2", str(path)]
-    await qemu_img(argv, f"cannot merge {path.name} into what it stands on", path, percent_of(size, advance))
+    is: its contents are whole at every moment, and a repetition is fine."""
+    path, feed = chain[0][0], percent_of(size, advance)
+    with _told(f"cannot merge {path.name} into what it stands on", path):
+        await qemu_img_on(chain, ["commit", "-p", "-d"], writable=2, on_output=feed)
 
 
-async def detach(path: Path, *, size: int, speed: int = 0, advance: Advance | None = None) -> None:
+async def detach(chain: Chain, *, size: int, speed: int = 0, advance: Advance | None = None) -> None:
     """Let a qcow2 image of `size` bytes stand on nothing: what it has of the image below is copied into it, and then
-    its reference goes. Broken off it is what it was, and a repetition skips what is there. The caller has checked the
-    chain. `speed`: qemu-img knows no limit here, so nothing is promised."""
-    argv = ["qemu-img", "rebase", "-p", "-f", "qcow2", "-b", "", str(path)]
-    await qemu_img(argv, f"cannot copy into {path.name} what it stands on", path, percent_of(size, advance))
+    its reference goes. Broken off it is what it was, and a repetition skips what is there. `speed`: qemu-img knows no
+    limit here, so nothing is promised."""
+    path, feed = chain[0][0], percent_of(size, advance)
+    with _told(f"cannot copy into {path.name} what it stands on", path):
+        await qemu_img_on(chain, ["rebase", "-p", "-b", ""], writable=1, on_output=feed)
 
 
 async def copy(
-    source: Path,
-    source_format: str,
-    target: Path,
-    target_format: str,
-    *,
-    size: int,
-    speed: int = 0,
-    advance: Advance | None = None,
+    chain: Chain, target: Path, target_format: str, *, size: int, speed: int = 0, advance: Advance | None = None
 ) -> None:
-    """A flat copy of an image of ours of `size` bytes, at most `speed` bytes a second (0: no limit). The caller has
-    checked the source's chain (`chain`)."""
-    limit = ["-r", str(speed)] if speed else []
-    argv = ["qemu-img", "convert", "-p", *limit, "-f", source_format, "-O", target_format, str(source), str(target)]
-    await qemu_img(argv, f"cannot copy {source.name}", target, percent_of(size, advance))
+    """A new flat image `target` with the contents of an image of ours of `size` bytes, at most `speed` bytes a second
+    (0: no limit)."""
+    await create(target, target_format, size)
+    command = ["convert", "-p", "-n", "--target-is-zero", *_limit(speed), "-O", target_format]
+    with _told(f"cannot copy {chain[0][0].name}", target):
+        await qemu_img_on(chain, command, target=target, on_output=percent_of(size, advance))
+
+
+async def contents(chain: Chain, size: int) -> bytes:
+    """All bytes of a small image of `size` bytes, which a guest may have open for reading. Raises HostFailure."""
+    fd = os.memfd_create("contents", os.MFD_CLOEXEC)
+    try:
+        os.ftruncate(fd, size)
+        command = ["convert", "-U", "-n", "--target-is-zero", "-O", "raw"]
+        with _told(f"cannot read {chain[0][0].name}", chain[0][0]):
+            await qemu_img_on(chain, command, [f"/dev/fd/{fd}"], fds=[fd])
+        return os.pread(fd, size, 0)
+    finally:
+        os.close(fd)
 
 
 async def copy_layer(
@@ -86,10 +100,9 @@ async def copy_layer(
 ) -> None:
     """`copy`, of a chain that need not lie in files: given by its top layer, `size` bytes long."""
     if not source.protocol:
-        await copy(source.path, source.format, target, target_format, size=size, speed=speed, advance=advance)
+        await copy(source.chain, target, target_format, size=size, speed=speed, advance=advance)
         return
-    limit = ["-r", str(speed)] if speed else []
-    argv = ["qemu-img", "convert", "-p", *limit, "-O", target_format, as_word(source), str(target)]
+    argv = ["qemu-img", "convert", "-p", *_limit(speed), "-O", target_format, as_word(source), str(target)]
     await qemu_img(argv, f"cannot copy {source.path}", target, percent_of(size, advance))
 
 
@@ -97,14 +110,17 @@ async def fill_layer(
     source: Layer, target: Layer, *, size: int, zeroed: bool, speed: int = 0, advance: Advance | None = None
 ) -> None:
     """Write the contents of a chain of `size` bytes into a raw volume that is there and that need not be a file;
-    `zeroed`: nothing was written to it yet."""
-    argv = ["qemu-img", "convert", "-p", "-n", *(["-r", str(speed)] if speed else [])]
+    `zeroed`: nothing was written to it yet. Such targets take the network: the chain is spelled out, without walls."""
+    argv = ["qemu-img", "convert", "-p", "-n", *_limit(speed)]
     argv += ["--target-is-zero"] if zeroed else []
-    argv += [] if source.protocol else ["-f", source.format]
     argv += ["--target-image-opts"] if target.protocol else ["-O", target.format]
-    argv += [as_word(source) if source.protocol else str(source.path)]
+    argv += [as_word(source)]
     argv += [as_options(target) if target.protocol else str(target.path)]
     await qemu_img(argv, f"cannot write to {target.path}", target.path, percent_of(size, advance))
+
+
+def _limit(speed: int) -> list[str]:
+    return ["-r", str(speed)] if speed else []
 
 
 async def layer_size(layer: Layer) -> int:
@@ -114,7 +130,9 @@ async def layer_size(layer: Layer) -> int:
 
 
 def as_word(layer: Layer) -> str:
-    """A layer that is no file as a file name for qemu-img: everything is said, so nothing is probed."""
+    """A layer, with what it stands on, as a file name for qemu-img: everything is said, so nothing is probed."""
+    if not layer.protocol:
+        return spelled(layer.chain, [str(path) for path, _ in layer.chain])
     return "json:" + json.dumps({"driver": layer.format, "file": dict(layer.protocol)}, sort_keys=True)
 
 
@@ -149,8 +167,14 @@ async def qemu_img(
     argv: list[str], message: str, where: Path, on_output: Callable[[bytes], None] | None = None
 ) -> Finished:
     """Run it and translate its failure; `where` is the file that grows."""
-    try:
+    with _told(message, where):
         return await run(argv, limit=256 * 1024, on_output=on_output)
+
+
+@contextlib.contextmanager
+def _told(message: str, where: Path) -> Iterator[None]:
+    try:
+        yield
     except HostFailure as problem:
         raise image_failure(problem, message, where) from problem
 

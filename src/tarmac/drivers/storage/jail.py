@@ -14,27 +14,24 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import stat
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.base import Advance
 from tarmac.drivers.storage.headers import read_qcow2, sniff, vmdk_size
 from tarmac.drivers.storage.jail_rules import check_facts, check_result, check_self_contained, check_tables, refused
+from tarmac.drivers.storage.values import Advance
+from tarmac.drivers.storage.walls import behind_walls
 from tarmac.lib.files import failure_of
 from tarmac.lib.hostcalls import HostCalls
-from tarmac.lib.process import Finished, run, tool_missing
+from tarmac.lib.process import Finished
 from tarmac.model.errors import DataCorrupt, Fix, InvalidInput, NoSpace
 from tarmac.model.units import GIB, MIB, TIB, human_size
 
 FORMATS = ("raw", "qcow2", "vmdk", "vpc", "vhdx", "vdi")
-_CHILD = Path(__file__).with_name("jail_child.py")
-_LIBRARIES = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/ld.so.conf", "/nix/store")
 _WATCH_SECONDS = 0.2
 _SECTOR = 512  # a disk consists of whole ones: the rest of the last one reads as zeroes
 
@@ -166,23 +163,9 @@ class Jail:
         file_size: int,
         feed: Callable[[bytes], None] | None = None,
     ) -> Finished:
-        tool = shutil.which("qemu-img")
-        if tool is None:
-            raise tool_missing("qemu-img")
         limits = {"AS": self.limits.memory, "CPU": cpu_seconds, "FSIZE": file_size, "CORE": 0, "NOFILE": 64}
-        spec = {
-            "argv": [tool, *words] if words else [],
-            "uid": self.uid if self._root else None,
-            "gid": self.gid,
-            "limits": limits,
-            "readable": _LIBRARIES,
-            "fds": list(fds),
-        }
-        argv = [sys.executable, "-I", "-S", str(_CHILD), json.dumps(spec)]
-        # Each thread's malloc arena reserves 64 MiB of address space; a busy conversion would run into the limit.
-        env = {"MALLOC_ARENA_MAX": "2"}
-        everything = range(-64, 256)
-        return await run(argv, ok=everything, limit=256 * 1024, pass_fds=fds, on_output=feed, cwd=Path("/"), env=env)
+        uid = self.uid if self._root else None
+        return await behind_walls(words, uid=uid, gid=self.gid, limits=limits, fds=fds, on_output=feed)
 
     @contextlib.asynccontextmanager
     async def _opened(self, path: Path, scratch: Path) -> AsyncIterator[int]:

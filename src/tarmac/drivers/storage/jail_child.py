@@ -1,8 +1,10 @@
 """The program that locks itself in and then becomes a tool. Run as a script: `python -I -S jail_child.py SPEC`.
 
-It gives up, in this order: the network and other namespaces, memory and time beyond the limits, root's rights, the way
-to gain new ones, the file system (Landlock: only libraries, and the files that came in as open descriptors), and system
-calls that a converter of images never needs (seccomp: no sockets, no ptrace, no mounts). Then it executes the tool.
+It opens the files that it is told to, and then gives up, in this order: the network and other namespaces, memory and
+time beyond the limits, root's rights, the way to gain new ones, the file system (Landlock: only libraries, and the
+files that are open), and system calls that a converter of images never needs (seccomp: no sockets, no ptrace, no
+mounts). Then it executes the tool. One that stays root by name keeps the one right to open those files whoever owns
+them, and sees no other process.
 
 What the kernel does not offer is left out, except that without a network namespace and without seccomp it refuses to
 go on. Standard library only: it is no part of the daemon's process. Sources: landlock(7), seccomp(2), unshare(2).
@@ -11,10 +13,12 @@ go on. Standard library only: it is no part of the daemon's process. Sources: la
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import platform
 import resource
+import signal
 import stat
 import struct
 import sys
@@ -22,7 +26,8 @@ from typing import Any
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWNET = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x40000000
-_PR_CAPBSET_DROP, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 24, 22, 38
+_NEWPID, _CAP_DAC_OVERRIDE = 0x20000000, 1
+_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 24, 22, 38
 _LANDLOCK = (444, 445, 446)
 _EXECUTE, _WRITE, _READ, _READ_DIR, _TRUNCATE = 1, 2, 4, 8, 1 << 14
 # Access rights that each Landlock version knows: 13 in the first, then refer, truncate, (network), ioctl_dev.
@@ -67,7 +72,11 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
 
 def enter(spec: dict[str, Any]) -> dict[str, bool]:
     """Give everything up; returns which protections are in force."""
-    done = {"namespaces": _namespaces(spec["uid"] is not None)}
+    files = dict.fromkeys(spec["fds"], True)
+    for number, (path, writable) in enumerate(spec["given"], spec["first"]):
+        _open(number, path, writable)
+        files[number] = writable
+    done = {"namespaces": _namespaces(spec["uid"])}
     for name, value in spec["limits"].items():
         number = getattr(resource, f"RLIMIT_{name}")
         _, hard = resource.getrlimit(number)
@@ -77,14 +86,28 @@ def enter(spec: dict[str, Any]) -> dict[str, bool]:
         _become(spec["uid"], spec["gid"])
     if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "PR_SET_NO_NEW_PRIVS")
-    done["landlock"] = _landlock(spec["readable"], spec["fds"])
+    done["landlock"] = _landlock(spec["readable"], files)
     done["seccomp"] = _seccomp()
     return done
 
 
-def _namespaces(root: bool) -> bool:
+def _open(number: int, path: str, writable: bool) -> None:
+    """A file under this number, for the tool, too."""
+    fd = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        sys.exit(f"jail: {path} is no regular file")
+    os.dup2(fd, number)
+    os.close(fd)
+
+
+def _namespaces(uid: int | None) -> bool:
     flags = _NEWNS | _NEWUTS | _NEWIPC | _NEWNET
-    if root:
+    if uid == 0:
+        there = bool(_libc.unshare(flags | _NEWPID) == 0)
+        if there:
+            _go_on_in_a_child()
+        return there
+    if uid is not None:
         return bool(_libc.unshare(flags) == 0)
     uid, gid = os.getuid(), os.getgid()
     if _libc.unshare(flags | _NEWUSER) != 0:
@@ -95,16 +118,30 @@ def _namespaces(root: bool) -> bool:
     return True
 
 
+def _go_on_in_a_child() -> None:
+    """Namespaces of processes begin with a child: it goes on, and we end as it ends."""
+    child = os.fork()
+    if child == 0:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        return
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    os._exit(code if code >= 0 else 128 - code)
+
+
 def _become(uid: int, gid: int) -> None:
-    capability = 0
-    while _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) == 0:
-        capability += 1
+    """What root executes has the capabilities that are left in the bounding set: none, or the one to open files."""
+    kept = (_CAP_DAC_OVERRIDE,) if uid == 0 else ()
+    for capability in range(64):
+        if capability not in kept:
+            _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
 
 
-def _landlock(readable: list[str], fds: list[int]) -> bool:
+def _landlock(readable: list[str], files: dict[int, bool]) -> bool:
+    """`files`: open files, and whether they may be written to."""
     create, add, restrict = _LANDLOCK
     version = _libc.syscall(create, None, ctypes.c_size_t(0), 1)
     if version < 1:
@@ -117,7 +154,8 @@ def _landlock(readable: list[str], fds: list[int]) -> bool:
 
     def allow(fd: int, rights: int) -> None:
         rule = ctypes.create_string_buffer(struct.pack("=Qi", rights & handled, fd))
-        if _libc.syscall(add, ruleset, 1, rule, 0) != 0:
+        # What is memory only lies on no file system: Landlock says nothing about it.
+        if _libc.syscall(add, ruleset, 1, rule, 0) != 0 and ctypes.get_errno() != errno.EBADFD:
             raise OSError(ctypes.get_errno(), "landlock_add_rule")
 
     for path in readable:
@@ -127,8 +165,8 @@ def _landlock(readable: list[str], fds: list[int]) -> bool:
             continue
         allow(fd, _READ | _EXECUTE | (_READ_DIR if stat.S_ISDIR(os.fstat(fd).st_mode) else 0))
         os.close(fd)
-    for fd in fds:
-        allow(fd, _READ | _WRITE | _TRUNCATE)
+    for fd, writable in files.items():
+        allow(fd, _READ | _WRITE | _TRUNCATE if writable else _READ)
     done = _libc.syscall(restrict, ruleset, 0) == 0
     os.close(ruleset)
     return bool(done)

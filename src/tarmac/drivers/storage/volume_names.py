@@ -44,7 +44,6 @@ LAYOUT: Mapping[Content, str] = {
     Content.VZTMPL: "template/cache",
     Content.ROOTDIR: "private",
 }
-IMAGE_FORMATS = ("raw", "qcow2", "vmdk")
 # Proxmox knows ova, ovf, qcow2, raw and vmdk here; the other three are ours.
 IMPORT_FORMATS: Mapping[str, str] = {
     "qcow2": "qcow2",

@@ -174,7 +174,7 @@ def _newer(path: Path, found: int, version: int) -> Unavailable:
         code="newer-schema",
         cause=f"its format is {found}, this version knows formats up to {version}",
         evidence=str(path),
-        fixes=[Fix(text="start the newer version again, or restore the export it made before the upgrade")],
+        fixes=[Fix(text="start the newer version again")],
     )
 
 

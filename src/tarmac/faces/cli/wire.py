@@ -65,21 +65,16 @@ class Connection:
         Raises WireError (an OSError); the connection is closed then, and the next request opens a new one."""
         if self._socket is not None and time.monotonic() - self._used > _STALE_SECONDS:
             self.close()  # the server may be closing it at this very moment
-        size = len(body) if isinstance(body, bytes) else length
-        head = [f"{method} {target} HTTP/1.1", f"Host: {self._host}", "Accept: application/json"]
-        head += [f"{name}: {value}" for name, value in headers.items()]
-        if method not in ("GET", "DELETE"):
-            head.append(f"Content-Length: {size}")
+        head = self._head(method, target, headers, len(body) if isinstance(body, bytes) else length)
         sent = False
         try:
             bare = self.open()
             bare.settimeout(timeout or self._timeout)
-            raw = "\r\n".join([*head, "", ""]).encode("latin-1")
             sent = True
             if isinstance(body, bytes):
-                bare.sendall(raw + body)
+                bare.sendall(head + body)
             else:
-                self._send_stream(bare, raw, body)
+                self._send_stream(bare, head, body)
             reply = self.read_head(method)
             if take is not None and reply.status == 200 and "content-length" in reply.headers:
                 self._hand_on(int(reply.headers["content-length"]), take)
@@ -95,6 +90,13 @@ class Connection:
         if reply.headers.get("connection", "").lower() == "close":
             self.close()
         return reply
+
+    def _head(self, method: str, target: str, headers: Mapping[str, str], size: int | None) -> bytes:
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {self._host}", "Accept: application/json"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if method not in ("GET", "DELETE"):
+            lines.append(f"Content-Length: {size}")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     @staticmethod
     def _send_stream(bare: socket.socket, head: bytes, chunks: Iterable[bytes]) -> None:

@@ -10,6 +10,7 @@ from tarmac.faces.generate import built
 from tarmac.faces.generate.commands import commands
 from tarmac.faces.generate.openapi import openapi
 from tarmac.faces.generate.page_options import page_options
+from tarmac.faces.generate.page_sentences import page_sentences
 from tarmac.faces.generate.page_types import page_types
 from tarmac.faces.generate.reference import reference
 from tarmac.version import VERSION
@@ -29,6 +30,7 @@ def contents() -> dict[Path, str]:
         ROOT / "docs/reference/openapi.json": openapi(whole, VERSION),
         ROOT / "ui/src/api/types.ts": page_types(table),
         ROOT / "ui/src/features/guests/config/options.ts": page_options(),
+        ROOT / "ui/src/i18n/sentences.json": page_sentences(),
     }
 
 

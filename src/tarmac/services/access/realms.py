@@ -172,10 +172,9 @@ class Realms:
         if kept.get("default") == "0":
             del kept["default"]
         records: dict[Key, Any] = {("realm", name): Realm(realm=name, type=kind, texts=kept)}
-        if secret:
-            records[("realm-secret", name)] = RealmSecret(texts=secret)
-        elif name in self._directory.realm_secrets:
-            records[("realm-secret", name)] = None
+        known = self._directory.realm_secrets.get(name)
+        if secret != (known.texts if known else {}):  # one that stays is no part of the change: it can be undone
+            records[("realm-secret", name)] = RealmSecret(texts=secret) if secret else None
         if kept.get("default") == "1":
             for other, record in self._directory.realms.items():
                 if other != name and "default" in record.texts:

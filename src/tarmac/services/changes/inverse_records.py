@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tarmac.model.realms import BUILTIN
 from tarmac.services.changes.calls import ApiCall, Value, at
 
 Record = Any
@@ -26,11 +27,14 @@ def inverse_of(before: Records, after: Records, groups_of: GroupsOf) -> list[Api
     """The calls in the order in which they must be made; empty where there is no way back."""
     calls: list[ApiCall] = []
     made_users = {name for key in before if key.startswith("user/") and before[key] is None for name in [key[5:]]}
+    made_realms = {key[6:] for key in before if key.startswith("realm/") and before[key] is None}
     try:
         for key in before:
             kind, _, name = key.partition("/")
             if kind in ("password", "tfa") and name in made_users:
                 continue  # they go with the user that was made with them
+            if kind == "realm-secret" and name in made_realms:
+                continue
             if kind == "group":
                 calls += _group(name, before[key], after.get(key), groups_of, made_users)
             else:
@@ -170,11 +174,24 @@ def _texts(path: str, create: str) -> Callable[[str, Record, Record], list[ApiCa
     return inverse
 
 
+def _realm(name: str, old: Record, new: Record) -> list[ApiCall]:
+    path = at("access", "domains", name)
+    if old is None and name in BUILTIN:
+        old = {"texts": {"comment": BUILTIN[name]}}  # it is there before it is written for the first time
+    if old is None:
+        return [ApiCall(method="DELETE", path=path)]
+    if new is None:
+        made = {"realm": name, "type": old["type"], **old["texts"]}
+        return [ApiCall(method="POST", path="/access/domains", parameters=made)]
+    return _texts(path, "")(name, old["texts"], new["texts"])
+
+
 _KINDS: Mapping[str, Callable[[str, Record, Record], list[ApiCall]]] = {
     "user": _user,
     "role": _role,
     "grants": _grants,
     "pool": _pool,
+    "realm": _realm,
     "storage": _texts("/storage/{name}", "/storage"),
     "options": _texts("/cluster/options", ""),
     "node": _texts("/nodes/{name}/config", ""),

@@ -12,10 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from tarmac.drivers.store.base import Store
-
 HISTORY = "history/"
-KEPT = 5_000
 
 
 def change_entry(
@@ -24,10 +21,3 @@ def change_entry(
     """The key and value to put beside a change; records by `<kind>/<name>`, None where there is none."""
     told = {"when": time.time(), "who": by, "what": what, "before": dict(before), "after": dict(after)}
     return {f"{HISTORY}{area}/{time.time_ns():020d}": json.dumps(told).encode()}
-
-
-async def prune(store: Store, area: str) -> None:
-    """Give up the oldest entries beyond `KEPT`; called once at the start."""
-    old = [entry.key for entry in await store.range(f"{HISTORY}{area}/")][:-KEPT]
-    for start in range(0, len(old), 100):
-        await store.transact([], deletes=old[start : start + 100])

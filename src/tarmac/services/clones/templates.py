@@ -18,7 +18,7 @@ from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
 from tarmac.model.vm_clone import is_cloudinit, volumes_of
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.guests.config import file_record
+from tarmac.services.guests.config_steps import put_step
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry
@@ -72,11 +72,7 @@ class Templates:
             wanted = {key: v for key, v in wanted.items() if key == disk}
         steps, texts = self._turned(guest, wanted)
         file = dataclasses.replace(guest.file, current=texts)
-        put = PlannedStep(
-            step="config-put",
-            title=f"make guest {guest.vmid} a template",
-            args={"vmid": guest.vmid, "file": file_record(file)},
-        )
+        put = put_step(guest, file, f"make guest {guest.vmid} a template")
         return Plan(steps=(*steps, put), effects=(f"guest {guest.vmid} can no longer be started, only cloned",))
 
     def base_steps(self, guest: Guest) -> tuple[list[PlannedStep], dict[str, str]]:

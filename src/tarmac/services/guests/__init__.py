@@ -1,1 +1,1 @@
-"""Guests as their owners see them: known, made, configured, started and stopped, grown, removed."""
+"""Guests as their owners see them: known, made, configured, started and stopped, removed."""

@@ -12,16 +12,17 @@ from typing import Any
 
 from tarmac.model.conf_file import GuestFile
 from tarmac.model.digest import OF_A_GUEST, check_digest
-from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound, WrongState
+from tarmac.model.errors import Fix, InvalidInput, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
-from tarmac.model.settings import Setting, find_setting
-from tarmac.model.snapshots import disks_of
+from tarmac.model.snapshots import check_not_kept, section
 from tarmac.model.vm import HOST, VmConfig
-from tarmac.model.vm_change import HIDDEN, Change, apply_pending, change_config, is_device
-from tarmac.model.vm_rules import check_change, needed_privileges
+from tarmac.model.vm_change import Change, apply_pending, change_config, is_device
+from tarmac.model.vm_privileges import bridges_of, needed_privileges, reaches_host
+from tarmac.model.vm_rules import check_change
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.cloudinit.cloudinit import hash_password
+from tarmac.services.guests.config_steps import ConfigSteps, put_step
+from tarmac.services.guests.config_values import refuse_internal, shown, shown_value, without_secrets
 from tarmac.services.guests.disk_plans import DiskPlans
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.guests.identity import completed
@@ -29,7 +30,8 @@ from tarmac.services.guests.live_changes import VmLive, touches_guest
 from tarmac.services.guests.storage_rights import StorageRights
 from tarmac.services.guests.tags import TagRules
 from tarmac.services.jobs.jobs import Jobs
-from tarmac.services.jobs.steps import Registry, StepContext
+from tarmac.services.jobs.steps import Registry
+from tarmac.services.storage.volume_steps import free_step
 from tarmac.services.storage.volumes import Volumes, base_in_use
 
 Started = str | Plan
@@ -59,8 +61,7 @@ class VmConfigs:
         self._disks = disks
         self._live = live
         self._volumes = volumes
-        registry.step("config-put", self._do_put, commits=True)
-        registry.step("guest-live", self._do_live, self._undo_live)
+        ConfigSteps(guests=guests, live=live, registry=registry)
         registry.kind("qmconfig", self._plan_update, recover="undo")
 
     # -- reading ------------------------------------------------------------------------------------------------
@@ -70,9 +71,7 @@ class VmConfigs:
         them: integers and booleans are numbers, everything else is text."""
         guest = self._guests.get(vmid)
         if snapshot is not None:
-            texts = guest.file.snapshots.get(snapshot)
-            if texts is None:
-                raise NotFound(f"snapshot '{snapshot}' does not exist", code="no-such-snapshot")
+            texts = section(guest.file, snapshot)
         else:
             texts = guest.file.current if current else guest.file.merged()
         return {**shown(texts), "digest": guest.digest}
@@ -85,9 +84,9 @@ class VmConfigs:
         for key in sorted({*file.current, *file.pending}):
             row: dict[str, Any] = {"key": key}
             if key in file.current:
-                row["value"] = _shown(key, file.current[key])
+                row["value"] = shown_value(key, file.current[key])
             if key in file.pending:
-                row["pending"] = _shown(key, file.pending[key])
+                row["pending"] = shown_value(key, file.pending[key])
             if key in file.pending_delete:
                 row["delete"] = 2 if file.pending_delete[key] else 1
             rows.append(row)
@@ -120,6 +119,7 @@ class VmConfigs:
         before = guest.file.merged()
         self.check_keys(identity, vmid, [*texts, *deletes, *reverts], texts=(before, texts))
         self.check_values(identity, vmid, texts)
+        self.check_bridges(identity, {key: text for key, text in before.items() if key in (*texts, *deletes)})
         if "tags" in (*texts, *deletes):
             self._tags.check(identity, before.get("tags", ""), texts.get("tags", ""))
         refuse_internal(texts)
@@ -155,14 +155,29 @@ class VmConfigs:
             for text in known or (None,):
                 groups |= dict.fromkeys(needed_privileges(key, text))
         for group in groups:
-            if pool and self._access.allowed(identity, f"/pool/{pool}", group, any=True):
-                continue
-            self._access.check(identity, "/" if group == (HOST,) else f"/vms/{vmid}", group, any=True)
+            if group == (HOST,):
+                self._access.check(identity, "/", group)
+            elif not (pool and self._access.allowed(identity, f"/pool/{pool}", group, any=True)):
+                self._access.check(identity, f"/vms/{vmid}", group, any=True)
+
+    def check_host(self, identity: Identity, texts: Mapping[str, str]) -> None:
+        """What reaches the host comes by a clone or a snapshot only to whom might set it. Raises Denied."""
+        if any(reaches_host(key, text) for key, text in texts.items()):
+            self._access.check(identity, "/", [HOST])
+
+    def check_bridges(self, identity: Identity, texts: Mapping[str, str]) -> None:
+        """`SDN.Use` on the bridges, and their VLANs, on which the network cards of `texts` hang. Raises Denied.
+
+        Source: check_bridge_access of PVE::QemuServer."""
+        for path in sorted({path for key, text in texts.items() for path in bridges_of(key, text)}):
+            self._access.check(identity, path, ["SDN.Use"])
 
     def check_values(
         self, identity: Identity, vmid: int, texts: Mapping[str, str], *, default_storage: str | None = None
     ) -> None:
-        """What the values need beside their keys' privileges: rights on the storages that they name. Raises Denied."""
+        """What the values need beside their keys' privileges: rights on the storages and bridges that they name. Raises
+        Denied."""
+        self.check_bridges(identity, texts)
         self._storage_rights.check(identity, vmid, texts, default_storage=default_storage)
 
     def check_tags(self, identity: Identity, tags: str) -> None:
@@ -173,16 +188,10 @@ class VmConfigs:
         guest = self._guests.get(args["vmid"])
         check_digest(args["digest"], guest.digest, words=OF_A_GUEST, read="GET .../config")
         change, disk_steps = await self._change(guest, args)
-        new = with_sections(guest.file, change)
-        put = PlannedStep(
-            step="config-put",
-            title=f"write the configuration of guest {guest.vmid}",
-            args={"vmid": guest.vmid, "file": file_record(new)},
-        )
+        new = _with_sections(guest.file, change)
+        put = put_step(guest, new, f"write the configuration of guest {guest.vmid}")
         live = self._live_step(guest, change)
-        frees = [
-            PlannedStep(step="volume-free", title=f"remove {volid}", args={"volid": volid}) for volid in change.freed
-        ]
+        frees = [free_step(volid) for volid in change.freed]
         before = guest.file.current
         steps = (*disk_steps, *live, put, *frees)
         return Plan(steps=steps, effects=change.effects(before), changes=change.rows(before))
@@ -205,7 +214,7 @@ class VmConfigs:
         )
         later = apply_pending(change.current, {}, change.pending_delete).freed
         check_not_kept(guest.file, [*change.freed, *later])
-        merged = with_sections(guest.file, change).merged()
+        merged = _with_sections(guest.file, change).merged()
         check_change(VmConfig.parse(merged), texts)
         await self._check_template(guest, merged, change.freed)
         return change, steps
@@ -249,104 +258,9 @@ class VmConfigs:
         title = f"change {', '.join(keys)} in the running guest"
         return [PlannedStep(step="guest-live", title=title, args={"vmid": guest.vmid, "old": old, "new": new})]
 
-    # -- steps --------------------------------------------------------------------------------------------------
 
-    async def _do_put(self, ctx: StepContext, vmid: int, file: Mapping[str, Any]) -> None:
-        await self._guests.write(self._guests.get(vmid), file_of(file), user=ctx.user, task=ctx.upid)
-
-    async def _do_live(self, ctx: StepContext, vmid: int, old: Mapping[str, str], new: Mapping[str, str]) -> None:
-        guest = self._guests.get(vmid)
-        if guest.state is not State.STOPPED:
-            await self._live.apply(guest, old, new)
-
-    async def _undo_live(self, ctx: StepContext, vmid: int, old: Mapping[str, str], new: Mapping[str, str]) -> None:
-        guest = self._guests.find(vmid)
-        if guest is not None and guest.state is not State.STOPPED:
-            await self._live.apply(guest, new, old)
-
-
-# -- values ------------------------------------------------------------------------------------------------------
-
-
-def shown(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Texts as the API gives them."""
-    return {key: _shown(key, text) for key, text in texts.items()}
-
-
-def _shown(key: str, text: str) -> Any:
-    found = find_setting(VmConfig, key)
-    if found is None:
-        return text
-    setting: Setting = found[0]
-    if setting.limits.secret:
-        return HIDDEN
-    if setting.kind in ("integer", "boolean") and not setting.indexed:
-        word = text.lower()
-        return int(word in ("1", "on", "yes", "true")) if setting.kind == "boolean" else int(text)
-    return text
-
-
-def refuse_internal(texts: Mapping[str, str]) -> None:
-    """Raises InvalidInput for keys that only the platform writes."""
-    problems = {}
-    for key in texts:
-        found = find_setting(VmConfig, key)
-        if found is not None and found[0].limits.internal:
-            problems[key] = "this key is written by the platform itself"
-    if problems:
-        raise InvalidInput("Parameter verification failed.", parameters=problems, code="internal-key")
-
-
-async def without_secrets(texts: Mapping[str, str]) -> dict[str, str]:
-    """The texts with the cloud-init password hashed, before they reach a journal or a file."""
-    found = dict(texts)
-    if password := found.get("cipassword"):
-        found["cipassword"] = await hash_password(password)
-    return found
-
-
-def kept_by(file: GuestFile, volid: str) -> list[str]:
-    """The guest's snapshots that have a volume."""
-    return [name for name, texts in file.snapshots.items() if any(d.file == volid for d in disks_of(texts).values())]
-
-
-def check_not_kept(file: GuestFile, freed: Iterable[str]) -> None:
-    """Raises Conflict for a volume that is to be removed and that a snapshot of the guest has."""
-    for volid in freed:
-        if holders := kept_by(file, volid):
-            raise Conflict(
-                f"unable to delete '{volid}' - volume is still in use (snapshot?)",
-                code="volume-in-snapshot",
-                cause="going back to a snapshot needs it",
-                evidence="snapshots: " + ", ".join(sorted(holders)),
-                fixes=[Fix(text="remove those snapshots first", action=f"DELETE .../snapshot/{holders[0]}")],
-            )
-
-
-def with_sections(file: GuestFile, change: Change) -> GuestFile:
+def _with_sections(file: GuestFile, change: Change) -> GuestFile:
     """A configuration file with the sections that a change made."""
     return dataclasses.replace(
         file, current=change.current, pending=change.pending, pending_delete=change.pending_delete
-    )
-
-
-def file_record(file: GuestFile) -> dict[str, Any]:
-    """A configuration file as JSON, for the journal."""
-    return {
-        "current": dict(file.current),
-        "pending": dict(file.pending),
-        "pending_delete": dict(file.pending_delete),
-        "snapshots": {name: dict(texts) for name, texts in file.snapshots.items()},
-        "special": {name: dict(texts) for name, texts in file.special.items()},
-    }
-
-
-def file_of(record: Mapping[str, Any]) -> GuestFile:
-    """The reverse of `file_record`."""
-    return GuestFile(
-        current=dict(record["current"]),
-        pending=dict(record["pending"]),
-        pending_delete=dict(record["pending_delete"]),
-        snapshots={name: dict(texts) for name, texts in record["snapshots"].items()},
-        special={name: dict(texts) for name, texts in record["special"].items()},
     )

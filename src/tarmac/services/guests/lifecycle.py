@@ -13,6 +13,7 @@ from tarmac.model import lifecycle
 from tarmac.model.errors import Denied, Fix, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import Verb
+from tarmac.model.snapshots import kept_by
 from tarmac.model.vm import VmConfig
 from tarmac.model.vm_change import apply_pending
 from tarmac.services.access.access import Identity
@@ -20,7 +21,6 @@ from tarmac.services.access.acls import Acls
 from tarmac.services.access.pools import Pools
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.guests.admission import check_memory
-from tarmac.services.guests.config import kept_by
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.instant.admission import CloneAdmission
 from tarmac.services.instant.records import InstantRecords
@@ -29,6 +29,7 @@ from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.running.runtime import Runtime
 from tarmac.services.running.uids import Uids
+from tarmac.services.storage.volume_steps import free_step
 from tarmac.services.storage.volumes import Volumes, base_in_use
 
 Started = str | Plan
@@ -228,7 +229,7 @@ class Vms:
                 for volid in apply_pending(file.current, file.pending, file.pending_delete).freed
                 if not kept_by(file, volid)  # a snapshot that was taken since: it must not keep the guest from starting
             ]
-            steps += [PlannedStep(step="volume-free", title=f"remove {v}", args={"volid": v}) for v in freed]
+            steps += map(free_step, freed)
         return tuple(steps)
 
     async def _plan_stop(self, args: Mapping[str, Any]) -> Plan:
@@ -268,9 +269,7 @@ class Vms:
         self._check_unprotected(guest)
         await self._check_unshared(guest)
         owned = await self._volumes.owned(guest, unreferenced=bool(args.get("unreferenced")))
-        frees = tuple(
-            PlannedStep(step="volume-free", title=f"remove {volid}", args={"volid": volid}) for volid in owned
-        )
+        frees = tuple(map(free_step, owned))
         forget = PlannedStep(
             step="guest-forget", title=f"remove the configuration of guest {guest.vmid}", args={"vmid": guest.vmid}
         )

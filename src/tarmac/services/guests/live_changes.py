@@ -14,7 +14,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from tarmac.drivers.qemu.argv import Launch
 from tarmac.drivers.qemu.argv.delta import Delta, delta, identity, parts_of
@@ -25,7 +25,7 @@ from tarmac.model.units import MIB
 from tarmac.model.vm import VmConfig
 from tarmac.model.vm_change import is_device
 from tarmac.services.guests.guests import Guest
-from tarmac.services.running.launcher import Launcher, placeholders
+from tarmac.services.running.launcher import Launcher
 from tarmac.services.running.runtime import Runtime
 
 UNPLUG_SECONDS = 15.0
@@ -127,7 +127,7 @@ class VmLive:
         await qmp.close_tray(key)
 
     async def _delta(self, guest: Guest, old: Texts, config: VmConfig, planned: Collection[str] = ()) -> Delta:
-        fds = {**placeholders(VmConfig.parse(old)), **placeholders(config)}
+        fds = {**self._launcher.placeholders(VmConfig.parse(old)), **self._launcher.placeholders(config)}
         before = await self._launcher.plan(guest.vmid, VmConfig.parse(old), fds)
         return delta(before, await self._launcher.plan(guest.vmid, config, fds, planned=planned))
 
@@ -196,14 +196,14 @@ class VmLive:
 
     async def _plug_tap(self, guest: Guest, qmp: Qmp, text: str, config: VmConfig) -> None:
         """A card on a bridge: open its tap and hand it over under names instead of numbers."""
-        launch: Launch = await self._launcher.plan(guest.vmid, config, placeholders(config))
+        launch: Launch = await self._launcher.plan(guest.vmid, config)
         need = next(need for need in launch.taps if f"id={need.key}," in f"{text},")
         opened = await self._launcher.open_tap(need)
         names = {f"fd-{key}": fd for key, fd in opened.items()}
         try:
             for name, fd in names.items():
                 await qmp.getfd(name, fd)
-            await qmp.netdev_add(_words(re.sub(r"\b(fds?)=[\d:]+", rf"\1={':'.join(names)}", text)))
+            await qmp.netdev_add(_words(by_name(text, list(names))))
         except TarmacError:
             for name in names:  # else the tap would stay for as long as QEMU runs
                 with contextlib.suppress(TarmacError):
@@ -263,6 +263,13 @@ async def _take_medium(qmp: Qmp, device: str) -> None:
     await qmp.open_tray(device, force=True)
     with contextlib.suppress(HostFailure):  # an empty drive
         await qmp.remove_medium(device)
+
+
+def by_name(text: str, names: Sequence[str]) -> str:
+    """A tap's option text with names of descriptors in the place of numbers, the tap's first, then vhost's."""
+    queues = names[: len(names) // 2] if ",vhost=on," in text else names
+    text = re.sub(r"\b(fds?)=[\d:]+", rf"\1={':'.join(queues)}", text)
+    return re.sub(r"\b(vhostfds?)=[\d:]+", rf"\1={':'.join(names[len(queues) :])}", text)
 
 
 def _words(text: str) -> dict[str, str | bool]:

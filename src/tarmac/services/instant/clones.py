@@ -119,7 +119,7 @@ class InstantClones:
                 "reserve": self._admission.reserve if reserve is None else reserve,
                 "pool": pool,
             }
-            self._clones.check_rights(identity, source.texts, vmids, pool=pool)
+            self._clones.check_rights(identity, source.texts)
             await self._admit(args, source.machine, looking=True)
             if dryrun:
                 return await self._jobs.plan("qminstant", {**args, "looking": True})

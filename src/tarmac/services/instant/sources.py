@@ -8,8 +8,8 @@ from typing import Any
 from tarmac.drivers.qemu.agent import Agent
 from tarmac.drivers.qemu.live import cpu
 from tarmac.drivers.qemu.live.machine import Machine, check_freezable
-from tarmac.drivers.qemu.live.medium import contents
 from tarmac.drivers.qemu.process import GuestProcess
+from tarmac.drivers.storage import image
 from tarmac.drivers.storage.volume_names import image_name
 from tarmac.model.errors import Fix, HostFailure, InvalidInput, WrongState
 from tarmac.model.ids import VolumeId
@@ -83,7 +83,8 @@ class LiveSources:
         for key, disk in guest.config.disks.items():
             if disk.is_cloudinit:
                 driver, volid = self._storages.file_of(disk.file)
-                found[key] = await contents(driver.path(volid), driver.parse(volid).format)
+                size = (await driver.info(volid)).size
+                found[key] = await image.contents((await driver.layers(volid))[0].chain, size)
         return found
 
     def state_volume(self, guest: Guest, owner: int) -> str:

@@ -10,6 +10,7 @@ import platform
 import shutil
 from pathlib import Path
 
+from tarmac.drivers.network.tap import has_vhost
 from tarmac.drivers.qemu.facts import BridgeFacts, KvmFacts, NodeFacts
 from tarmac.drivers.qemu.probe import probe_kvm
 from tarmac.drivers.qemu.version import machines_of, version_of
@@ -49,14 +50,15 @@ class NodeProbe:
             cpu_vendor=vendor,
             cpu_flags=tuple(sorted(_NEEDED_FLAGS & flags)),
             kvm=KvmFacts(usable=kvm.usable, reason=kvm.reason),
+            vhost_net=has_vhost(),
             bridges=await asyncio.to_thread(_bridges),
             instance=self._instance,
         )
         return self._known
 
     async def facts(self) -> NodeFacts:
-        """The facts now: bridges come and go."""
-        return dataclasses.replace(self.known, bridges=await asyncio.to_thread(_bridges))
+        """The facts now: bridges come and go, modules are loaded."""
+        return dataclasses.replace(self.known, vhost_net=has_vhost(), bridges=await asyncio.to_thread(_bridges))
 
 
 def _processor() -> tuple[str, frozenset[str]]:

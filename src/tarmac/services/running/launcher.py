@@ -14,8 +14,10 @@ from pathlib import Path
 
 from tarmac.drivers.network.base import TapDriver
 from tarmac.drivers.network.names import tap_name
+from tarmac.drivers.network.tap import has_vhost
 from tarmac.drivers.qemu.argv import Launch, TapNeed, build
 from tarmac.drivers.qemu.argv.as_ran import resumed
+from tarmac.drivers.qemu.argv.descriptors import descriptors, queue_names, vhost_key
 from tarmac.drivers.qemu.cgroup import Cgroup
 from tarmac.drivers.qemu.cgroups import Cgroups
 from tarmac.drivers.qemu.facts import LaunchFacts, VolumeFacts
@@ -30,7 +32,6 @@ from tarmac.services.node.facts import NodeProbe
 from tarmac.services.storage.volumes import Volumes
 
 Say = Callable[[str], None]
-FIRST_FD = 4
 
 
 class Launcher:
@@ -93,12 +94,14 @@ class Launcher:
         guest can be started from this."""
         if config.keyboard is None and (keyboard := self._keyboard()) is not None:
             config = dataclasses.replace(config, keyboard=keyboard)
-        facts = await self.facts(vmid, config, fds or placeholders(config), planned, incoming)
-        return build(config, await self._probe.facts(), facts)
+        node = await self._probe.facts()
+        fds = fds or descriptors(config, vhost=node.vhost_net)
+        return build(config, node, await self.facts(vmid, config, fds, planned, incoming))
 
     async def machine(self, vmid: int, config: VmConfig) -> Machine:
         """The machine that a guest of this configuration is, as the record that clones go on from."""
-        facts = dataclasses.replace(await self.facts(vmid, config, placeholders(config)), runtime_dir=RUNTIME)
+        fds = descriptors(config, vhost=False)
+        facts = dataclasses.replace(await self.facts(vmid, config, fds), runtime_dir=RUNTIME)
         node = await self._probe.facts()
         return record_machine(build(config, node, facts), config, node.qemu_version)
 
@@ -111,6 +114,8 @@ class Launcher:
         saved) that very machine, which then waits for its state. Raises HostFailure and others; the caller cleans
         up."""
         config, vmid = guest.config, guest.vmid
+        # What a card without vhost has agreed on with its guest (packed queues) is more than vhost can.
+        vhost = ran is None or any("vhost=on" in word for word in ran)
         directory = self.directory(vmid)
         groups = await self.own(guest, config)
         await asyncio.to_thread(prepare_runtime_dir, directory, uid=guest.uid, gid=guest.uid)
@@ -120,7 +125,7 @@ class Launcher:
             if config.instant:
                 fds["ram"] = create_memory(f"guest {vmid}", config.memory_mib * MIB)
             for need in (await self.plan(vmid, config)).taps:
-                fds |= await self.open_tap(need)
+                fds |= await self.open_tap(need, vhost=vhost)
             launch = await self.plan(vmid, config, fds, incoming=None if ran is None else "defer")
         except BaseException:
             ours.close()
@@ -159,10 +164,24 @@ class Launcher:
         group = self._probe.kvm_group
         return (group,) if accelerator == "kvm" and group is not None else ()
 
-    async def open_tap(self, need: TapNeed) -> dict[str, int]:
-        """A tap's descriptors by the names that `LaunchFacts.fds` uses; they are the caller's."""
+    async def open_tap(self, need: TapNeed, *, vhost: bool = True) -> dict[str, int]:
+        """A tap's descriptors, and those of its vhost queues unless they are not wanted, by the names that
+        `LaunchFacts.fds` uses; they are the caller's."""
         opened = await self._taps.open(need.name, bridge=need.bridge, mac=need.mac, mtu=need.mtu, queues=need.queues)
-        return {need.key + (f"-{queue}" if queue else ""): fd for queue, fd in enumerate(opened)}
+        found = dict(zip(queue_names(need.key, need.queues), opened, strict=True))
+        if not (need.vhost and vhost):
+            return found
+        try:
+            queues = await self._taps.open_vhost(need.queues)
+        except BaseException:
+            for fd in opened:
+                os.close(fd)
+            raise
+        return found | dict(zip(queue_names(vhost_key(need.key), need.queues), queues, strict=True))
+
+    def placeholders(self, config: VmConfig) -> dict[str, int]:
+        """Numbers in the place of descriptors that are opened only for a real launch."""
+        return descriptors(config, vhost=has_vhost())
 
     async def open_tap_alone(self, vmid: int, index: int, queues: int) -> list[int]:
         """The descriptors of a guest's tap that is on no bridge yet; they are the caller's."""
@@ -188,15 +207,3 @@ class Launcher:
         cgroup = self.cgroup(vmid)
         await asyncio.to_thread(cgroup.remove)
         await asyncio.to_thread(shutil.rmtree, self.directory(vmid), True)
-
-
-def placeholders(config: VmConfig) -> dict[str, int]:
-    """Numbers in the place of descriptors that are opened only for a real launch."""
-    fds = {"qmp": FIRST_FD}
-    if config.instant:
-        fds["ram"] = FIRST_FD + 1
-    for index, nic in config.net.items():
-        if nic.bridge is not None:
-            for queue in range(max(1, nic.queues or 1)):
-                fds[f"net{index}" + (f"-{queue}" if queue else "")] = FIRST_FD + len(fds)
-    return fds

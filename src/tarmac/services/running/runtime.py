@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import signal
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,18 +21,17 @@ from tarmac.drivers.qemu.qmp import Qmp
 from tarmac.drivers.qemu.record import read_record
 from tarmac.lib.tasks import Supervisor
 from tarmac.model.errors import DataCorrupt, Fix, HostFailure, TarmacError, Unavailable, WrongState
-from tarmac.model.lifecycle import State
+from tarmac.model.lifecycle import State, not_running
 from tarmac.model.vm import VmConfig
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.running.agents import Agents
 from tarmac.services.running.consoles import Consoles
+from tarmac.services.running.ending import QMP_SECONDS, ask_to_end, cut_power, ends, how_it_ended, not_shut_down
 from tarmac.services.running.launcher import Launcher
 
 log = logging.getLogger(__name__)
 
 LAUNCH_SECONDS = 60.0
-QMP_SECONDS = 5.0
-AGENT_SECONDS = 3.0
 ADOPT_SECONDS = 3.0
 RECONNECT_SECONDS = 5.0
 ASK_SECONDS = 5.0
@@ -162,7 +160,7 @@ class Runtime:
     def monitor(self, guest: Guest) -> Qmp:
         """The guest's control connection. Raises WrongState when it is stopped, Unavailable when QEMU is silent."""
         if guest.process is None:
-            raise WrongState(f"VM {guest.vmid} not running", code="not-running")
+            raise not_running(guest.vmid)
         return guest.process.monitor()
 
     async def observe(self, guest: Guest) -> State:
@@ -252,23 +250,8 @@ class Runtime:
         process = guest.process
         if process is None:
             return
-        if guest.state is not State.UNKNOWN:
-            with contextlib.suppress(TarmacError, TimeoutError):
-                async with asyncio.timeout(min(10.0, timeout)):
-                    await process.monitor().quit()
-        for number, seconds in ((None, 5.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, max(5.0, timeout))):
-            if number is not None:
-                process.send_signal(number)
-            if await _ends(process, seconds):
-                await self._settled(guest)
-                return
-        raise HostFailure(
-            f"VM {guest.vmid} cannot be stopped",
-            code="process-stuck",
-            cause="its QEMU waits in the kernel, usually for a storage that hangs, and dies only when that answers",
-            evidence=f"pid {process.pid} is there after SIGKILL",
-            fixes=[Fix(text="bring the storage of its disks back")],
-        )
+        await cut_power(guest, process, timeout)
+        await self._settled(guest)
 
     async def shutdown(self, guest: Guest, timeout: float, *, force: bool, say: Callable[[str], None]) -> None:
         """Ask the guest to switch itself off; after `timeout` seconds cut its power (`force`) or raise Unavailable."""
@@ -277,43 +260,20 @@ class Runtime:
             return
         deadline = time.monotonic() + timeout
         try:
-            await self._ask_to_end(guest, process, say)
+            await ask_to_end(guest, process, self._agents, say)
         except TimeoutError:
             say("QEMU does not answer its monitor")
         except Unavailable:
             if not process.exited.is_set() and not force:
                 raise
-        if await _ends(process, deadline - time.monotonic()):
+        if await ends(process, deadline - time.monotonic()):
             await self._settled(guest)
             return
         if force:
             say(f"still running after {timeout:.0f} s: the power is cut")
             await self.stop(guest, 10)
             return
-        raise Unavailable(
-            "VM quit/powerdown failed - got timeout",
-            code="shutdown-timeout",
-            cause=f"the guest did not switch itself off within {timeout:.0f} s",
-            evidence="no answer to the power button; it may not listen to ACPI, or be busy",
-            fixes=[
-                Fix(text="try again with a longer time-out", parameters={"timeout": str(int(timeout * 2))}),
-                Fix(text="cut the power", action="POST .../status/stop"),
-            ],
-        )
-
-    async def _ask_to_end(self, guest: Guest, process: GuestProcess, say: Callable[[str], None]) -> None:
-        """By the agent where there is one (it works without ACPI, and at once), else by the power button."""
-        async with asyncio.timeout(QMP_SECONDS):
-            if guest.state is not State.RUNNING:
-                await process.monitor().cont()
-        if guest.config.agent.enabled:
-            try:
-                await self._agents.of(guest.vmid).shutdown(within=AGENT_SECONDS)
-                return
-            except TarmacError as problem:
-                say(f"{problem.message}: pressing the power button instead")
-        async with asyncio.timeout(QMP_SECONDS):
-            await process.monitor().system_powerdown()
+        raise not_shut_down(timeout)
 
     async def _settled(self, guest: Guest) -> None:
         """The process has ended; wait until its clean-up has, too."""
@@ -341,26 +301,3 @@ class Runtime:
             if guest.process is not None:
                 await self._drop_connections(guest)
                 await guest.process.close()
-
-
-async def _ends(process: GuestProcess, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(max(0.0, seconds)):
-            await process.exited.wait()
-    except TimeoutError:
-        return False
-    return True
-
-
-def how_it_ended(code: int | None, words: str, *, orderly: bool) -> str:
-    """In words, "" for an end that was asked for. `code` as of `GuestProcess.exit_code`: None for a process that an
-    earlier daemon started; then only its farewell (`orderly`) tells a shutdown from a kill."""
-    if code == 0 or (code is None and orderly):
-        return ""
-    if code is None:
-        how = "QEMU ended without a word: it was killed, or it crashed"
-    elif code < 0:
-        how = f"QEMU was killed by signal {-code} ({signal.strsignal(-code)})"
-    else:
-        how = f"QEMU ended with code {code}"
-    return f"{how}: {words.strip()}" if words.strip() else how

@@ -17,7 +17,7 @@ from tarmac.drivers.qemu.block_layers import Merge, Overlay
 from tarmac.drivers.qemu.facts import VolumeFacts
 from tarmac.drivers.qemu.freeze import frozen
 from tarmac.drivers.qemu.process import GuestProcess
-from tarmac.drivers.storage.base import Layer
+from tarmac.drivers.storage.values import Layer
 from tarmac.model.errors import Fix, HostFailure, TarmacError
 from tarmac.model.snapshots import disks_of
 from tarmac.services.guests.guests import Guest, Guests

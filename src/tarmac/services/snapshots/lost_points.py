@@ -12,7 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from tarmac.drivers.storage.base import FileStorage, SnapshotInfo, Storage
+from tarmac.drivers.storage.base import FileStorage, Storage
+from tarmac.drivers.storage.values import SnapshotInfo
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import Busy, Conflict, Fix, NotFound, TarmacError
 from tarmac.model.ids import VolumeId

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from tarmac.drivers.storage.base import SnapshotInfo, SnapshotKind, Storage
+from tarmac.drivers.storage.base import Storage
+from tarmac.drivers.storage.values import SnapshotInfo, SnapshotKind
 from tarmac.model.disk import Disk, EfiDisk
 from tarmac.model.errors import Conflict, Fix, HostFailure, NotFound, TarmacError
 from tarmac.model.ids import VolumeId

@@ -14,18 +14,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from tarmac.model import snapshots as tree
-from tarmac.model.conf_file import GuestFile
 from tarmac.model.errors import Conflict, Fix, TarmacError, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.units import KIB, human_size
 from tarmac.services.access.access import Identity
-from tarmac.services.guests.config import file_of, file_record, shown
+from tarmac.services.guests.config_steps import file_of, file_step
+from tarmac.services.guests.config_values import shown
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.snapshots.machine_states import MachineStates
 from tarmac.services.snapshots.plans import SnapshotPlans, merge_steps
+from tarmac.services.storage.volume_steps import free_step
 
 Started = str | Plan
 MERGE_SPEED = 100 * 1024 * KIB
@@ -171,7 +172,7 @@ class VmSnapshots:
             if taking.copies and guest.state is State.RUNNING:
                 effects = ("the guest stands still while its storages make their copies",)
         new = tree.taken(file, name, time=args["time"], description=args["description"], state=state)
-        steps.append(_record("snapshot-record", f"write '{name}' into the configuration", vmid, new))
+        steps.append(file_step("snapshot-record", vmid, new, f"write '{name}' into the configuration"))
         return Plan(steps=tuple(steps), effects=effects)
 
     async def _plan_delete(self, args: Mapping[str, Any]) -> Plan:
@@ -184,12 +185,11 @@ class VmSnapshots:
             for disk in tree.disks_of(section).values():
                 kept.setdefault(disk.file, set()).add(other)
         merges, notes = await self._plans.merging(texts, name, kept)
-        steps = [_record("snapshot-mark", f"mark '{name}' as going away", vmid, tree.marked(file, name))]
+        steps = [file_step("snapshot-mark", vmid, tree.marked(file, name), f"mark '{name}' as going away")]
         steps += merge_steps(vmid, merges, args["speed"], force=args["force"])
-        steps.append(_record("snapshot-record", f"remove '{name}' from the configuration", vmid, after))
+        steps.append(file_step("snapshot-record", vmid, after, f"remove '{name}' from the configuration"))
         if "vmstate" in texts:
-            state = texts["vmstate"]
-            steps.append(PlannedStep(step="volume-free", title=f"remove {state}", args={"volid": state}))
+            steps.append(free_step(texts["vmstate"]))
         moves = sum(merge.moves for merge in merges)
         cost = (f"{human_size(moves)} are merged",) if moves else ()
         return Plan(steps=tuple(steps), effects=(f"what the guest was at '{name}' is lost", *cost, *notes))
@@ -198,10 +198,6 @@ class VmSnapshots:
 
     async def _do_record(self, ctx: StepContext, vmid: int, file: Mapping[str, Any]) -> None:
         await self._guests.write(self._guests.get(vmid), file_of(file), user=ctx.user, task=ctx.upid)
-
-
-def _record(step: str, title: str, vmid: int, file: GuestFile) -> PlannedStep:
-    return PlannedStep(step=step, title=title, args={"vmid": vmid, "file": file_record(file)})
 
 
 def _check_new(guest: Guest, name: str) -> None:

@@ -1,1 +1,1 @@
-"""Storages, and what they hold: volumes, images, uploads, downloads, exports, moves."""
+"""Storages, and what they hold: volumes, images, uploads, downloads, exports."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tarmac.drivers.storage.base import StorageStatus
+from tarmac.drivers.storage.values import StorageStatus
 from tarmac.model.errors import TarmacError
 from tarmac.model.lifecycle import State
 from tarmac.model.units import human_size

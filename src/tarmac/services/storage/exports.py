@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.directory_layers import share
+from tarmac.drivers.storage.directory.layers import share
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import Fix, InvalidInput, NotFound, WrongState
 from tarmac.model.lifecycle import State
@@ -79,7 +79,8 @@ class Exports:
                     yield top.path
                     return
                 if not (whole and await asyncio.to_thread(_shared, top.path, target)):
-                    await image.copy_layer(top, target, format, size=0)
+                    size = 0 if top.protocol else await asyncio.to_thread(image.virtual_size, top.path, top.format)
+                    await image.copy_layer(top, target, format, size=size)
             yield target
         finally:
             await asyncio.to_thread(target.unlink, True)

@@ -11,7 +11,8 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
-from tarmac.drivers.storage.base import Storage, VolumeInfo
+from tarmac.drivers.storage.base import Storage
+from tarmac.drivers.storage.values import VolumeInfo
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import InvalidInput
 from tarmac.model.ids import VolumeId

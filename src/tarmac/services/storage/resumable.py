@@ -12,21 +12,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterable, Callable
+from dataclasses import replace
 
 from tarmac.drivers.qemu.record import boot_id
-from tarmac.drivers.storage.base import FileStorage
-from tarmac.lib.files import failure_of
 from tarmac.model.errors import Busy, Conflict, DataCorrupt, Fix, HostFailure, InvalidInput, NotFound, TarmacError
 from tarmac.model.units import MIB
 from tarmac.services.storage.intake import Sink, check_snippet_size
 from tarmac.services.storage.storages import Storages
+from tarmac.services.storage.upload_files import UploadFiles
 from tarmac.services.storage.upload_records import UploadRecord, UploadRecords
+from tarmac.services.storage.upload_turns import UploadTurn, UploadTurns
 from tarmac.services.storage.uploads import MOST_AT_ONCE, MOST_OF_ONE, Received, UploadFields, Uploads
 
 NOTE_EVERY = 64 * MIB
@@ -40,15 +39,6 @@ INTERRUPTED = "another request goes on with this upload"
 
 def _anything(volid: str) -> None:
     """Nobody is refused."""
-
-
-@dataclass(slots=True)
-class _Turn:
-    """Who works on an upload: one at a time, and who comes later takes over."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    limit: asyncio.Timeout | None = None
-    waiting: int = 0
 
 
 class ResumableUploads:
@@ -68,7 +58,8 @@ class ResumableUploads:
         self._records = records
         self._clock = clock
         self._boot = boot
-        self._turns: dict[str, _Turn] = {}
+        self._turns = UploadTurns()
+        self._files = UploadFiles(storages)
         self._beginning: list[UploadRecord] = []
         """Those that are being made: they count already, so that many at once find no way past the limits."""
         uploads.kept.append(lambda: [record.token for record in records])
@@ -126,13 +117,13 @@ class ResumableUploads:
 
         Raises NotFound."""
         self._known(user, storage, id)
-        async with self._turn(id):
+        async with self._turns.take(id):
             record = self._known(user, storage, id)
             return record, await self._offset(record)
 
     async def offset(self, record: UploadRecord) -> int:
         """How many bytes have come in by now; nobody is disturbed. Raises NotFound."""
-        return record.size if record.task else await self._size(record)
+        return record.size if record.task else await self._files.size(record)
 
     async def append(
         self,
@@ -152,7 +143,7 @@ class ResumableUploads:
         announced, DataCorrupt (checksum: none of the bytes count), Busy (cut off by a later request), NoSpace, Denied
         (`check`, of the last piece). What had come in until then stays, but for a wrong checksum."""
         self._known(user, storage, id)
-        async with self._turn(id) as turn:
+        async with self._turns.take(id) as turn:
             record = self._known(user, storage, id)
             there = await self._offset(record)
             if there != offset:
@@ -167,7 +158,7 @@ class ResumableUploads:
     async def remove(self, user: str, storage: str, id: str) -> None:
         """Give it up. One that is complete is only forgotten: its task goes on. Raises NotFound."""
         self._known(user, storage, id)
-        async with self._turn(id):
+        async with self._turns.take(id):
             await self._forget(self._known(user, storage, id))
 
     async def expire(self) -> list[str]:
@@ -220,57 +211,20 @@ class ResumableUploads:
         for record in self._records:
             if record.storage == storage and not record.task:
                 with contextlib.suppress(TarmacError):
-                    total += record.size - await self._size(record)
+                    total += record.size - await self._files.size(record)
         return total
-
-    @contextlib.asynccontextmanager
-    async def _turn(self, id: str) -> AsyncIterator[_Turn]:
-        """The one who works on an upload. Whoever does so now is told to stop: his client may be long gone."""
-        turn = self._turns.setdefault(id, _Turn())
-        turn.waiting += 1
-        try:
-            if turn.limit is not None:
-                turn.limit.reschedule(asyncio.get_running_loop().time())
-                turn.limit = None
-            async with turn.lock:
-                yield turn
-        finally:
-            turn.waiting -= 1
-            if not turn.waiting:
-                self._turns.pop(id, None)
-
-    def _driver(self, record: UploadRecord) -> FileStorage:
-        return self._storages.files(record.storage)
-
-    async def _size(self, record: UploadRecord) -> int:
-        staged = self._driver(record).staged(record.name, record.token)
-        try:
-            return (await asyncio.to_thread(os.stat, staged)).st_size
-        except FileNotFoundError:
-            raise NotFound(
-                f"upload '{record.id}' does not exist", code="no-such-upload", cause="its file is gone"
-            ) from None
-        except OSError as problem:
-            raise failure_of(problem, f"cannot read the upload of {record.filename}") from problem
 
     async def _offset(self, record: UploadRecord) -> int:
         """How many good bytes the file holds; after a restart of the host it is cut to those."""
         if record.task:
             return record.size
-        found = min(await self._size(record), record.size)
+        found = min(await self._files.size(record), record.size)
         if record.boot == self._boot():
             return found
         good = min(found, record.synced)
-        await self._cut(record, good)
+        await self._files.cut(record, good)
         await self._records.put(replace(record, synced=good, boot=self._boot()))
         return good
-
-    async def _cut(self, record: UploadRecord, size: int) -> None:
-        staged = self._driver(record).staged(record.name, record.token)
-        try:
-            await asyncio.to_thread(os.truncate, staged, size)
-        except OSError as problem:
-            raise failure_of(problem, f"cannot write the upload of {record.filename}") from problem
 
     async def _take(
         self,
@@ -278,11 +232,10 @@ class ResumableUploads:
         start: int,
         chunks: AsyncIterable[bytes],
         checksum: tuple[str, str] | None,
-        turn: _Turn,
+        turn: UploadTurn,
     ) -> tuple[UploadRecord, int]:
         algorithm, digest = checksum or (None, None)
-        staged = self._driver(record).staged(record.name, record.token)
-        async with await Sink.open(staged, algorithm, at=start) as sink:
+        async with await Sink.open(self._files.path(record), algorithm, at=start) as sink:
             try:
                 async with asyncio.timeout(None) as turn.limit:
                     noted = 0
@@ -292,30 +245,24 @@ class ResumableUploads:
                         await sink.write(chunk)
                         if sink.size - noted >= NOTE_EVERY and digest is None:
                             noted = sink.size
-                            record = await self._note(record, await self._synced(record, sink))
+                            record = await self._note(record, await self._files.synced(record, sink))
             except TimeoutError:
                 raise Busy(INTERRUPTED, code="upload-taken-over") from None
             finally:
                 turn.limit = None
                 if digest is None:
-                    record = await self._note(record, await self._synced(record, sink))
+                    record = await self._note(record, await self._files.synced(record, sink))
             if digest is not None:
                 await self._compare(record, sink, digest, start)
                 record = await self._note(record, start + sink.size)
         return record, start + sink.size
-
-    async def _synced(self, record: UploadRecord, sink: Sink) -> int:
-        """Bring to disk what has come in; how much it is by what the file holds: a write that was cut off may have
-        failed unseen."""
-        await sink.end()
-        return await self._size(record)
 
     async def _compare(self, record: UploadRecord, sink: Sink, digest: str, start: int) -> None:
         await sink.end()
         try:
             sink.check(digest, record.filename)
         except DataCorrupt:
-            await self._cut(record, start)
+            await self._files.cut(record, start)
             raise
 
     async def _note(self, record: UploadRecord, synced: int) -> UploadRecord:
@@ -333,8 +280,7 @@ class ResumableUploads:
 
     async def _forget(self, record: UploadRecord) -> None:
         if not record.task:
-            with contextlib.suppress(NotFound):  # the storage is no more
-                await self._driver(record).discard(record.name, record.token)
+            await self._files.discard(record)
         await self._records.remove(record)
 
 

@@ -20,12 +20,11 @@ from tarmac.drivers.storage.base import FileStorage, Storage
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.drivers.store.base import Compare, Store
 from tarmac.model.digest import check_digest
-from tarmac.model.errors import Conflict, Fix, InvalidInput, NotBuilt, NotFound, TarmacError, WrongState
+from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound, TarmacError, WrongState
 from tarmac.model.ids import VolumeId
-from tarmac.model.settings import find_setting
 from tarmac.model.storage import StorageDefinition, definition_of
-from tarmac.model.storage_types import BUILT
-from tarmac.services.changes.record import change_entry, prune
+from tarmac.services.changes.record import change_entry
+from tarmac.services.storage.definition_rules import check_update, checked, parted, shown_value
 from tarmac.services.storage.patience import does_not_answer, patient
 from tarmac.services.storage.probe import PROBE_SECONDS, StorageProbe
 from tarmac.services.storage.space import StorageSpace
@@ -33,7 +32,6 @@ from tarmac.services.storage.space import StorageSpace
 PREFIX = "storages/"
 SECRETS = "secrets/storages/"
 LOCAL = "local"
-_FIXED = frozenset({"storage", "type"})
 log = logging.getLogger(__name__)
 Build = Callable[[StorageDefinition, Mapping[str, str]], Storage]
 
@@ -63,7 +61,6 @@ class Storages:
             self._secrets[entry.key.removeprefix(SECRETS)] = json.loads(entry.value)["texts"]
         for entry in await self._store.range(PREFIX):
             self._take(json.loads(entry.value)["texts"], entry.revision)
-        await prune(self._store, "storages")
         await self.refresh()
 
     async def refresh(self) -> None:
@@ -118,24 +115,30 @@ class Storages:
     def definition(self, id: str) -> dict[str, Any]:
         """`GET /storage/{storage}`: the keys as they were set, with the digest. Raises NotFound."""
         self._known(id)
-        shown = {key: _shown(key, text) for key, text in self._texts[id].items()}
+        shown = {key: shown_value(key, text) for key, text in self._texts[id].items()}
         return {**shown, "content": ",".join(sorted(self._definitions[id].content)), "digest": self.digest}
 
     def _known(self, id: str) -> StorageDefinition:
         try:
             return self._definitions[id]
         except KeyError:
-            raise NotFound(f"storage '{id}' does not exist", code="no-such-storage") from None
+            raise NotFound(
+                f"storage '{id}' does not exist",
+                code="no-such-storage",
+                cause="no storage of this name is defined",
+                evidence=f"defined are: {', '.join(sorted(self._definitions))}",
+                fixes=[Fix(text="see what there is", action="tarmac storage list")],
+            ) from None
 
     async def create(self, texts: Mapping[str, str], *, by: str = "") -> dict[str, str]:
         """`POST /storage`. The directory is made and looked at before the definition is stored.
 
         Raises InvalidInput, NotBuilt for another type, Conflict for a taken id; nothing is stored then."""
-        definition = self._checked(texts)
+        definition = checked(texts)
         id = definition.storage
         if id in self._definitions and (id != LOCAL or id in self._revisions):
             raise Conflict(f"storage ID '{id}' already defined", code="storage-exists")
-        plain, secrets = _parted(definition, texts)
+        plain, secrets = parted(definition, texts)
         await self._usable(definition, secrets)
         await self._write(id, plain, secrets, expect=0, by=by)
         return {"storage": id, "type": definition.type}
@@ -152,24 +155,11 @@ class Storages:
         """`PUT /storage/{storage}`. Raises NotFound, InvalidInput, Conflict (another digest, changed meanwhile)."""
         self._known(id)
         check_digest(digest, self.digest)
-        fixed = _FIXED | self._definitions[id].kind.fixed
-        problems = {
-            key: f"unable to delete fixed or unknown option '{key}'"
-            for key in delete
-            if key in fixed or find_setting(StorageDefinition, key) is None
-        }
-        problems |= {key: "cannot be set and deleted at once" for key in delete if key in texts}
-        problems |= {
-            key: f"can't change value of fixed parameter '{key}'"
-            for key in sorted(fixed)
-            if key in texts and texts[key] != self._texts[id].get(key)
-        }
-        if problems:
-            raise InvalidInput("Parameter verification failed.", evidence=str(problems), parameters=problems)
+        check_update(self._definitions[id], self._texts[id], texts, delete)
         before = self._texts[id] | self._secrets.get(id, {})
         merged = {key: text for key, text in (before | dict(texts)).items() if key not in delete}
-        definition = self._checked(merged)
-        plain, secrets = _parted(definition, merged)
+        definition = checked(merged)
+        plain, secrets = parted(definition, merged)
         if not definition.disable:
             await self._usable(definition, secrets)
         await self._write(id, plain, secrets, expect=self._revisions.get(id, 0), by=by)
@@ -212,28 +202,6 @@ class Storages:
                 await driver.deactivate()
         except (TimeoutError, TarmacError) as problem:
             log.warning("a storage stays mounted", extra={"storage": driver.id, "problem": str(problem)})
-
-    def _checked(self, texts: Mapping[str, str]) -> StorageDefinition:
-        definition = definition_of(texts)
-        kind = BUILT.get(definition.type)
-        if kind is None:
-            raise NotBuilt(
-                f"storages of type '{definition.type}' are not built yet",
-                evidence=f"type: {definition.type}",
-                fixes=[Fix(text="mount it on the node and use type dir with its path")],
-            )
-        for key in kind.refused(texts):
-            raise InvalidInput.of(key, f"unexpected property '{key}' for storage type '{definition.type}'")
-        for key in kind.required:
-            if key not in texts:
-                raise InvalidInput.of(key, "property is missing and it is not optional")
-        if kind.untested and not definition.allow_untested:
-            raise untested(definition.type)
-        try:
-            _ = definition.directories
-        except ValueError as problem:
-            raise InvalidInput.of("content-dirs", str(problem)) from None
-        return definition
 
     async def _usable(self, definition: StorageDefinition, secrets: Mapping[str, str]) -> None:
         """Raises what the driver raises when it cannot be used now, Unavailable when it hangs."""
@@ -335,34 +303,5 @@ class Storages:
         return self._known(id)
 
 
-def untested(type: str) -> NotBuilt:
-    """The error for a kind of storage that nobody has seen work yet."""
-    return NotBuilt(
-        f"storages of type '{type}' are not yet run against a real kernel",
-        code="storage-untested",
-        cause="the commands for it are written and checked word by word, but nobody has seen them work yet",
-        evidence=f"type: {type}",
-        fixes=[
-            Fix(text="try it with data that can be lost", parameters={"allow-untested": "1"}),
-            Fix(text="mount a file system on it and use type dir with its path"),
-        ],
-    )
-
-
-def _parted(definition: StorageDefinition, texts: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """What is shown of a definition, and its secrets."""
-    secrets = definition.kind.secrets
-    return (
-        {key: text for key, text in texts.items() if key not in secrets},
-        {key: text for key, text in texts.items() if key in secrets},
-    )
-
-
 def _record(texts: Mapping[str, str]) -> bytes:
     return json.dumps({"format": 1, "texts": dict(texts)}).encode()
-
-
-def _shown(key: str, text: str) -> Any:
-    """A stored text as the API gives it: booleans and numbers as numbers."""
-    found = find_setting(StorageDefinition, key)
-    return int(text) if found is not None and found[0].kind in ("boolean", "integer") else text

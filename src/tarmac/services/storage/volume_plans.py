@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tarmac.drivers.storage.base import SnapshotKind, Storage, VolumeInfo
+from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.storage.values import SnapshotKind, VolumeInfo
 from tarmac.drivers.storage.volume_names import Content, VolumeName, free_disk_stem
 from tarmac.model.disk import Volume
 from tarmac.model.errors import Fix, InvalidInput, TarmacError

@@ -14,6 +14,7 @@ from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import InvalidInput, NotFound
 from tarmac.model.ids import VolumeId
+from tarmac.model.job import PlannedStep
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.storage.storages import Storages
 
@@ -131,6 +132,11 @@ class VolumeSteps:
         await self._check_unused(driver, parsed)
         if not await driver.free(parsed):
             ctx.log(f"{volid} was already gone")
+
+
+def free_step(volid: str) -> PlannedStep:
+    """`volume-free`: remove a volume, unless something refers to it by then."""
+    return PlannedStep(step="volume-free", title=f"remove {volid}", args={"volid": volid})
 
 
 def _token(ctx: StepContext, volid: str) -> str:

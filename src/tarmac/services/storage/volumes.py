@@ -13,21 +13,22 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tarmac.drivers.qemu.facts import VolumeFacts
-from tarmac.drivers.storage.base import Layer, Owner, Storage, VolumeInfo
+from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.storage.values import Layer, Owner, VolumeInfo
 from tarmac.drivers.storage.volume_names import Content, base_name
 from tarmac.model.conf_file import GuestFile
 from tarmac.model.disk import Volume
 from tarmac.model.errors import Busy, Conflict, Fix, InvalidInput, NotFound, TarmacError, WrongState
 from tarmac.model.ids import VolumeId
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan
 from tarmac.model.units import GIB, KIB, MIB
 from tarmac.model.vm import VmConfig
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry
 from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.volume_plans import NewVolume, VolumePlans, check_allocates
-from tarmac.services.storage.volume_steps import VolumeSteps
+from tarmac.services.storage.volume_steps import VolumeSteps, free_step
 
 log = logging.getLogger(__name__)
 References = Callable[[str], Sequence[int]]
@@ -127,8 +128,7 @@ class Volumes:
 
     async def _plan_delete(self, args: Mapping[str, Any]) -> Plan:
         volid = args["volid"]
-        step = PlannedStep(step="volume-free", title=f"remove {volid}", args={"volid": volid})
-        return Plan(steps=(step,), effects=(f"{volid} is lost",))
+        return Plan(steps=(free_step(volid),), effects=(f"{volid} is lost",))
 
     # -- guests -------------------------------------------------------------------------------------------------
 

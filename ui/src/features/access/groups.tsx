@@ -10,6 +10,7 @@ import { AskButton } from "../../ui/confirm";
 import { FormDrawer } from "../../ui/form";
 import { useList } from "../../ui/list";
 import { Table } from "../../ui/table";
+import { HistoryLink } from "../history/link";
 
 export function Groups(): ReactNode {
   const { rows, again } = useList("GET /access/groups", {});
@@ -28,6 +29,7 @@ export function Groups(): ReactNode {
                 <Button size="compact-xs" variant="subtle" onClick={() => setEdited(group)}>
                   {t("access.edit")}
                 </Button>
+                <HistoryLink kind="group" name={group.groupid} />
                 <AskButton
                   label={t("access.removeUser")} onDone={again}
                   question={{

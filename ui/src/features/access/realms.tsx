@@ -5,16 +5,19 @@ import { type ReactNode, useState } from "react";
 
 import { problemFrom } from "../../actions/run";
 import { ask, type Problem } from "../../api/client";
+import type { RealmRow } from "../../api/types";
 import { t, word } from "../../i18n";
 import { AskButton } from "../../ui/confirm";
 import { useList } from "../../ui/list";
 import { ProblemPanel } from "../../ui/problem";
 import { Table } from "../../ui/table";
-import { KINDS, NewRealm } from "./new-realm";
+import { HistoryLink } from "../history/link";
+import { EditRealm, KINDS, NewRealm } from "./realm-form";
 
 export function Realms(): ReactNode {
   const { rows, again } = useList("GET /access/domains", {});
   const [adding, setAdding] = useState(false);
+  const [edited, setEdited] = useState<RealmRow | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   const sync = async (realm: string): Promise<void> => {
     try {
@@ -35,20 +38,26 @@ export function Realms(): ReactNode {
           { title: t("access.comment"), show: (row) => row.comment },
           { title: t("access.proposed"), show: (row) => (row.default ? t("access.yes") : "") },
           {
-            title: "", show: (row) => (KINDS as readonly string[]).includes(row.type) && (
+            title: "", show: (row) => (
               <div className="row-actions">
-                {row.type !== "openid" && (
+                {(row.type === "ldap" || row.type === "ad") && (
                   <Button size="compact-xs" variant="subtle" onClick={() => void sync(row.realm)}>
                     {t("access.synchronize")}
                   </Button>
                 )}
-                <AskButton
-                  label={t("access.removeUser")} onDone={again}
-                  question={{
-                    title: t("access.removeRealmTitle", { realm: row.realm }), loss: t("access.removeRealmLoss"), yes: t("access.removeUser"),
-                    act: () => ask("DELETE /access/domains/{realm}", { realm: row.realm }),
-                  }}
-                />
+                <Button size="compact-xs" variant="subtle" onClick={() => setEdited(row)}>
+                  {t("access.edit")}
+                </Button>
+                <HistoryLink kind="realm" name={row.realm} />
+                {KINDS.includes(row.type) && (
+                  <AskButton
+                    label={t("access.removeUser")} onDone={again}
+                    question={{
+                      title: t("access.removeRealmTitle", { realm: row.realm }), loss: t("access.removeRealmLoss"), yes: t("access.removeUser"),
+                      act: () => ask("DELETE /access/domains/{realm}", { realm: row.realm }),
+                    }}
+                  />
+                )}
               </div>
             ),
           },
@@ -59,6 +68,7 @@ export function Realms(): ReactNode {
           {t("access.newRealm")}
         </Button>
       </p>
+      {edited && <EditRealm row={edited} onClose={() => { setEdited(null); again(); }} />}
       {adding && <NewRealm onClose={() => { setAdding(false); again(); }} />}
     </>
   );

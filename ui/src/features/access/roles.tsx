@@ -10,6 +10,7 @@ import { AskButton } from "../../ui/confirm";
 import { FormDrawer } from "../../ui/form";
 import { useList } from "../../ui/list";
 import { Table } from "../../ui/table";
+import { HistoryLink } from "../history/link";
 
 export function Roles(): ReactNode {
   const { rows, again } = useList("GET /access/roles", {});
@@ -33,6 +34,7 @@ export function Roles(): ReactNode {
                 <Button size="compact-xs" variant="subtle" onClick={() => setEdited(role)}>
                   {t("access.edit")}
                 </Button>
+                <HistoryLink kind="role" name={role.roleid} />
                 <AskButton
                   label={t("access.removeUser")} onDone={again}
                   question={{

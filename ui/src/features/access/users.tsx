@@ -10,6 +10,7 @@ import { AskButton } from "../../ui/confirm";
 import { FormDrawer } from "../../ui/form";
 import { useList } from "../../ui/list";
 import { Table } from "../../ui/table";
+import { HistoryLink } from "../history/link";
 import { NewPassword } from "./password";
 import { NewToken, Tokens } from "./tokens";
 
@@ -49,6 +50,7 @@ export function Users(): ReactNode {
                 {button("edit", user, t("access.edit"))}
                 {button("password", user, t("access.setPassword"))}
                 {button("token", user, t("access.newToken"))}
+                <HistoryLink kind="user" name={user.userid} />
                 <AskButton
                   label={t("access.removeUser")} onDone={again}
                   question={{

@@ -5,6 +5,7 @@ import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, type ReactNode, useEffect, useState } from "react";
 
 import { problemFrom } from "../../actions/run";
+import { ended as settled } from "../../actions/settle";
 import { call, type Params, type Problem } from "../../api/client";
 import { t } from "../../i18n";
 import { soon } from "../../store/feed";
@@ -97,29 +98,28 @@ interface Made {
 function Stopwatch(props: { node: string; upid: string; at: number; onClose: () => void }): ReactNode {
   const { node, upid, at, onClose } = props;
   const [now, setNow] = useState(at);
-  const status = useQuery({
-    queryKey: ["task", upid],
-    queryFn: () => taskStatus({ node, upid }),
-    refetchInterval: (query) => (query.state.data?.status === "stopped" ? false : 100),
-  });
-  const ended = status.data?.status === "stopped";
+  const [status, setStatus] = useState<TaskStatus | undefined>(undefined);
+  const ended = status !== undefined;
   useEffect(() => {
-    if (ended) {
-      soon();
-      return undefined;
-    }
     const timer = setInterval(() => setNow(performance.now()), 50);
-    return () => clearInterval(timer);
-  }, [ended]);
-  const made = clonesOf(status.data);
+    const stop = (): void => clearInterval(timer);
+    void settled(upid).then(() => {
+      stop();
+      setNow(performance.now());
+      soon();
+      void taskStatus({ node, upid }).then(setStatus);
+    });
+    return stop;
+  }, [node, upid]);
+  const made = clonesOf(status);
   const steps = Object.keys(made[0]?.seconds ?? {});
   return (
     <section aria-label={t("clone.clones")} aria-live="polite">
       <p className="stopwatch" role="timer">
         {t("common.seconds", { n: ((now - at) / 1000).toFixed(2) })}
       </p>
-      <p>{ended ? status.data?.exitstatus : t("clone.working")}</p>
-      {status.data?.error && <ProblemPanel problem={status.data.error} />}
+      <p>{ended ? status.exitstatus : t("clone.working")}</p>
+      {status?.error && <ProblemPanel problem={status.error} />}
       <Table
         label={t("clone.made")} rows={made} keyOf={(one) => String(one.vmid)} empty=""
         columns={[

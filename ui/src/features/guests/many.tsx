@@ -14,7 +14,7 @@ interface Props {
   onClose: () => void;
 }
 
-function whatOf(rows: readonly Resource[]): string {
+export function whatOf(rows: readonly Resource[]): string {
   const [first] = rows;
   return rows.length === 1 && first ? titleOf(first) : t("guests.count", { n: rows.length });
 }

@@ -1,7 +1,8 @@
 /** One node: its load, what it is made of, its storages and its guests. */
 
+import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { type ReactNode, useCallback } from "react";
+import { type ReactNode, useCallback, useState } from "react";
 
 import { ask } from "../../api/client";
 import { t } from "../../i18n";
@@ -10,10 +11,12 @@ import { type Resource, useResource } from "../../store/inventory";
 import { Fact, Gauge } from "../../ui/facts";
 import FiguresPanel from "../figures/panel";
 import { GuestList } from "../guests/list";
+import { NewStorage } from "../storage/definition-form";
 
 export default function NodePage(props: { node: string }): ReactNode {
   const { node } = props;
   const row = useResource(`node/${node}`);
+  const [adding, setAdding] = useState(false);
   const status = useQuery({
     queryKey: ["node", node], queryFn: () => ask("GET /nodes/{node}/status", { node }), refetchInterval: 3000,
   });
@@ -24,6 +27,9 @@ export default function NodePage(props: { node: string }): ReactNode {
     <section className="page">
       <header>
         <h2>{node}</h2>
+        <Button size="compact-sm" variant="default" onClick={() => setAdding(true)}>
+          {t("storage.new")}
+        </Button>
       </header>
       {now && (
         <div className="summary">
@@ -48,6 +54,7 @@ export default function NodePage(props: { node: string }): ReactNode {
         </div>
       )}
       <GuestList of={own} title={t("node.guestsOf", { node })} />
+      {adding && <NewStorage onClose={() => setAdding(false)} />}
     </section>
   );
 }

@@ -1,6 +1,6 @@
 /** Matchers: by severity and field, to which targets. */
 
-import { Button, Select, Textarea, TextInput } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 
 import { ask } from "../../api/client";
@@ -8,13 +8,14 @@ import type { MatcherRow } from "../../api/types";
 import { t } from "../../i18n";
 import { ActButton } from "../../ui/act";
 import { AskButton } from "../../ui/confirm";
-import { FormDrawer } from "../../ui/form";
 import { useList } from "../../ui/list";
 import { Table } from "../../ui/table";
+import { EditMatcher, NewMatcher } from "./matcher-form";
 
 export function Matchers(): ReactNode {
   const { rows, again } = useList("GET /cluster/notifications/matchers", {});
   const [adding, setAdding] = useState(false);
+  const [edited, setEdited] = useState<string | null>(null);
   const turn = async (matcher: MatcherRow): Promise<void> => {
     await ask("PUT /cluster/notifications/matchers/{name}", { name: matcher.name, disable: !matcher.disable });
     again();
@@ -34,6 +35,9 @@ export function Matchers(): ReactNode {
             {
               title: "", show: (matcher) => (
                 <div className="row-actions">
+                  <Button size="compact-xs" variant="subtle" onClick={() => setEdited(matcher.name)}>
+                    {t("common.change")}
+                  </Button>
                   <ActButton label={matcher.disable ? t("notifications.turnOn") : t("notifications.turnOff")} act={() => turn(matcher)} />
                   <AskButton
                     label={t("notifications.remove")} onDone={again}
@@ -53,6 +57,7 @@ export function Matchers(): ReactNode {
           {t("notifications.newMatcher")}
         </Button>
       </p>
+      {edited && <EditMatcher name={edited} onClose={() => { setEdited(null); again(); }} />}
       {adding && <NewMatcher onClose={() => { setAdding(false); again(); }} />}
     </section>
   );
@@ -60,26 +65,4 @@ export function Matchers(): ReactNode {
 
 function what(matcher: MatcherRow): string {
   return [...(matcher["match-severity"] ?? []), ...(matcher["match-field"] ?? [])].join(", ") || t("notifications.everything");
-}
-
-function NewMatcher(props: { onClose: () => void }): ReactNode {
-  const targets = useList("GET /cluster/notifications/targets", {});
-  const [form, setForm] = useState({ name: "", target: "", severities: "error", fields: "", comment: "" });
-  const set = (change: Partial<typeof form>): void => setForm((old) => ({ ...old, ...change }));
-  const submit = async (): Promise<void> => {
-    const severities = form.severities.split(/[\s,]+/).filter(Boolean).join(",");
-    await ask("POST /cluster/notifications/matchers", {
-      name: form.name, target: [form.target], comment: form.comment || undefined,
-      "match-severity": severities ? [severities] : undefined, "match-field": form.fields.split("\n").map((line) => line.trim()).filter(Boolean),
-    });
-  };
-  return (
-    <FormDrawer title={t("notifications.newMatcher")} submit={t("notifications.makeMatcher")} onSubmit={submit} onClose={props.onClose}>
-      <TextInput label={t("notifications.name")} required value={form.name} onChange={(e) => set({ name: e.currentTarget.value })} data-autofocus />
-      <Select label={t("notifications.to")} required data={targets.rows.map((target) => target.name)} value={form.target || null} onChange={(target) => set({ target: target ?? "" })} />
-      <TextInput label={t("notifications.severities")} description={t("notifications.severitiesHelp")} value={form.severities} onChange={(e) => set({ severities: e.currentTarget.value })} />
-      <Textarea label={t("notifications.fields")} description={t("notifications.fieldsHelp")} autosize minRows={2} value={form.fields} onChange={(e) => set({ fields: e.currentTarget.value })} />
-      <TextInput label={t("notifications.comment")} value={form.comment} onChange={(e) => set({ comment: e.currentTarget.value })} />
-    </FormDrawer>
-  );
 }

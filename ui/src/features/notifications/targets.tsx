@@ -10,11 +10,12 @@ import { ActButton } from "../../ui/act";
 import { AskButton } from "../../ui/confirm";
 import { useList } from "../../ui/list";
 import { Table } from "../../ui/table";
-import { type Kind, NewTarget } from "./new-target";
+import { EditTarget, type Kind, NewTarget } from "./target-form";
 
 export function Targets(): ReactNode {
   const { rows, again } = useList("GET /cluster/notifications/targets", {});
   const [adding, setAdding] = useState(false);
+  const [edited, setEdited] = useState<TargetRow | null>(null);
   const turn = async (target: TargetRow): Promise<void> => {
     await ask(`PUT /cluster/notifications/endpoints/${target.type as Kind}/{name}`, { name: target.name, disable: !target.disable });
     again();
@@ -38,6 +39,9 @@ export function Targets(): ReactNode {
                     label={t("notifications.test")} done={t("notifications.tested")}
                     act={() => ask("POST /cluster/notifications/targets/{name}/test", { name: target.name })}
                   />
+                  <Button size="compact-xs" variant="subtle" onClick={() => setEdited(target)}>
+                    {t("common.change")}
+                  </Button>
                   <ActButton label={target.disable ? t("notifications.turnOn") : t("notifications.turnOff")} act={() => turn(target)} />
                   <AskButton
                     label={t("notifications.remove")} onDone={again}
@@ -57,6 +61,7 @@ export function Targets(): ReactNode {
           {t("notifications.newTarget")}
         </Button>
       </p>
+      {edited && <EditTarget name={edited.name} kind={edited.type as Kind} onClose={() => { setEdited(null); again(); }} />}
       {adding && <NewTarget onClose={() => { setAdding(false); again(); }} />}
     </section>
   );

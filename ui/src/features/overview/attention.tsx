@@ -14,6 +14,7 @@ import { placeOf } from "../../shell/tree";
 import { type Resource, titleOf, useResource } from "../../store/inventory";
 import { useTaskVersion } from "../../store/tasks";
 import { FixLine } from "../../ui/fix";
+import { Said } from "../../ui/said";
 
 const EVERY_MS = 15_000;
 const AT_MOST_MS = 2000;
@@ -59,11 +60,15 @@ function One(props: { finding: Finding; onDone: () => void }): ReactNode {
             {MARKS[finding.severity]}
           </span>{" "}
           <span className="unseen">{t(`overview.severity_${finding.severity}`)}: </span>
-          {finding.message}
+          <Said text={finding.message} />
           {finding.since && <span className="hint-line"> {t("overview.since", { time: time(finding.since) })}</span>}
         </summary>
         {at && <Where row={at} />}
-        {finding.cause && <p>{t("common.why", { cause: finding.cause })}</p>}
+        {finding.cause && (
+          <p>
+            {t("common.why")} <Said text={finding.cause} />
+          </p>
+        )}
         {finding.evidence && <Code block>{finding.evidence}</Code>}
       </details>
       {!!finding.fixes?.length && (

@@ -12,6 +12,7 @@ import { ActButton } from "../../ui/act";
 import { FormDrawer } from "../../ui/form";
 import { useList } from "../../ui/list";
 import { Table } from "../../ui/table";
+import { HistoryLink } from "../history/link";
 import { GrantTable, NewGrant } from "../access/grants";
 
 export function Pool(props: { name: string }): ReactNode {
@@ -29,7 +30,9 @@ export function Pool(props: { name: string }): ReactNode {
   };
   return (
     <>
-      <h3>{t("pools.members", { name })}</h3>
+      <h3>
+        {t("pools.members", { name })} <HistoryLink kind="pool" name={name} />
+      </h3>
       <Table
         label={t("pools.members", { name })} rows={members} keyOf={(member) => member.id} empty={t("pools.noMembers")}
         columns={[

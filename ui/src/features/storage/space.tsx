@@ -1,8 +1,7 @@
 /** How long a storage lasts: its reserve, what is promised, the forecast, and what to heed; and its figures. */
 
-import { Button, TextInput } from "@mantine/core";
-import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
+import { useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
 
 import { ask } from "../../api/client";
 import type { StorageStatus } from "../../api/types";
@@ -11,7 +10,6 @@ import { bytes, duration, percent } from "../../lib/format";
 import { href } from "../../lib/router";
 import type { Resource } from "../../store/inventory";
 import { Fact } from "../../ui/facts";
-import { FormDrawer } from "../../ui/form";
 import FiguresPanel from "../figures/panel";
 import type { Place } from "./content";
 
@@ -44,50 +42,22 @@ export function Warnings(props: { place: Place; status: StorageStatus | undefine
   );
 }
 
-export function Space(props: { row: Resource; place: Place; status: StorageStatus | undefined }): ReactNode {
-  const { row, place, status } = props;
-  const queries = useQueryClient();
-  const [changing, setChanging] = useState(false);
+export function Space(props: { row: Resource; status: StorageStatus | undefined }): ReactNode {
+  const { row, status } = props;
   if (!status) return null;
-  const close = (): void => {
-    setChanging(false);
-    void queries.invalidateQueries({ queryKey: ["storage", place] });
-  };
   return (
     <div className="summary">
       <dl>
         <Fact name={t("storage.type")} value={status.type} />
         <Fact name={t("storage.used")} value={`${bytes(status.used)} (${percent(status.used, status.total)})`} />
         <Fact name={t("storage.free")} value={bytes(status.avail)} />
-        <Fact
-          name={t("storage.reserve")} value={
-            <>
-              {bytes(status.reserve)}{" "}
-              <Button size="compact-xs" variant="subtle" onClick={() => setChanging(true)}>
-                {t("storage.change")}
-              </Button>
-            </>
-          }
-        />
+        <Fact name={t("storage.reserve")} value={bytes(status.reserve)} />
         <Fact name={t("storage.committed")} value={bytes(status.committed)} />
         <Fact name={t("storage.growth")} value={status.growth === undefined ? t("storage.notYet") : t("storage.anHour", { n: bytes(Math.max(0, status.growth)) })} />
         <Fact name={t("storage.fullIn")} value={status["full-in"] === undefined ? t("storage.notForeseen") : duration(status["full-in"])} />
         <Fact name={t("storage.shared")} value={status.shared ? t("common.yes") : t("common.no")} />
       </dl>
       <FiguresPanel row={row} kind="storage" />
-      {changing && <Reserve storage={place.storage} onClose={close} />}
     </div>
-  );
-}
-
-function Reserve(props: { storage: string; onClose: () => void }): ReactNode {
-  const [reserve, setReserve] = useState("5%");
-  const submit = async (): Promise<void> => {
-    await ask("PUT /storage/{storage}", { storage: props.storage, reserve });
-  };
-  return (
-    <FormDrawer title={t("storage.reserve")} submit={t("storage.change")} onSubmit={submit} onClose={props.onClose}>
-      <TextInput label={t("storage.reserve")} description={t("storage.reserveHelp")} required value={reserve} onChange={(e) => setReserve(e.currentTarget.value)} data-autofocus />
-    </FormDrawer>
   );
 }

@@ -2,34 +2,38 @@
 
 import { Button, Progress } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { lazy, type ReactNode, Suspense, useEffect, useMemo, useRef, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useMemo, useReducer, useRef, useState } from "react";
 
 import { t } from "../../i18n";
 import { duration, time } from "../../lib/format";
 import { LATER } from "../../shell/later";
 import { useResource } from "../../store/inventory";
-import { useTaskVersion } from "../../store/tasks";
+import { tasks as told, useAsked, useTask, useTaskVersion } from "../../store/tasks";
 import { ProblemPanel } from "../../ui/problem";
 import { Rows } from "../../ui/rows";
-import { ended, failed, logOf, nameOf, objectOf, parsed, recent, statusOf, stop, type Task } from "./tasks";
+import { useLog } from "./log";
+import { ended, failed, merged, MOST, nameOf, objectOf, parsed, recent, statusOf, stop, type Task } from "./tasks";
 
 const Drawer = lazy(LATER.drawer);
-const EVERY_MS = 2000;
 
 export function TaskList(props: { node: string; vmid?: number }): ReactNode {
   const { node, vmid } = props;
   const [open, setOpen] = useState<Task | null>(null);
   const version = useTaskVersion();
-  const tasks = useQuery({
-    queryKey: ["tasks", node, vmid, version],
-    queryFn: () => recent(node, vmid === undefined ? {} : { vmid }),
-    placeholderData: keepPreviousData,
-    refetchInterval: (query) => (query.state.data?.every(ended) ? false : EVERY_MS), // how long the running ones last
+  const asked = useAsked();
+  const found = useQuery({
+    queryKey: ["tasks", node, vmid, asked], queryFn: () => recent(node, vmid === undefined ? {} : { vmid }), placeholderData: keepPreviousData,
   });
+  const tasks = useMemo(() => {
+    const own = told.all().filter((task) => task.node === node && (vmid === undefined || task.id === String(vmid)));
+    return merged(found.data ?? [], own, MOST);
+    // `version` says that what is told has changed.
+  }, [found.data, node, vmid, version]); // oxlint-disable-line
+  useClock(!tasks.every(ended));
   return (
     <>
       <Rows
-        items={tasks.data ?? []} keyOf={(task) => task.upid} label={t("tasks.list")}
+        items={tasks} keyOf={(task) => task.upid} label={t("tasks.list")}
         empty={<p className="hint">{t("tasks.none")}</p>}
       >
         {(task) => (
@@ -55,6 +59,16 @@ export function TaskList(props: { node: string; vmid?: number }): ReactNode {
   );
 }
 
+/** Draws again every second while `on`: how long something lasts is known here. */
+function useClock(on: boolean): void {
+  const [, tick] = useReducer((n: number) => n + 1, 0);
+  useEffect(() => {
+    if (!on) return undefined;
+    const timer = setInterval(tick, 1000);
+    return () => clearInterval(timer);
+  }, [on]);
+}
+
 /** One task, by its address. */
 export function TaskPage(props: { upid: string }): ReactNode {
   const task = useMemo(() => parsed(props.upid), [props.upid]);
@@ -70,31 +84,26 @@ export function TaskPage(props: { upid: string }): ReactNode {
 
 function TaskView(props: { task: Task }): ReactNode {
   const { task } = props;
-  const [lines, setLines] = useState<string[]>([]);
+  const lines = useLog(task);
   const place = useRef<HTMLPreElement>(null);
+  const row = useTask(task.upid);
+  const asked = useAsked();
   const status = useQuery({
-    queryKey: ["task", task.upid],
-    queryFn: () => statusOf(task),
-    refetchInterval: (query) => (query.state.data?.status === "stopped" ? false : 500),
+    queryKey: ["task", task.upid, row?.status, asked], queryFn: () => statusOf(task), placeholderData: keepPreviousData,
   });
-  const running = status.data?.status !== "stopped";
-  const seen = status.dataUpdatedAt;
-  useEffect(() => {
-    void logOf(task, lines.length).then((more) => {
-      if (more.length) setLines((old) => [...old, ...more]);
-    });
-    // Each look at the status brings the lines that came since.
-  }, [task, seen]); // oxlint-disable-line
+  const running = status.data ? status.data.status !== "stopped" : !ended(row ?? task);
   useEffect(() => {
     void place.current?.scrollTo(0, place.current.scrollHeight); // newer browsers return a promise, which is no clean-up
   }, [lines]);
-  const { progress, error } = status.data ?? {};
+  const now = running ? (row ?? status.data) : status.data; // the stream is ahead of what was asked
+  const { progress, "waits-for": waitsFor } = now ?? {};
+  const error = status.data?.error;
   const at = useResource(objectOf(task));
   return (
     <section className="task-view">
       <p>
         {task.user}, {time(task.starttime)} – <strong>{running ? t("tasks.running") : status.data?.exitstatus}</strong>
-        {status.data?.["waits-for"] && <> – {t("tasks.waitsFor", { what: status.data["waits-for"] })}</>}
+        {waitsFor && <> – {t("tasks.waitsFor", { what: waitsFor })}</>}
       </p>
       {progress && <Progress value={(100 * progress.done) / (progress.total || 1)} aria-label={t("tasks.progress")} animated />}
       {error && <ProblemPanel problem={error} at={at} />}

@@ -1,8 +1,12 @@
 /** Tasks as the API gives them. */
 
-import { ask, whole } from "../../api/client";
+import { ask } from "../../api/client";
 import type { TaskRow, TaskStatus } from "../../api/types";
 import { word } from "../../i18n";
+
+/** Of a log at a time. */
+export const LINES = 1000;
+export const MOST = 100;
 
 export type { TaskStatus };
 export type Task = Pick<TaskRow, "upid" | "node" | "type" | "id" | "user" | "starttime" | "endtime" | "status">;
@@ -24,7 +28,7 @@ export function nameOf(task: { type: string; id: string }): string {
 }
 
 export function ended(task: Task): boolean {
-  return task.status !== "RUNNING" && task.status !== "running";
+  return task.status !== "RUNNING";
 }
 
 export function failed(task: Task): boolean {
@@ -32,7 +36,7 @@ export function failed(task: Task): boolean {
 }
 
 export async function recent(node: string, more: { vmid?: number } = {}): Promise<Task[]> {
-  return ask("GET /nodes/{node}/tasks", { node, source: "all", limit: 100, ...more });
+  return ask("GET /nodes/{node}/tasks", { node, source: "all", limit: MOST, ...more });
 }
 
 export async function statusOf(task: { node: string; upid: string }): Promise<TaskStatus> {
@@ -40,10 +44,16 @@ export async function statusOf(task: { node: string; upid: string }): Promise<Ta
 }
 
 export async function logOf(task: { node: string; upid: string }, start: number): Promise<string[]> {
-  const reply = await whole<{ n: number; t: string }[]>(
-    "GET", `/nodes/${task.node}/tasks/${encodeURIComponent(task.upid)}/log`, { start, limit: 1000 },
-  );
-  return reply.data.map((line) => line.t);
+  const lines = await ask("GET /nodes/{node}/tasks/{upid}/log", { node: task.node, upid: task.upid, start, limit: LINES });
+  return lines.map((line) => line.t);
+}
+
+/** The newest tasks, with what the stream has told since they were asked for; newest first, those that run before all. */
+export function merged(asked: readonly Task[], told: readonly Task[], most: number): Task[] {
+  const rows = new Map(asked.map((task) => [task.upid, task]));
+  for (const task of told) rows.set(task.upid, task);
+  const sorted = [...rows.values()].sort((a, b) => Number(ended(a)) - Number(ended(b)) || b.starttime - a.starttime);
+  return sorted.slice(0, most);
 }
 
 export function stop(task: { node: string; upid: string }): Promise<null> {

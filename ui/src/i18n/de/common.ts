@@ -13,7 +13,7 @@ export const common = {
   on: "{what} auf {where}",
   save: "Speichern",
   seconds: "{n} s",
-  why: "Grund: {cause}",
+  why: "Grund:",
   yes: "ja",
   unreachable: "Der Server antwortet nicht.",
   unreachableWhy: "Das Netzwerk oder der Knoten selbst ist ausgefallen.",
@@ -27,4 +27,5 @@ export const common = {
   state_template: "Vorlage",
   state_offline: "nicht erreichbar",
   state_unknown: "unbekannt",
+  keptSecret: "wie bisher",
 };

@@ -55,4 +55,11 @@ export const settings = {
   keyHelp: "Er gehört zu dem Namen, unter dem diese Seite offen ist.",
   keyUnprotected: "Diese Seite ist nicht geschützt; der Browser verwendet daher keine Schlüssel.",
   whichKey: "Welcher, zum Beispiel: der blaue",
+  editServer: "Metrik-Server {name} ändern",
+  disabled: "Abgeschaltet",
+  timeout: "Zeit zum Senden, s",
+  mtu: "Größe eines Pakets, Bytes",
+  prefix: "Präfix",
+  verify: "Zertifikat prüfen",
+  apiPrefix: "Pfad vor /api/v2",
 };

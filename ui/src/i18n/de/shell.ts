@@ -39,5 +39,6 @@ export const shell = {
   place_pools: "Pools",
   place_notifications: "Benachrichtigungen",
   place_access: "Rechte",
+  place_history: "Verlauf",
   place_settings: "Einstellungen",
 } as const;

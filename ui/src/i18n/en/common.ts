@@ -13,7 +13,7 @@ export const common = {
   on: "{what} on {where}",
   save: "Save",
   seconds: "{n} s",
-  why: "Why: {cause}",
+  why: "Why:",
   yes: "yes",
   unreachable: "The server does not answer.",
   unreachableWhy: "The network, or the node itself, is down.",
@@ -28,4 +28,5 @@ export const common = {
   state_template: "template",
   state_offline: "offline",
   state_unknown: "unknown",
+  keptSecret: "as it is",
 } as const;

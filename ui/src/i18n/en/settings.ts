@@ -55,4 +55,11 @@ export const settings = {
   keyHelp: "It belongs to the name under which this page is open.",
   keyUnprotected: "This page is not protected, so the browser uses no keys.",
   whichKey: "Which one, say: the blue one",
+  editServer: "Change metric server {name}",
+  disabled: "Switched off",
+  timeout: "Time to send, s",
+  mtu: "Size of a packet, bytes",
+  prefix: "Prefix",
+  verify: "Check the certificate",
+  apiPrefix: "Path before /api/v2",
 } as const;

@@ -39,5 +39,6 @@ export const shell = {
   place_pools: "Pools",
   place_notifications: "Notifications",
   place_access: "Permissions",
+  place_history: "History",
   place_settings: "Settings",
 } as const;

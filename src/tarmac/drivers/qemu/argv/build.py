@@ -7,7 +7,8 @@ from tarmac.drivers.qemu.argv.accel import accelerator_option, choose_accelerato
 from tarmac.drivers.qemu.argv.cpu import add_cpu
 from tarmac.drivers.qemu.argv.draft import Draft, Launch, SetupCommand, escape
 from tarmac.drivers.qemu.facts import LaunchFacts, NodeFacts
-from tarmac.model.vm import ScsiHw, VmConfig
+from tarmac.model.devices import ScsiHw
+from tarmac.model.vm import VmConfig
 from tarmac.model.vm_rules import check_startable
 
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"

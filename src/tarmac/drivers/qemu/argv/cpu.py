@@ -10,7 +10,7 @@ from __future__ import annotations
 from tarmac.drivers.qemu.argv.draft import Draft
 from tarmac.model.cpu import LEVELS, VENDORS
 from tarmac.model.errors import Fix, InvalidInput
-from tarmac.model.vm import OsType
+from tarmac.model.os_type import OsType
 
 Flags = dict[str, str]  # flag -> "+", "-", "" (a bare word) or "=value"
 EMULATED_DEFAULT = "x86-64-v2-AES"

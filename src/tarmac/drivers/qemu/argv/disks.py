@@ -5,9 +5,9 @@ from __future__ import annotations
 from tarmac.drivers.qemu.argv.blockdev import disk_chain
 from tarmac.drivers.qemu.argv.draft import Draft, as_json, escape
 from tarmac.drivers.qemu.facts import VolumeFacts
+from tarmac.model.devices import ScsiHw
 from tarmac.model.disk import Cache, Disk
 from tarmac.model.errors import HostFailure, InvalidInput
-from tarmac.model.vm import ScsiHw
 from tarmac.model.vm_rules import is_new_volume
 
 _LSI_DISKS = 7

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tarmac.drivers.qemu.argv.draft import Draft, escape
+from tarmac.model.devices import Bios
 from tarmac.model.errors import InvalidInput
+from tarmac.model.os_type import OsType
 from tarmac.model.units import MIB
-from tarmac.model.vm import Bios, OsType
 
 _DEVICES = {"std": "VGA", "cirrus": "cirrus-vga", "vmware": "vmware-svga", "virtio": "virtio-vga", "qxl": "qxl-vga"}
 

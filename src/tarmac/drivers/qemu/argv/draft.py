@@ -15,7 +15,8 @@ from tarmac.model.vm import VmConfig
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TapNeed:
     """A tap device that must exist before the launch; its descriptors go into `LaunchFacts.fds` under `key`.
-    `mtu` is the bridge's, in bytes; None where the bridge is not described."""
+    `mtu` is the bridge's, in bytes; None where the bridge is not described. `vhost`: the kernel shall move its
+    packets."""
 
     name: str
     bridge: str
@@ -23,6 +24,7 @@ class TapNeed:
     mtu: int | None
     queues: int
     key: str
+    vhost: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

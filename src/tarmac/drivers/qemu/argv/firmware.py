@@ -9,9 +9,10 @@ from tarmac.drivers.qemu.argv.blockdev import efi_chain
 from tarmac.drivers.qemu.argv.disks import volume_of
 from tarmac.drivers.qemu.argv.display import has_display
 from tarmac.drivers.qemu.argv.draft import Draft, as_json, escape
+from tarmac.model.devices import Bios
 from tarmac.model.disk import EfiDisk
 from tarmac.model.errors import Fix, HostFailure, InvalidInput
-from tarmac.model.vm import Bios, VmConfig
+from tarmac.model.vm import VmConfig
 
 # Size of the variable store, bytes, by efitype.
 VARS_SIZE: Mapping[str, int] = {"2m": 131072, "4m": 540672}

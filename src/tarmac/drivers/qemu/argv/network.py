@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from tarmac.drivers.network.names import tap_name
+from tarmac.drivers.qemu.argv.descriptors import queue_names, queues_of, vhost_key
 from tarmac.drivers.qemu.argv.draft import Draft, SetupCommand, TapNeed, escape
 from tarmac.drivers.qemu.facts import NodeFacts
 from tarmac.model.cloudinit import IpConfig
@@ -42,7 +43,7 @@ def device_text(draft: Draft, key: str, nic: Nic) -> str:
     slot = "" if nic.model is NicModel.NE2K_ISA else draft.slot(key)
     text = f"{model},mac={nic.macaddr or _mac(draft, key)},netdev={key}{slot},id={key}"
     virtio = nic.model is NicModel.VIRTIO
-    if virtio and (queues := _queues(nic)) > 1:
+    if virtio and (queues := queues_of(nic)) > 1:
         # One vector in and one out for each queue, one for changes of configuration, one for control.
         text += f",vectors={2 * queues + 2},mq=on" + (",packed=on" if draft.at_least(7, 1) else "")
     if virtio and draft.at_least(7, 1):
@@ -56,11 +57,6 @@ def device_text(draft: Draft, key: str, nic: Nic) -> str:
     if virtio and draft.at_least(11, 0, 1):
         text += ",host_tunnel=off"
     return text
-
-
-def _queues(nic: Nic) -> int:
-    """Packet queues: more than one only for virtio on a tap."""
-    return nic.queues if nic.queues and nic.model is NicModel.VIRTIO and nic.bridge is not None else 1
 
 
 def _host_mtu(draft: Draft, key: str, nic: Nic, bridge: str) -> int | None:
@@ -97,22 +93,27 @@ def _tap(draft: Draft, key: str, index: int, nic: Nic, bridge: str) -> TapNeed:
         bridge=bridge,
         mac=nic.macaddr or _mac(draft, key),
         mtu=facts.mtu if facts is not None else None,
-        queues=_queues(nic),
+        queues=queues_of(nic),
         key=key,
+        vhost=_vhost(draft, nic),
     )
 
 
 def _tap_netdev(draft: Draft, key: str, nic: Nic) -> str:
-    fds = _fds(draft, key, _queues(nic))
+    fds = _fds(draft, key, queues_of(nic))
     text = f"type=tap,id={key},{'fds' if len(fds) > 1 else 'fd'}={':'.join(map(str, fds))}"
-    if draft.node.vhost_net and nic.model is NicModel.VIRTIO and f"{key}-vhost" in draft.launch.fds:
-        vhost = _fds(draft, f"{key}-vhost", _queues(nic))
+    if _vhost(draft, nic) and vhost_key(key) in draft.launch.fds:
+        vhost = _fds(draft, vhost_key(key), queues_of(nic))
         text += f",vhost=on,{'vhostfds' if len(vhost) > 1 else 'vhostfd'}={':'.join(map(str, vhost))}"
     return text
 
 
+def _vhost(draft: Draft, nic: Nic) -> bool:
+    return draft.node.vhost_net and nic.model is NicModel.VIRTIO
+
+
 def _fds(draft: Draft, key: str, queues: int) -> list[int]:
-    names = [key, *(f"{key}-{n}" for n in range(1, queues))]
+    names = queue_names(key, queues)
     missing = [name for name in names if name not in draft.launch.fds]
     if missing:
         raise HostFailure(

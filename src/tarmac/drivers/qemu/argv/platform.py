@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from tarmac.drivers.qemu.argv.draft import Draft
 from tarmac.model.errors import HostFailure
+from tarmac.model.os_type import OsType
 from tarmac.model.units import MIB
-from tarmac.model.vm import OsType
 
 # The RAM block's name in a saved state: the machine's own default, whether the memory is in a file or not.
 RAM_BLOCK = "pc.ram"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tarmac.drivers.qemu.argv.build import build
+from tarmac.drivers.qemu.argv.descriptors import descriptors
 from tarmac.drivers.qemu.argv.draft import Launch
 from tarmac.drivers.qemu.facts import LaunchFacts, NodeFacts, VolumeFacts
 from tarmac.model.conf_file import parse_conf
@@ -11,8 +12,6 @@ from tarmac.model.ids import VolumeId
 from tarmac.model.vm import VmConfig
 from tarmac.model.vm_rules import is_new_volume
 
-# As in a real launch: the standard streams are 0 to 2, what is handed over comes after them.
-_FIRST_FD = 3
 _DIRECTORIES = {"iso": "template/iso", "vztmpl": "template/cache", "import": "import", "snippets": "snippets"}
 
 
@@ -26,7 +25,7 @@ def show(text: str, node: NodeFacts, *, vmid: int = 100, runtime_dir: str | None
         vmid=vmid,
         runtime_dir=runtime_dir or f"/run/tarmac/{node.instance or 'default'}/{vmid}",
         volumes=_volumes(config, node),
-        fds=_descriptors(config, node),
+        fds=descriptors(config, vhost=node.vhost_net),
     )
     return build(config, node, launch)
 
@@ -70,16 +69,3 @@ def _linked(volume: VolumeId) -> tuple[VolumeId | None, VolumeId]:
     if len(parts) != 4:
         return None, volume
     return VolumeId(volume.storage, "/".join(parts[:2])), VolumeId(volume.storage, "/".join(parts[2:]))
-
-
-def _descriptors(config: VmConfig, node: NodeFacts) -> dict[str, int]:
-    """The descriptors of a real launch: the first contact, then each card's tap and vhost queues."""
-    names = ["qmp", "ram"] if config.instant else ["qmp"]
-    for index, nic in config.net.items():
-        if nic.bridge is None:
-            continue
-        queues = nic.queues if nic.queues and nic.model == "virtio" else 1
-        names += [f"net{index}", *(f"net{index}-{n}" for n in range(1, queues))]
-        if node.vhost_net and nic.model == "virtio":
-            names += [f"net{index}-vhost", *(f"net{index}-vhost-{n}" for n in range(1, queues))]
-    return {name: _FIRST_FD + position for position, name in enumerate(names)}

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.base import Advance, Layer, Owner
 from tarmac.drivers.storage.block.ground import BlockGround
+from tarmac.drivers.storage.values import Advance, Layer, Owner
 from tarmac.drivers.storage.volume_names import VolumeName, free_disk_stem
 from tarmac.model.errors import Conflict, InvalidInput, NotFound
 from tarmac.model.ids import VolumeId
 
 Make = Callable[[str, str], Awaitable[None]]
 """(hidden name, mark): the image."""
+
+
+def _nothing(reference: PurePosixPath) -> bool:
+    """An image that comes whole stands on nothing."""
+    return False
 
 
 class BlockMaking(BlockGround):
@@ -43,6 +48,7 @@ class BlockMaking(BlockGround):
         advance: Advance | None = None,
     ) -> VolumeId:
         if not foreign:
+            await self._calls.run(image.chain, source, source_format, _nothing)
             ours = Layer(path=source, format=source_format, direct=True)
             return await self.copy(ours, vmid, format=format, name=name, owner=owner, token=token, advance=advance)
         flat = self._means.scratch / f"import-{secrets.token_hex(8)}.raw"

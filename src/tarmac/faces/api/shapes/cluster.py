@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class ResourceRow(TypedDict):
@@ -34,3 +34,36 @@ class ResourceRow(TypedDict):
     content: NotRequired[str]
     shared: NotRequired[int]
     warning: NotRequired[str]
+
+
+class InverseCall(TypedDict):
+    """A call of the API that takes something back; `path` is encoded, a parameter is a text or a list of texts."""
+
+    method: str
+    path: str
+    parameters: dict[str, str | list[str]]
+
+
+class FieldChange(TypedDict):
+    """A side that has no value is left out; `key` is empty for what is no record (a password)."""
+
+    key: str
+    old: NotRequired[Any]
+    new: NotRequired[Any]
+
+
+class ChangedObject(TypedDict):
+    kind: str
+    name: str
+    changes: NotRequired[list[FieldChange]]
+
+
+class DefinitionChange(TypedDict):
+    """`inverse` is empty where there is no way back by a call."""
+
+    id: str
+    time: float
+    user: str
+    what: str
+    objects: list[ChangedObject]
+    inverse: list[InverseCall]

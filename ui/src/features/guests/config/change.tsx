@@ -94,10 +94,15 @@ export function Refusal(props: { problem: Problem | null }): ReactNode {
   if (!problem) return null;
   return (
     <>
-      {/(-running|^running|unplug-timeout|plug-refused)$/.test(problem.code) && <When at="stop" />}
+      {refusedNow(problem) && <When at="stop" />}
       <ProblemPanel problem={problem} />
     </>
   );
+}
+
+/** Whether it is refused only because the guest runs. */
+export function refusedNow(problem: Problem): boolean {
+  return /(-running|^running|unplug-timeout|plug-refused)$/.test(problem.code);
 }
 
 /** When each key comes into force, and whatever else will happen. */
@@ -124,7 +129,7 @@ export function Outlook(props: { plan: Plan | null }): ReactNode {
 export function When(props: { at: "now" | "reboot" | "stop" }): ReactNode {
   const mark = { now: "●", reboot: "↻", stop: "■" }[props.at];
   return (
-    <span className={`when when-${props.at}`}>
+    <span className={`when when-${props.at}`} title={t(`config.whenHelp_${props.at}`)}>
       <span aria-hidden="true">{mark}</span> {t(`config.when_${props.at}`)}
     </span>
   );

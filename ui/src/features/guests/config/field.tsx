@@ -4,6 +4,7 @@ import { Autocomplete, NumberInput, PasswordInput, Select, Textarea, TextInput }
 import type { ReactNode } from "react";
 
 import { t } from "../../../i18n";
+import { Said, saidText } from "../../../ui/said";
 import type { Field } from "./option";
 
 const LONG = new Set(["description", "sshkeys"]);
@@ -20,7 +21,7 @@ export function Control(props: {
   const { field, value, onChange, suggestions } = props;
   const shown = {
     label: (props.label ?? field.name) + (field.unit ? ` (${field.unit})` : ""),
-    description: <span lang="en">{field.help}</span>,
+    description: <Said text={field.help} />,
     ...(props.focus ? { "data-autofocus": true } : {}),
   };
   const usual = field.default === undefined || field.default === "" ? "" : t("config.usual", { value: sayDefault(field) });
@@ -55,5 +56,5 @@ export function Control(props: {
 
 function sayDefault(field: Field): string {
   if (typeof field.default === "boolean") return field.default ? t("common.yes") : t("common.no");
-  return String(field.default);
+  return saidText(String(field.default));
 }

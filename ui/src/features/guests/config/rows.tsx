@@ -7,6 +7,7 @@ import { problemFrom } from "../../../actions/run";
 import type { Problem } from "../../../api/client";
 import { t } from "../../../i18n";
 import { ProblemPanel } from "../../../ui/problem";
+import { saidText } from "../../../ui/said";
 import type { Pending } from "../api";
 import { When } from "./change";
 import { EditKey } from "./edit";
@@ -88,5 +89,5 @@ function valueText(row: Pending, option: Option | undefined): string {
 function usualText(option: Option | undefined): string {
   const usual = option?.default;
   if (usual === undefined || usual === "") return "–";
-  return t("config.usual", { value: typeof usual === "boolean" ? (usual ? t("common.yes") : t("common.no")) : String(usual) });
+  return t("config.usual", { value: typeof usual === "boolean" ? (usual ? t("common.yes") : t("common.no")) : saidText(String(usual)) });
 }

@@ -1,4 +1,4 @@
-"""The history of definitions: who changed users, grants, pools, storages, options, and how to go back. Ours."""
+"""The history of definitions: who changed users, grants, pools, realms, storages, options, and how to go back. Ours."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, Allow, Call, Paged, get
+from tarmac.faces.api.shapes import cluster as shapes
 from tarmac.model.settings import setting
 from tarmac.services.changes.definitions import KINDS, Sought
 
@@ -30,12 +31,13 @@ class One:
 
 @get(
     "/cluster/history",
+    reply=list[shapes.DefinitionChange],
     params=Search,
     allow=AUDIT,
     returns=LIST,
     cli="history list",
-    help="Changes of users, groups, roles, grants, pools, storages and options, the newest first, each with the calls"
-    " that would undo it.",
+    help="Changes of users, groups, roles, grants, pools, realms, storages and options, the newest first, each with the"
+    " calls that would undo it.",
 )
 async def search(call: Call, p: Search) -> Any:
     sought = Sought(kind=p.kind, name=p.name, user=p.userid, since=p.since, until=p.until)

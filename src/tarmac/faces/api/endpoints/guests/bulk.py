@@ -33,12 +33,14 @@ class Bulk:
 
 @dataclass(frozen=True, kw_only=True)
 class BulkStart(Bulk):
-    timeout: int | None = setting(None, unit="s", help="Taken, without effect: a start takes the time it needs.")
+    timeout: int | None = setting(None, ge=0, unit="s", help="Taken, without effect: a start takes the time it needs.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BulkShutdown(Bulk):
-    timeout: int = setting(180, unit="s", help="How long each guest may take whose startup options do not say it.")
+    timeout: int = setting(
+        180, ge=0, unit="s", help="How long each guest may take whose startup options do not say it."
+    )
     force_stop: bool = setting(True, name="force-stop", help="Cut the power of guests that do not end in time.")
 
 

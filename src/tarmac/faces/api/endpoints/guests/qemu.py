@@ -239,7 +239,7 @@ async def pending(call: Call, p: Guest) -> Any:
     help="Grow a disk.",
 )
 async def resize(call: Call, p: Resize) -> Started:
-    result: Started = await call.services.vm_disks.resize(
+    result: Started = await call.services.disk_resize.resize(
         call.identity, p.vmid, p.disk, p.size, digest=p.digest, dryrun=call.dryrun
     )
     return result

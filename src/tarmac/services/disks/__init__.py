@@ -1,0 +1,1 @@
+"""Disks of guests: grown, mirrored, moved to other storages and formats, given to other guests."""
