@@ -60,7 +60,8 @@ def test_the_plan_says_how_long_the_guest_stands(site: TestDaemon) -> None:
 
 
 def test_a_full_storage_lets_the_guest_go_on(site: TestDaemon) -> None:
-    """The state does not fit: the guest runs as before, thawed, and nothing of the state is left."""
+    """Its state does not fit: refused where space is kept in reserve; else the guest runs as before, thawed, and
+    nothing of the state is left."""
     place = Path(tempfile.mkdtemp(prefix="tarmac-tight-"))
     mount = ["mount", "-t", "tmpfs", "-o", "size=40m,mode=0711", "tarmac-test", str(place)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
@@ -71,8 +72,10 @@ def test_a_full_storage_lets_the_guest_go_on(site: TestDaemon) -> None:
         site.create(912, "local:import/tiny.qcow2", instant=1, scsi0="tight:0,import-from=local:import/tiny.qcow2")
         site.task("POST", f"{site.qemu}/912/status/start")
         site.wait_agent(912)
-        upid = site.post(f"{site.qemu}/912/template", live=1)
-        done = site.wait_task(upid)
+        refused = site.wait_task(site.post(f"{site.qemu}/912/template", live=1))
+        assert refused["error"]["code"] == "storage-reserve" and not refused["steps"], refused
+        site.put("/storage/tight", reserve="0")
+        done = site.wait_task(site.post(f"{site.qemu}/912/template", live=1))
         assert done["error"]["code"] == "no-space" and done["error"]["fixes"], done
         assert site.status(912)["qmpstatus"] == "running"
         assert site.post(f"{site.qemu}/912/agent/fsfreeze-status")["result"] == "thawed"

@@ -223,14 +223,18 @@ class FileStorage(Storage, Protocol):
 class FreezingStorage(FileStorage, Protocol):
     """A storage on which a running guest's disk can become another guest's base image (`capabilities.freezes`)."""
 
+    def standing(self, volid: VolumeId, base: VolumeId) -> VolumeId:
+        """What the volume is called while it is an overlay on `base`."""
+
     async def freeze_base(self, volid: VolumeId, base: VolumeId, *, owner: Owner | None = None) -> None:
-        """The image `volid` becomes the base image `base`, and an empty overlay on it takes its name, durably. A QEMU
-        that had the image open still writes to it, until it is switched and the base guarded. At no moment does the
-        name lead nowhere. Repeatable. Raises Conflict when the base's name is taken, WrongState for one with
+        """The image `volid` becomes the base image `base`, and an empty overlay on it is there (`standing`), durably. A
+        QEMU that had the image open still writes to it, until it is switched and the base guarded. At no moment does
+        the name lead nowhere. Repeatable. Raises Conflict when the base's name is taken, WrongState for one with
         snapshots."""
 
-    async def guard_base(self, base: VolumeId, *, gid: int | None = None) -> None:
-        """Nothing may change the base from now on; `gid`: the group whose members may read it. Repeatable."""
+    async def guard_base(self, volid: VolumeId, base: VolumeId, *, gid: int | None = None) -> None:
+        """Nothing may change the base from now on, and no name but the overlay's leads to the volume; `gid`: the group
+        whose members may read it. Repeatable."""
 
     async def unguard_base(self, base: VolumeId) -> None:
         """Lift that, before a running guest's QEMU writes its overlay into the base. Repeatable."""

@@ -22,9 +22,9 @@ from tarmac.services.clones.disks import CloneDisks, Manner, Wish
 from tarmac.services.clones.flatten import Flatten
 from tarmac.services.clones.live import CloneLive
 from tarmac.services.cloudinit.cloudinit import CloudInit
+from tarmac.services.guests.birth_marks import birth_marks, renewed
 from tarmac.services.guests.config import VmConfigs
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.guests.identity import birth_marks, renewed
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import shared
 from tarmac.services.jobs.steps import Registry, StepContext
@@ -268,14 +268,18 @@ class Clones:
     # -- steps --------------------------------------------------------------------------------------------------
 
     async def _do_reserve(self, ctx: StepContext, vmids: Sequence[int], origin: Mapping[str, Any]) -> None:
+        await self.reserve(vmids, origin, ctx.user)
+
+    async def reserve(self, vmids: Sequence[int], origin: Mapping[str, Any], user: str) -> None:
+        """Take numbers on disk, all or none: guests that have nothing but `lock: clone`. Repeatable."""
         text = print_conf(GuestFile(current=RESERVED))
         if len(vmids) > TOGETHER:
             uids = {vmid: await self._uids.allocate(vmid) for vmid in vmids}
-            await self._guests.create_many(uids, text, origin=origin, user=ctx.user)
+            await self._guests.create_many(uids, text, origin=origin, user=user)
             return
         async with self._uids.together(vmids) as new:
             await self._guests.create_many(
-                new.uids, text, origin=origin, user=ctx.user, compares=new.compares, also=new.puts
+                new.uids, text, origin=origin, user=user, compares=new.compares, also=new.puts
             )
 
     async def _undo_reserve(self, ctx: StepContext, vmids: Sequence[int], origin: Mapping[str, Any]) -> None:

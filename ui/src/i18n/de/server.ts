@@ -502,7 +502,7 @@ export const server: Readonly<Record<string, string>> = {
   "one data directory belongs to one daemon at a time": "ein Datenverzeichnis gehört zu einer Zeit einem Daemon",
   "one user may have {0} open uploads, all together {1}": "ein Benutzer darf {0} offene Uploads haben, alle zusammen {1}",
   "one user may have {0} under way, all together {1}": "ein Benutzer darf {0} im Gang haben, alle zusammen {1}",
-  "only a qcow2 image can become the base image of its own overlay": "nur ein qcow2-Abbild kann das Basisabbild seiner eigenen Schicht werden",
+  "an image becomes a base image of the same format": "ein Abbild wird zu einem Basisabbild desselben Formats",
   "only a template's base image can be shared, on a storage that has linked clones": "nur das Basisabbild einer Vorlage lässt sich teilen, auf einem Storage mit verbundenen Klonen",
   "only root (CAP_NET_ADMIN) may make taps and put them on bridges": "nur root (CAP_NET_ADMIN) darf Taps anlegen und an Bridges hängen",
   "only such volumes can become base images and back": "nur solche Volumes können Basisabbilder und wieder gewöhnliche werden",

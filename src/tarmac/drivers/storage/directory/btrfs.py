@@ -34,7 +34,7 @@ class BtrfsStorage(DirectoryStorage):
 
     @property
     def capabilities(self) -> Capabilities:
-        return dataclasses.replace(super().capabilities, plain_clones=frozenset({"raw"}))
+        return dataclasses.replace(super().capabilities, plain_clones=frozenset({"raw"}), freezes=frozenset({"qcow2"}))
 
     async def activate(self) -> None:
         if os.geteuid() != 0:

@@ -36,7 +36,7 @@ def capabilities_of(default_format: str, *, shares_blocks: bool, shared: bool) -
         linked_clones=True,
         snapshots=copies if shares_blocks else {"qcow2": SnapshotKind.OVERLAY},
         shares_blocks=shares_blocks,
-        freezes=frozenset({"qcow2"}),
+        freezes=frozenset(_FORMATS),
         shared=shared,
     )
 

@@ -16,13 +16,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from tarmac.drivers.qemu.agent import Agent
 from tarmac.model.errors import HostFailure, TarmacError
 
 ANSWER_SECONDS = 120.0
 SCRIPT_SECONDS = 180.0
+RSA_BITS = 3072  # as ssh-keygen makes them
+PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,7 @@ async def assume(agent: Agent, identity: NewIdentity) -> None:
     script = script_of(identity)
     try:
         async with asyncio.timeout(SCRIPT_SECONDS):
-            done = await agent.run(["/bin/sh", "-s"], input=script.encode())
+            done = await agent.run(["/bin/sh", "-s"], input=script.encode(), within=ANSWER_SECONDS)
     except TimeoutError:
         raise HostFailure(
             f"{agent.label}: its new identity was not taken on in time",
@@ -91,13 +93,28 @@ async def assume(agent: Agent, identity: NewIdentity) -> None:
         )
 
 
-def make_keys() -> dict[str, tuple[str, str]]:
-    """New SSH host keys, private and public, in OpenSSH's form. Blocks for some milliseconds."""
-    made = {}
-    for name, key in (
+async def has_rsa_key(agent: Agent) -> bool:
+    """Whether the guest has an RSA host key: the one type that takes long to make, so it is made only when needed."""
+    try:
+        path = "/etc/ssh/ssh_host_rsa_key.pub"
+        handle = await agent.call("guest-file-open", {"path": path, "mode": "r"}, within=ANSWER_SECONDS)
+    except HostFailure:
+        return False
+    await agent.call("guest-file-close", {"handle": handle}, within=ANSWER_SECONDS)
+    return True
+
+
+def make_keys(*, with_rsa: bool) -> dict[str, tuple[str, str]]:
+    """New SSH host keys, private and public, in OpenSSH's form. Blocks for some milliseconds, with an RSA key for some
+    tenths of a second; an emulated guest would take seconds for that."""
+    keys: list[tuple[str, PrivateKey]] = [
         ("ed25519", ed25519.Ed25519PrivateKey.generate()),
         ("ecdsa", ec.generate_private_key(ec.SECP256R1())),
-    ):
+    ]
+    if with_rsa:
+        keys.append(("rsa", rsa.generate_private_key(65537, RSA_BITS)))
+    made = {}
+    for name, key in keys:
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
         )
@@ -179,8 +196,8 @@ hosts() {
 
 
 def _key_lines(keys: Mapping[str, tuple[str, str]]) -> list[str]:
-    """Host keys of the types that the guest has; an RSA or DSA key is emptied of its old self and made by the guest
-    itself, in the background, because that takes seconds."""
+    """Host keys of the types that the guest has; of those that are not given (DSA) the guest makes its own, in the
+    background, because that takes seconds."""
     lines = []
     for name, (private, public) in keys.items():
         path = f"/etc/ssh/ssh_host_{name}_key"
@@ -188,8 +205,10 @@ def _key_lines(keys: Mapping[str, tuple[str, str]]) -> list[str]:
             f"if [ -f {path} ]; then umask 077; printf %s {shlex.quote(private)} >{path}; umask 022;"
             f" echo {shlex.quote(public)} >{path}.pub; hup=1; fi"
         )
+    others = " ".join(name for name in ("rsa", "dsa") if name not in keys)
     lines.append(
-        "for t in rsa dsa; do f=/etc/ssh/ssh_host_${t}_key; [ -f $f ] && { rm -f $f $f.pub;"
+        f"for t in {others}"
+        "; do f=/etc/ssh/ssh_host_${t}_key; [ -f $f ] && { rm -f $f $f.pub;"
         " (ssh-keygen -q -t $t -N '' -f $f </dev/null >/dev/null 2>&1;"
         " [ -s /run/sshd.pid ] && read -r p </run/sshd.pid && kill -HUP $p) >/dev/null 2>&1 & }; done"
     )

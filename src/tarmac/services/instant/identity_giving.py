@@ -1,14 +1,15 @@
 """Giving an instant clone its own identity: inside through its agent, from outside its network cards and medium.
 
-Each part looks at what is the case and does what is missing, so it can be repeated after a crash or a failure. A clone
-whose identity is not its own yet has its cards' cables out, and its record says `pending`.
+Each part looks at what is the case and does what is missing, so it can be repeated after a crash or a failure. Until a
+clone has it, its cards are its source's, and what is behind them leads nowhere. One whose identity could not be
+finished has its cables out, and its record says `pending`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
+import re
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
@@ -20,14 +21,15 @@ from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.cloudinit.documents import host_names
 from tarmac.services.guests.guests import Guest
 from tarmac.services.guests.live_changes import VmLive
-from tarmac.services.instant import guest_identity
-from tarmac.services.instant.guest_identity import NewIdentity
+from tarmac.services.instant import identity_inside
+from tarmac.services.instant.identity_inside import NewIdentity
 from tarmac.services.instant.records import DONE, InstantRecords
 from tarmac.services.instant.states import LiveState
 from tarmac.services.jobs.steps import StepContext
 from tarmac.services.running.agents import Agents
 from tarmac.services.running.runtime import Runtime
 
+TRIES = 3
 NO_AGENT = (
     "host name, machine id, SSH host keys, DHCP identifier and clock are still the template's: without a guest agent "
     "nothing inside can be changed; its network cards have their cables out"
@@ -60,26 +62,39 @@ class InstantIdentity:
     def _agent(self, guest: Guest) -> Agent | None:
         return self._agents.of(guest.vmid) if guest.config.agent.enabled else None
 
-    async def first_answer(self, guest: Guest) -> float:
-        """Seconds until the agent's first words; 0 without an agent. One that does not answer fails nothing here."""
-        agent = self._agent(guest)
-        if agent is None:
-            return 0.0
-        began = time.monotonic()
-        with contextlib.suppress(TarmacError):
-            await guest_identity.first_words(agent)
-        return time.monotonic() - began
+    async def first_answer(self, vmid: int, config: VmConfig) -> None:
+        """Wait for the agent's first words, if the guest is to have one. One that does not answer fails nothing
+        here."""
+        if config.agent.enabled:
+            with contextlib.suppress(TarmacError):
+                await identity_inside.first_words(self._agents.of(vmid))
 
     async def give(self, guest: Guest, live: LiveState, ctx: StepContext) -> None:
-        """Everything that a clone on its template's memory still lacks. What cannot be done is a warning of the task,
-        and kept in the record."""
+        """Everything that a clone on its template's memory still lacks; what fails is tried again, a few times. What
+        cannot be done is a warning of the task, and kept in the record."""
+        tries = TRIES if self._agent(guest) is not None else 1
+        for left_over in reversed(range(tries)):
+            left = await self._given(guest, live, last=not left_over)
+            if not left:
+                break
+            if left_over:
+                ctx.log(f"guest {guest.vmid}: {left}; trying again")
+        if left:
+            await _told(self._pull_all(guest))
+        await self._settle(guest, left, ctx)
+
+    async def _given(self, guest: Guest, live: LiveState, *, last: bool) -> str:
+        """One try: empty when all is done, else what is not. The cards are changed after the rest, which needs the old
+        ones to know theirs; in the `last` try in any case, without cables then."""
         async with asyncio.TaskGroup() as group:
             medium = group.create_task(_told(self._write_medium(guest, live)))
             inside = group.create_task(_told(self._inside(guest, live.machine, quiet=live.quiet)))
         left = inside.result()
+        if left and not last:
+            return left
         cards = await _told(self._cards(guest, live.machine, linked=not left))
         drives = medium.result() or await _told(self._change_media(guest, live))
-        await self._settle(guest, left or cards or drives, ctx)
+        return left or cards or drives
 
     async def give_booted(self, guest: Guest, machine: Machine | None, ctx: StepContext) -> None:
         """The same for a clone that has booted from its disk meanwhile, with its cables out (`pull_cables`)."""
@@ -99,6 +114,13 @@ class InstantIdentity:
         for index in guest.config.net:
             await self._runtime.monitor(guest).set_link(f"net{index}", False)
 
+    async def _pull_all(self, guest: Guest) -> None:
+        """Of whatever cards it has, its source's too."""
+        qmp = self._runtime.monitor(guest)
+        for row in await qmp.execute("qom-list", {"path": "/machine/peripheral"}):
+            if re.fullmatch(r"net\d+", row["name"]):
+                await qmp.set_link(row["name"], False)
+
     async def plug_cables(self, guest: Guest) -> None:
         for index, nic in guest.config.net.items():
             await self._runtime.monitor(guest).set_link(f"net{index}", not nic.link_down)
@@ -107,21 +129,22 @@ class InstantIdentity:
         agent = self._agent(guest)
         if agent is None:
             raise HostFailure(NO_AGENT, code="no-agent")
-        await guest_identity.first_words(agent)
+        await identity_inside.first_words(agent)
         if quiet:
             await agent.fsfreeze_thaw()
         with contextlib.suppress(HostFailure):  # a guest without a hardware clock says so after having set its own
-            await guest_identity.set_clock(agent)
+            await identity_inside.set_clock(agent)
         old = VmConfig.parse(machine.texts if machine is not None else {}, lenient=True)
         macs = changed_macs(old, guest.config)
-        names = await guest_identity.card_names(agent, macs) if macs else {}
-        keys = await asyncio.to_thread(guest_identity.make_keys)
+        names = await identity_inside.card_names(agent, macs) if macs else {}
+        with_rsa = await identity_inside.has_rsa_key(agent)
+        keys = await asyncio.to_thread(identity_inside.make_keys, with_rsa=with_rsa)
         hostname, _ = host_names(guest.config, guest.vmid)
         new = NewIdentity(
-            hostname=hostname, machine_id=guest_identity.new_machine_id(), macs=macs, names=names, keys=keys
+            hostname=hostname, machine_id=identity_inside.new_machine_id(), macs=macs, names=names, keys=keys
         )
         # Before the cards are changed: udev looks for new names when the old card goes, and no more for seconds after.
-        await guest_identity.assume(agent, new)
+        await identity_inside.assume(agent, new)
 
     async def _unplugged(self, guest: Guest, machine: Machine) -> None:
         """The source's cards are gone; those that are the clone's own already stay."""

@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tarmac.services.instant.guest_identity import NewIdentity, make_keys, new_machine_id, script_of
+from tarmac.services.instant.identity_inside import NewIdentity, make_keys, new_machine_id, script_of
 
 OLD, NEW = "bc:24:11:00:00:01", "bc:24:11:aa:bb:cc"
 SHELLS = [shell for shell in (["dash"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(shell[0])]
 IDENTITY = NewIdentity(
-    hostname="new-name", machine_id=new_machine_id(), macs={OLD: NEW}, names={NEW: "eth0"}, keys=make_keys()
+    hostname="new-name",
+    machine_id=new_machine_id(),
+    macs={OLD: NEW},
+    names={NEW: "eth0"},
+    keys=make_keys(with_rsa=True),
 )
 
 
@@ -27,6 +31,8 @@ def system(tmp_path: Path) -> Path:
         "etc/machine-id": "0" * 32 + "\n",
         "etc/ssh/ssh_host_ed25519_key": "old private\n",
         "etc/ssh/ssh_host_ed25519_key.pub": "old public\n",
+        "etc/ssh/ssh_host_rsa_key": "old private\n",
+        "etc/ssh/ssh_host_rsa_key.pub": "old public\n",
         "etc/systemd/network/10-cloud-init-eth0.network": f"[Match]\nMACAddress={OLD}\nName=eth0\n\n[Network]\n",
         "etc/netplan/50-cloud-init.yaml": f"  macaddress: '{OLD}'\n  x: {OLD} {OLD}",
         "var/lib/dhcp/dhclient.leases": "lease {}\n",
@@ -64,6 +70,7 @@ def test_everything_becomes_its_own(shell: list[str], system: Path) -> None:
     assert text("etc/machine-id") == IDENTITY.machine_id + "\n"
     private, public = IDENTITY.keys["ed25519"]
     assert text("etc/ssh/ssh_host_ed25519_key") == private and text("etc/ssh/ssh_host_ed25519_key.pub") == public + "\n"
+    assert text("etc/ssh/ssh_host_rsa_key") == IDENTITY.keys["rsa"][0], "made here, not in the guest"
     assert not (system / "etc/ssh/ssh_host_ecdsa_key").exists(), "no key of a type that the guest did not have"
     assert OLD not in text("etc/systemd/network/10-cloud-init-eth0.network")
     assert text("etc/netplan/50-cloud-init.yaml").count(NEW) == 3
@@ -81,7 +88,7 @@ def test_it_can_run_twice(shell: list[str], system: Path) -> None:
 
 
 def test_keys_are_openssh_s(tmp_path: Path) -> None:
-    for name, (private, public) in make_keys().items():
+    for name, (private, public) in make_keys(with_rsa=True).items():
         path = tmp_path / name
         path.write_text(private)
         path.chmod(0o600)
