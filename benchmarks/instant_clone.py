@@ -28,6 +28,7 @@ from typing import Any
 
 from common import Row, TestDaemon, daemon_with, report
 
+from support.daemon import eventually
 from support.images import built_image
 from tarmac.drivers.qemu.facts import NodeFacts, VolumeFacts
 from tarmac.drivers.qemu.live import memory
@@ -38,12 +39,13 @@ AT_ONCE = 4
 
 
 def booted(daemon: TestDaemon, image: str, mib: int) -> None:
-    """A guest that runs. It gets half a minute to become idle where it is a whole system."""
+    """A guest that runs. Where it is a whole system, cloud-init has ended, and it got half a minute to become idle."""
     volume = daemon.add_image(built_image(image), f"{image}.qcow2")
     daemon.create(TEMPLATE, volume, instant=1, memory=mib, net0="virtio", ide2="local:cloudinit", ciupgrade=0)
     daemon.task("POST", f"{daemon.qemu}/{TEMPLATE}/status/start")
     daemon.wait_agent(TEMPLATE, 600)
     if image != "tiny":
+        eventually(lambda: "result.json" in daemon.run(TEMPLATE, "ls", "/run/cloud-init/"), 600)
         time.sleep(30)
 
 

@@ -1,10 +1,11 @@
 """The web page with 10,000 guests and 100 changes a second, in Chromium: loads, interactions, memory, bytes.
 
-    .venv/bin/python benchmarks/page.py [--guests 10000] [--changes 100] [--soak MINUTES] [--slow 4]
+    .venv/bin/python benchmarks/page.py [--parts loads,interactions] [--guests 10000] [--changes 100] [--soak MINUTES]
 
 The daemon is a real one; what its guests do is made up (`tests/support/changing`). `--slow 4` slows the browser's
 processor four times, as the targets want it; loads are measured with and without, and over a line of 20 Mbit/s and
-20 ms. The soak is unslowed. Figures of other consoles stand in `benchmarks/README.md`: they cannot be run here.
+20 ms (`tests/support/slow_line`). The soak is unslowed. Processor is what the page's own thread used, whatever else the
+machine does. Figures of other consoles stand in `benchmarks/README.md`: they cannot be run here.
 """
 
 from __future__ import annotations
@@ -21,41 +22,44 @@ from common import Row, percentile, report
 
 from support.browser import Visit, visit
 from support.crowd import crowd
+from support.daemon import TestDaemon
 from support.page_watch import PageWatch
+from support.slow_line import slow_line
 
 BUILT = Path(__file__).resolve().parents[1] / "src/tarmac/faces/page"
-VIEWS = ("Tag view", "Folder view", "Server view", "Pool view", "Server view")
-LINE = {"offline": False, "latency": 20, "downloadThroughput": 2_500_000, "uploadThroughput": 2_500_000}
-FREE = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-_READY = "n => document.querySelectorAll('.list [role=row]').length > 10 && performance.now()"
+VIEWS = ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp", "ArrowUp")  # server, folder, pool, tag, and back
+PARTS = ("sizes", "quiet", "loads", "interactions", "soak")
+_READY = """guests => document.querySelectorAll('.list [role=row]').length > 10 &&
+  document.querySelector('.list .hint').textContent.startsWith(guests) && performance.now()"""
 
 
-def load(page: Visit, watch: PageWatch, *, cold: bool, line: bool, slow: float, times: int) -> list[float]:
-    """Milliseconds from the address to a list that can be used."""
+def load(page: Visit, watch: PageWatch, *, guests: int, cold: bool, slow: float, times: int) -> list[float]:
+    """Milliseconds from the address to a list that can be used: all guests are in it, the first of them shown."""
     took = []
-    watch.session.send("Network.emulateNetworkConditions", LINE if line else FREE)
     watch.session.send("Emulation.setCPUThrottlingRate", {"rate": slow})
     for _ in range(times):
         if cold:
             watch.session.send("Network.clearBrowserCache")
         page.page.reload(wait_until="commit")
-        took.append(float(page.page.wait_for_function(_READY, polling=10).json_value()))
+        took.append(float(page.page.wait_for_function(_READY, arg=f"{guests:,}", polling=10).json_value()))
         page.page.wait_for_timeout(500)
-    watch.session.send("Network.emulateNetworkConditions", FREE)
     watch.session.send("Emulation.setCPUThrottlingRate", {"rate": 1})
     return took
 
 
-def loads(page: Visit, watch: PageWatch, slow: float) -> list[Row]:
+def loads(daemon: TestDaemon, guests: int, slow: float) -> list[Row]:
     found = []
-    for line in (False, True):
-        where = "20 Mbit/s and 20 ms" if line else "loopback"
-        for cold in (True, False):
-            for rate in (1, slow):
-                how = (
-                    f"{'cold' if cold else 'warm'} load, {where}, processor {'as it is' if rate == 1 else f'/{rate:g}'}"
-                )
-                found.append(Row(how, "ms", load(page, watch, cold=cold, line=line, slow=rate, times=3)))
+    with slow_line(daemon.port) as port:
+        for where, at in (("loopback", daemon.port), ("20 Mbit/s and 20 ms", port)):
+            with visit(daemon) as page:
+                page.address = f"https://127.0.0.1:{at}/"
+                watch = _entered(page)
+                for cold in (True, False):
+                    for rate in (1, slow):
+                        how = f"{'cold' if cold else 'warm'} load, {where}"
+                        how += "" if rate == 1 else f", processor /{rate:g}"
+                        found.append(Row(how, "ms", load(page, watch, guests=guests, cold=cold, slow=rate, times=5)))
+                _told(page)
     return found
 
 
@@ -114,19 +118,17 @@ def switches(page: Visit) -> list[float]:
     """Milliseconds from choosing another view of the tree until it stands there."""
     screen = page.page
     took = []
-    for view in VIEWS:
-        screen.locator(".tree").get_by_label("View").click()
-        option = screen.get_by_role("option", name=view)
-        option.wait_for()
+    screen.locator(".tree").get_by_label("View").focus()
+    for key in VIEWS:
         screen.evaluate(
             """() => { const tree = document.querySelector('.tree .rows'), begun = {at: 0};
-            addEventListener('pointerdown', () => { begun.at = performance.now() }, {once: true, capture: true});
+            addEventListener('keydown', () => { begun.at = performance.now() }, {once: true, capture: true});
             window.__changed = new Promise(done => new MutationObserver((list, me) => {
               if (!begun.at || !list.some(m => m.addedNodes.length)) return; me.disconnect();
               requestAnimationFrame(() => done(performance.now() - begun.at)) }).observe(tree, {subtree: true, childList: true}));
             }"""  # noqa: E501
         )
-        option.click()
+        screen.keyboard.press(key)
         took.append(float(screen.evaluate("window.__changed")))
         screen.wait_for_timeout(300)
     return took
@@ -151,17 +153,21 @@ def counted(watch: PageWatch) -> Iterator[list[int]]:
 
 
 def idle(page: Visit, watch: PageWatch, minutes: float, what: str) -> list[Row]:
-    """A tab that nobody touches: processor, bytes, memory at the end beside that at the beginning."""
-    before, busy, begun = watch.heap(), watch.metric("TaskDuration"), time.monotonic()
+    """A tab that nobody touches: processor, bytes, and memory minute by minute, beside that after the first."""
+    busy, begun, memory = watch.metric("TaskDuration"), time.monotonic(), []
     with counted(watch) as got:
-        while time.monotonic() - begun < minutes * 60:
+        while (gone := time.monotonic() - begun) < minutes * 60:
             page.page.wait_for_timeout(1000)
+            if gone / 60 > len(memory) + 1:
+                memory.append(watch.heap() / 2**20)
+                print(f"minute {len(memory)}: {memory[-1]:.2f} MiB, {watch.metric('Nodes'):.0f} nodes", file=sys.stderr)
     gone = time.monotonic() - begun
-    after = watch.heap()
+    memory.append(watch.heap() / 2**20)
     return [
         Row(f"{what}: processor", "% of a core", [(watch.metric("TaskDuration") - busy) / gone * 100]),
         Row(f"{what}: received", "KiB a minute", [got[0] / 1024 / gone * 60]),
-        Row(f"{what}: memory after {minutes:g} minutes", "MiB", [after / 2**20], "at the beginning", [before / 2**20]),
+        Row(f"{what}: memory after {minutes:g} minutes", "MiB", memory[-1:], "after the first", memory[:1]),
+        Row(f"{what}: memory, minute by minute", "MiB", memory),
     ]
 
 
@@ -181,41 +187,59 @@ def sizes() -> list[Row]:
     ]
 
 
+def interactions(page: Visit, watch: PageWatch, slow: float) -> list[Row]:
+    watch.session.send("Emulation.setCPUThrottlingRate", {"rate": slow})
+    page.page.evaluate("__events.length = 0")
+    interact(page, watch)
+    seen, slowed = watch.interactions(), f"processor /{slow:g}"
+    found = [
+        Row(f"interactions (n={len(seen)}), p98, {slowed}", "ms", [percentile(seen, 0.98)]),
+        Row("the same, median", "ms", [percentile(seen, 0.5)]),
+        Row(f"key in the filter to results, {slowed}", "ms", keys(page)),
+        Row(f"another view of the tree, {slowed}", "ms", switches(page)),
+    ]
+    watch.session.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+    return found
+
+
+def _entered(page: Visit) -> PageWatch:
+    watch = PageWatch.begin(page.page)
+    page.log_in()
+    page.page.wait_for_timeout(5000)
+    return watch
+
+
+def _told(page: Visit) -> None:
+    for said in page.complaints:  # loads that were cut off by the next one
+        print(f"said in the console: {said}", file=sys.stderr)
+    page.complaints.clear()
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     options.add_argument("--guests", type=int, default=10_000)
     options.add_argument("--changes", type=float, default=100)
     options.add_argument("--soak", type=float, default=30, help="minutes")
     options.add_argument("--slow", type=float, default=4, help="how many times slower the browser's processor is")
     chosen = options.parse_args()
-    rows = sizes()
-    with crowd(chosen.guests) as daemon, visit(daemon) as page:
-        watch = PageWatch.begin(page.page)
-        page.log_in()
-        page.page.wait_for_timeout(5000)
-        rows += idle(page, watch, 1, "idle tab, nothing changes")
-    with crowd(chosen.guests, changes=chosen.changes) as daemon, visit(daemon) as page:
-        watch = PageWatch.begin(page.page)
-        page.log_in()
-        page.page.wait_for_timeout(3000)
-        rows += loads(page, watch, chosen.slow)
-        watch.session.send("Emulation.setCPUThrottlingRate", {"rate": chosen.slow})
-        page.page.evaluate("__events.length = 0")
-        interact(page, watch)
-        seen = watch.interactions()
-        rows.append(
-            Row(f"interactions (n={len(seen)}), p98, processor /{chosen.slow:g}", "ms", [percentile(seen, 0.98)])
-        )
-        rows.append(Row("the same, median", "ms", [percentile(seen, 0.5)]))
-        rows.append(Row(f"key in the filter to results, processor /{chosen.slow:g}", "ms", keys(page)))
-        rows.append(Row(f"another view of the tree, processor /{chosen.slow:g}", "ms", switches(page)))
-        watch.session.send("Emulation.setCPUThrottlingRate", {"rate": 1})
-        what = f"idle tab, {chosen.changes:g} changes a second"
-        rows += idle(page, watch, chosen.soak, what)
-        report("page", rows)
-        for said in page.complaints:  # loads that were cut off by the next one
-            print(f"said in the console: {said}", file=sys.stderr)
-        page.complaints.clear()
+    parts = chosen.parts.split(",")
+    rows = sizes() if "sizes" in parts else []
+    if "quiet" in parts:
+        with crowd(chosen.guests) as daemon, visit(daemon) as page:
+            rows += idle(page, _entered(page), 1, "idle tab, nothing changes")
+    if {"loads", "interactions", "soak"} & set(parts):
+        with crowd(chosen.guests, changes=chosen.changes) as daemon:
+            if "loads" in parts:
+                rows += loads(daemon, chosen.guests, chosen.slow)
+            with visit(daemon) as page:
+                watch = _entered(page)
+                if "interactions" in parts:
+                    rows += interactions(page, watch, chosen.slow)
+                if "soak" in parts:
+                    rows += idle(page, watch, chosen.soak, f"idle tab, {chosen.changes:g} changes a second")
+                _told(page)
+    report("page", rows)
 
 
 if __name__ == "__main__":

@@ -22,9 +22,9 @@ import libvirt_peer
 from common import Row, TestDaemon, daemon_with, report
 
 from support.images import built_image
-from tarmac.faces.cli.console import connect as connect_console
 from tarmac.faces.cli.session import Session
 from tarmac.faces.cli.websocket import WebSocket
+from tarmac.faces.cli.written.console import connect as connect_console
 
 VMID = 9000
 NAME = f"{libvirt_peer.NAME}serial"

@@ -2,7 +2,8 @@
 
 all (the default)   the linters and every ring
 lint                ruff, formatting, mypy, import contract, shellcheck, generated files up to date
-unit | golden | contract | qemu | system   that ring of tests/; further words go to pytest
+unit | golden | contract | qemu | system   that ring of tests/; further words go to pytest, and a path among them is
+                    all that is run. `unit` alone tries less in its property tests than the run of everything.
 """
 
 from __future__ import annotations
@@ -56,17 +57,48 @@ def lint() -> int:
     return failed
 
 
+def pytest_words(rings: Sequence[str], words: Sequence[str]) -> list[str]:
+    """Pytest's command line for these rings, narrowed by what somebody wrote after them."""
+    named = _places(words)
+    where = [] if named else [f"tests/{ring}" for ring in rings if (ROOT / "tests" / ring).is_dir()]
+    # Most of a test is waiting for a guest: two at a time, files whole, because tests of a file share a daemon. What
+    # somebody chose by other words than places (`-k`, `-x`, `-s`, `--pdb`) or in one file runs alone. Long files begin
+    # first (`tests/conftest.py`).
+    alone = [word for word in words if word not in named] or (len(named) == 1 and (ROOT / _file(named[0])).is_file())
+    workers = str(min(4, os.cpu_count() or 1))
+    spread = [] if alone else ["-n", workers, "--dist", "loadfile", "--no-loadscope-reorder", "--durations=25"]
+    quick = ["--hypothesis-profile=quick"] if tuple(rings) == ("unit",) else []
+    return [*spread, *quick, *where, *words]
+
+
+def _places(words: Sequence[str]) -> list[str]:
+    """The words that are files, folders or tests in them (`tests/unit/x.py::test_y`), and no option's value."""
+    after = ["", *words]
+    return [
+        word
+        for before, word in zip(after, words, strict=False)
+        if not word.startswith("-") and not _takes_a_value(before) and (ROOT / _file(word)).exists()
+    ]
+
+
+def _takes_a_value(word: str) -> bool:
+    """`-k`, `-m` and so on take the next word; of those that stand alone only these are used here."""
+    return len(word) == 2 and word[0] == "-" and word not in ("-q", "-v", "-x", "-s", "-l")
+
+
+def _file(word: str) -> str:
+    return word.partition("::")[0]
+
+
 def tests(rings: Sequence[str], words: Sequence[str]) -> int:
-    """Run pytest on the rings that exist; its exit code, where "nothing collected" counts as failure too."""
-    present = [f"tests/{ring}" for ring in rings if (ROOT / "tests" / ring).is_dir()]
-    if not present:
+    """Run pytest; its exit code, where "nothing collected" counts as failure too."""
+    if not any((ROOT / "tests" / ring).is_dir() for ring in rings):
         print(f"no tests in {', '.join(rings)}", file=sys.stderr)
         return NO_TESTS_COLLECTED
-    # Most of a test is waiting for a guest: two at a time, files whole, because tests of a file share a daemon. Tests
-    # that somebody chose run alone. Long files begin first (`tests/conftest.py`).
-    workers = str(min(4, os.cpu_count() or 1))
-    spread = [] if words else ["-n", workers, "--dist", "loadfile", "--no-loadscope-reorder", "--durations=25"]
-    return subprocess.run([sys.executable, "-m", "pytest", *spread, *present, *words], cwd=ROOT, check=False).returncode
+    # A run starts hundreds of daemons: each would compile all of Tarmac again.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-m", "pytest", *pytest_words(rings, words)]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
 def main(words: Sequence[str]) -> int:

@@ -1,10 +1,16 @@
-"""What all tests share: the guest images, and which files begin first where two run at a time."""
+"""What all tests share: the guest images, how much property tests try, and which files begin first where two run at a
+time."""
 
 import pytest
+from hypothesis import settings
 
 from support.images import debian_image, tiny_image
 
 __all__ = ["debian_image", "tiny_image"]
+
+settings.register_profile("whole", settings.default, deadline=None)  # a busy machine is no fault of what is tested
+settings.register_profile("quick", settings.get_profile("whole"), max_examples=25)
+settings.load_profile("whole")
 
 LONG = (
     "system/test_faults_crash.py",

@@ -35,11 +35,11 @@ from tarmac.services.events.encoded_rows import warm
 from tarmac.services.events.events import CHECK_SECONDS as EVENTS_CHECK_SECONDS
 from tarmac.services.figures.history import SECONDS as HISTORY_SECONDS
 from tarmac.services.figures.metrics import SECONDS as METRICS_SECONDS
+from tarmac.services.guests.io_errors import LOOK_SECONDS
 from tarmac.services.instant.frozen_ends import LOOK_SECONDS as FROZEN_SECONDS
 from tarmac.services.node.instance import Instance, open_instance
 from tarmac.services.node.nodes import SAMPLE_SECONDS
 from tarmac.services.registry import Services
-from tarmac.services.running.io_errors import LOOK_SECONDS
 from tarmac.services.running.usage import SECONDS as USAGE_SECONDS
 from tarmac.services.snapshots.schedules import SECONDS as SCHEDULE_SECONDS
 
@@ -132,12 +132,14 @@ class House:
             (services.usage.sample, USAGE_SECONDS, "guest figures"),
             (services.storage_alarms.probe, STORAGE_SECONDS, "storage probes"),
             (services.snapshot_schedules.run, SCHEDULE_SECONDS, "snapshot schedules"),
+            (services.realm_jobs.run, SCHEDULE_SECONDS, "synchronizations of realms"),
             (services.history.record, HISTORY_SECONDS, "figures over time"),
             (services.metrics.push, METRICS_SECONDS, "figures to metric servers"),
             (services.events.check, EVENTS_CHECK_SECONDS, "logins of event streams"),
             (services.storages.count, STORAGE_SECONDS, "storage promises"),
             (services.acme_orders.renew_due, CERTIFICATE_SECONDS, "ordered certificates"),
             (services.retention.run, RETENTION_SECONDS, "old tasks"),
+            (services.definition_history.prune, RETENTION_SECONDS, "old changes"),
             (services.io_errors.look, LOOK_SECONDS, "waiting guests"),
             (services.frozen_ends.look, FROZEN_SECONDS, "frozen states"),
             (services.resumable.expire, EXPIRE_SECONDS, "uploads that were given up"),

@@ -14,9 +14,9 @@ from support.ceph import Ceph, ceph, missing
 from support.file_systems import file_system
 from support.storage_site import means_below
 from tarmac.drivers.storage.base import FileStorage, Storage
-from tarmac.drivers.storage.btrfs import BtrfsStorage
 from tarmac.drivers.storage.build import build_storage
-from tarmac.drivers.storage.directory import DirectoryStorage
+from tarmac.drivers.storage.directory.btrfs import BtrfsStorage
+from tarmac.drivers.storage.directory.storage import DirectoryStorage
 from tarmac.drivers.storage.jail import Jail
 from tarmac.model.ids import VolumeId
 from tarmac.model.storage import definition_of

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from support.file_systems import file_system
-from tarmac.drivers.storage.btrfs import BtrfsStorage
-from tarmac.drivers.storage.directory_files import part_of
+from tarmac.drivers.storage.directory.btrfs import BtrfsStorage
+from tarmac.drivers.storage.directory.files import part_of
 from tarmac.drivers.storage.jail import Jail
 from tarmac.model.errors import HostFailure
 from tarmac.model.ids import VolumeId

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tarmac.drivers.storage.base import Capabilities, Storage
+from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.block.lvm import LvmCommands, LvmThinCommands
 from tarmac.drivers.storage.block.offered import OFFERED
 from tarmac.drivers.storage.block.zfs import ZfsCommands
+from tarmac.drivers.storage.directory.mounted import MountedStorage
+from tarmac.drivers.storage.directory.mounts import Mount
 from tarmac.drivers.storage.jail import Jail
-from tarmac.drivers.storage.mounted import MountedStorage
-from tarmac.drivers.storage.mounts import Mount
+from tarmac.drivers.storage.values import Capabilities
 
 ROWS = {
     "dir": "`dir` on ext4 and others",

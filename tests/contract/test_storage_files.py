@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from tarmac.drivers.storage.base import FileStorage, Owner
+from tarmac.drivers.storage.base import FileStorage
+from tarmac.drivers.storage.values import Owner
 from tarmac.drivers.storage.volume_names import Content, parse_volume_name
 from tarmac.model.errors import Conflict, InvalidInput, NotFound
 from tarmac.model.ids import VolumeId

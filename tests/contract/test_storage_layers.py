@@ -9,7 +9,8 @@ import subprocess
 import pytest
 
 from support.volume_io import MIB, holds, id_of, io, needs, opened, put
-from tarmac.drivers.storage.base import FileStorage, FreezingStorage, Owner, SnapshotKind, Storage
+from tarmac.drivers.storage.base import FileStorage, FreezingStorage, Storage
+from tarmac.drivers.storage.values import Owner, SnapshotKind
 from tarmac.model.errors import Conflict, InvalidInput, NotFound, WrongState
 from tarmac.model.ids import VolumeId
 
@@ -262,29 +263,34 @@ async def test_shared_blocks_take_no_space(storage: Storage, format: str) -> Non
 # -- frozen under a running guest ------------------------------------------------------------------------------------
 
 
-async def frozen(storage: FileStorage) -> tuple[FreezingStorage, VolumeId, VolumeId]:
+async def frozen(storage: FileStorage, format: str = "qcow2") -> tuple[FreezingStorage, VolumeId, VolumeId]:
     """A volume with two megabytes, of which the second was written after it had become a base image."""
-    if "qcow2" not in storage.capabilities.freezes:
-        pytest.skip("no disk becomes a base image here while its guest runs")
+    if format not in storage.capabilities.freezes:
+        pytest.skip("no such disk becomes a base image here while its guest runs")
     assert isinstance(storage, FreezingStorage)
-    volid = await storage.allocate(100, size=8 * MIB, format="qcow2")
-    base = VolumeId(storage.id, "900/base-900-disk-0.qcow2")
+    volid = await storage.allocate(100, size=8 * MIB, format=format)
+    base = VolumeId(storage.id, f"900/base-900-disk-0.{format}")
     await put(storage, volid, 1)
     await storage.freeze_base(volid, base)
     await storage.freeze_base(volid, base)  # repeated after a crash
-    await storage.guard_base(base)
-    await put(storage, volid, 2, at=1)
+    assert storage.path(volid).exists(), "until the guest writes elsewhere"
+    await storage.guard_base(volid, base)
+    await storage.guard_base(volid, base)
+    await put(storage, storage.standing(volid, base), 2, at=1)
     return storage, volid, base
 
 
-async def test_a_frozen_disk_is_a_base_image_that_others_stand_on(storage: FileStorage) -> None:
-    freezing, volid, base = await frozen(storage)
-    await holds(storage, volid, 1, 2)
+@pytest.mark.parametrize("format", ["qcow2", "raw"])
+async def test_a_frozen_disk_is_a_base_image_that_others_stand_on(storage: FileStorage, format: str) -> None:
+    freezing, volid, base = await frozen(storage, format)
+    overlay = freezing.standing(volid, base)
+    assert [v.volid for v in await storage.list(vmid=100)] == [overlay]
+    await holds(storage, overlay, 1, 2)
     await holds(storage, base, 1, 0)
     clone = await storage.clone(base, 101)
     assert str(clone).startswith(f"{base}/101/")
     await put(storage, clone, 3, at=1)
-    await holds(storage, volid, 1, 2)
+    await holds(storage, overlay, 1, 2)
     await storage.free(clone)
     await freezing.join_base(volid, base)
     await freezing.join_base(volid, base)
@@ -293,12 +299,13 @@ async def test_a_frozen_disk_is_a_base_image_that_others_stand_on(storage: FileS
     await put(storage, volid, 4)
 
 
-async def test_a_freeze_that_nobody_wrote_after_is_taken_back(storage: FileStorage) -> None:
-    if "qcow2" not in storage.capabilities.freezes:
-        pytest.skip("no disk becomes a base image here while its guest runs")
+@pytest.mark.parametrize("format", ["qcow2", "raw"])
+async def test_a_freeze_that_nobody_wrote_after_is_taken_back(storage: FileStorage, format: str) -> None:
+    if format not in storage.capabilities.freezes:
+        pytest.skip("no such disk becomes a base image here while its guest runs")
     assert isinstance(storage, FreezingStorage)
-    volid = await storage.allocate(100, size=8 * MIB, format="qcow2")
-    base = VolumeId(storage.id, "900/base-900-disk-0.qcow2")
+    volid = await storage.allocate(100, size=8 * MIB, format=format)
+    base = VolumeId(storage.id, f"900/base-900-disk-0.{format}")
     await storage.unfreeze_base(volid, base)  # it never happened
     await put(storage, volid, 1)
     await storage.freeze_base(volid, base)
@@ -315,7 +322,21 @@ async def test_a_freeze_that_nobody_wrote_after_is_taken_back(storage: FileStora
     os.makedirs(below.parent, exist_ok=True)
     os.link(place, below)
     await storage.freeze_base(volid, base)
-    await holds(storage, volid, 1, 0)
+    await holds(storage, storage.standing(volid, base), 1, 0)
+
+
+async def test_what_was_written_before_a_crash_is_joined(storage: FileStorage) -> None:
+    """The guest wrote to the overlay, and ended before the raw image had lost its name."""
+    if "raw" not in storage.capabilities.freezes:
+        pytest.skip("no raw disk becomes a base image here while its guest runs")
+    assert isinstance(storage, FreezingStorage)
+    volid = await storage.allocate(100, size=8 * MIB, format="raw")
+    base = VolumeId(storage.id, "900/base-900-disk-0.raw")
+    await storage.freeze_base(volid, base)
+    await put(storage, storage.standing(volid, base), 2, at=1)
+    await storage.join_base(volid, base)
+    await holds(storage, volid, 0, 2)
+    assert [v.volid for v in await storage.list()] == [volid]
 
 
 async def test_a_base_of_another_name_is_not_taken(storage: FileStorage) -> None:

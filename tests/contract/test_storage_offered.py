@@ -12,10 +12,11 @@ import pytest
 from support.block_servers import MIB, Server, iscsi_target, nbd_server, no_iscsi
 from support.storage_site import means_below
 from support.volume_io import io, opened
-from tarmac.drivers.storage.base import Owner, Storage
+from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.build import build_storage
-from tarmac.drivers.storage.directory import DirectoryStorage
+from tarmac.drivers.storage.directory.storage import DirectoryStorage
 from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.storage.values import Owner
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import HostFailure, InvalidInput, NotFound
 from tarmac.model.ids import VolumeId

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from support.volume_io import MIB, holds, put
-from tarmac.drivers.storage.base import FileStorage, SnapshotKind
+from tarmac.drivers.storage.base import FileStorage
+from tarmac.drivers.storage.values import SnapshotKind
 from tarmac.model.errors import Conflict, NotFound, WrongState
 from tarmac.model.ids import VolumeId
 

@@ -169,8 +169,8 @@ async def clone(frozen: Frozen, ram: int, name: str, *, run: bool = True) -> Asy
     try:
         await stream.load(guest, frozen.state, without_ram=True)
         if run:
-            await guest.monitor().set_link("net0", False)
             await guest.monitor().cont()
+        await stream.loaded(guest, without_ram=True)
         yield guest, agent
     finally:
         agent.close()

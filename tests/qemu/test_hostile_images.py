@@ -16,7 +16,7 @@ import pytest
 
 from support.storage_site import temporary_root
 from tarmac.drivers.storage import image, pinned, walls
-from tarmac.drivers.storage.directory import DirectoryStorage
+from tarmac.drivers.storage.directory.storage import DirectoryStorage
 from tarmac.drivers.storage.jail import Jail, JailLimits
 from tarmac.model.errors import DataCorrupt, HostFailure, InvalidInput, NoSpace, TarmacError
 

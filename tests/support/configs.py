@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import string
 from typing import Any
@@ -49,6 +50,7 @@ _FORMATS: dict[str, st.SearchStrategy[str]] = {
 }
 
 
+@functools.cache  # a test draws from it for every example, and making it takes longer than drawing
 def texts_of(setting: Setting, *, built: bool = False) -> st.SearchStrategy[str]:
     """Valid texts of one option. built: without what this version refuses."""
     limits = setting.limits
@@ -77,6 +79,7 @@ def _patterned(pattern: str | None, longest: int | None) -> st.SearchStrategy[st
     return found.filter(lambda t: len(t) <= (longest or 100) and t.isprintable() and "," not in t)
 
 
+@functools.cache
 def records_of(declared: type, *, built: bool = False) -> st.SearchStrategy[str]:
     """Property strings of a declared class, any subset of its options."""
     members = {}
@@ -92,6 +95,7 @@ def records_of(declared: type, *, built: bool = False) -> st.SearchStrategy[str]
     return found.map(lambda parts: ",".join(f"{key}={text}" for key, text in parts.items()))
 
 
+@functools.cache
 def guest_texts(*, built: bool = False, most: int = 12) -> st.SearchStrategy[dict[str, str]]:
     """Configurations as texts by key: some plain keys and some indexed ones."""
     plain: dict[str, st.SearchStrategy[str]] = {}

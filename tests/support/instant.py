@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from support.daemon import TestDaemon
 from support.faults import assert_whole, wait_idle
+
+
+def clone(daemon: TestDaemon, source: int, **params: Any) -> dict[str, Any]:
+    """Instant clones of a live template or a running guest; the task's status."""
+    return daemon.task("POST", f"{daemon.qemu}/{source}/clone", instant=1, **params)
+
+
+def config(daemon: TestDaemon, vmid: int) -> dict[str, Any]:
+    return dict(daemon.get(f"{daemon.qemu}/{vmid}/config"))
 
 
 def say(daemon: TestDaemon, vmid: int, command: str) -> str:

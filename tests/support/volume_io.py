@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 
-from tarmac.drivers.storage.base import Layer, Storage
+from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.image import as_word
+from tarmac.drivers.storage.values import Layer
 from tarmac.model.ids import VolumeId
 
 MIB = 1 << 20

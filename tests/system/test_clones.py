@@ -1,4 +1,4 @@
-"""Templates and clones against a whole daemon: Proxmox's words, identity, data, and what may not be removed."""
+"""Templates and clones against a whole daemon: Proxmox's words, identity, data; disks that move."""
 
 from __future__ import annotations
 
@@ -10,19 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proxmoxer import ProxmoxAPI, ResourceException
-from proxmoxer.tools import Tasks
 
+from support.clones import DISK, clone, config, contents, fill, make_template, path_of, raw_of, remove_all
 from support.daemon import ApiError, TestDaemon, test_daemon
-from support.faults import CPU_STOPPED, assert_whole, wait_idle
-
-pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")  # the certificate is the daemon's own
-DISK = "local:0,import-from=local:import/small.qcow2"
+from support.faults import CPU_STOPPED
 
 
 @pytest.fixture(scope="module")
 def site(small_image: Path) -> Iterator[TestDaemon]:
-    """A daemon with an image of a few random bytes."""
     with test_daemon() as daemon:
         daemon.add_image(small_image, "small.qcow2")
         yield daemon
@@ -32,55 +27,7 @@ def site(small_image: Path) -> Iterator[TestDaemon]:
 def nothing_left(site: TestDaemon) -> Iterator[None]:
     """Each test begins without guests, and leaves everything whole."""
     yield
-    wait_idle(site)
-    assert_whole(site)
-    for row in sorted(site.get(site.qemu), key=lambda row: row.get("template", 0)):
-        if row["status"] == "running":
-            site.task("POST", f"{site.qemu}/{row['vmid']}/status/stop")
-        site.task("DELETE", f"{site.qemu}/{row['vmid']}")
-
-
-def make_template(daemon: TestDaemon, vmid: int = 9000, **more: Any) -> int:
-    settings = {"name": "base", "scsi0": DISK, "net0": "virtio", "vmgenid": "1", **CPU_STOPPED, **more}
-    daemon.task("POST", daemon.qemu, vmid=vmid, **settings)
-    fill(path_of(daemon, vmid, "scsi0"))
-    daemon.task("POST", f"{daemon.qemu}/{vmid}/template")
-    return vmid
-
-
-def config(daemon: TestDaemon, vmid: int) -> dict[str, Any]:
-    return dict(daemon.get(f"{daemon.qemu}/{vmid}/config"))
-
-
-def volid_of(daemon: TestDaemon, vmid: int, key: str) -> str:
-    return str(config(daemon, vmid)[key]).partition(",")[0]
-
-
-def path_of(daemon: TestDaemon, vmid: int, key: str) -> Path:
-    name = volid_of(daemon, vmid, key).partition(":")[2]
-    return daemon.data / "storage/images" / "/".join(name.split("/")[-2:])
-
-
-def fill(path: Path) -> None:
-    """Random bytes into a whole image."""
-    raw = path.with_suffix(".filling")
-    raw.write_bytes(os.urandom(1 << 20))
-    subprocess.run(["qemu-img", "convert", "-n", "-f", "raw", "-O", "qcow2", raw, path], check=True)
-    raw.unlink()
-
-
-def raw_of(path: Path) -> bytes:
-    """What a guest sees of an image."""
-    raw = path.parent / f"read-{path.name}.raw"
-    subprocess.run(["qemu-img", "convert", "-U", "-f", path.suffix[1:], "-O", "raw", path, raw], check=True)
-    try:
-        return raw.read_bytes()
-    finally:
-        raw.unlink()
-
-
-def contents(path: Path) -> str:
-    return hashlib.sha256(raw_of(path)).hexdigest()
+    remove_all(site)
 
 
 def test_a_template_is_proxmoxs(site: TestDaemon) -> None:
@@ -100,12 +47,6 @@ def test_a_template_is_proxmoxs(site: TestDaemon) -> None:
         site.post(f"{site.qemu}/{vmid}/move_disk", disk="scsi0", storage="local", format="raw")
     with pytest.raises(ApiError, match="base volume"):
         site.put(f"{site.qemu}/{vmid}/resize", disk="scsi0", size="+1M")
-
-
-def clone(daemon: TestDaemon, vmid: int, **params: Any) -> list[int]:
-    """The numbers of the clones, once they are made."""
-    status = daemon.task("POST", f"{daemon.qemu}/{vmid}/clone", **params)
-    return list(status["result"]["vmids"])
 
 
 def test_a_linked_clone_has_its_own_identity_and_the_templates_data(site: TestDaemon) -> None:
@@ -197,31 +138,6 @@ def test_of_several_clones_each_has_its_own_outcome(site: TestDaemon) -> None:
     assert sorted(row["vmid"] for row in site.get(site.qemu)) == [101, 103, 9000]
 
 
-REFUSED = [
-    ({"newid": 9000}, "unable to create VM 9000: config file already exists"),
-    ({"newid": 101, "storage": "local"}, "parameter 'storage' not allowed for linked clones"),
-    ({"newid": 101, "format": "raw"}, "parameter 'format' not allowed for linked clones"),
-    ({"newid": 101, "snapname": "no"}, "snapshot 'no' does not exist"),
-    ({"newid": 101, "name": "no name"}, "valid DNS name"),
-    ({"newid": 101, "target": "elsewhere"}, "can't clone VM to node 'elsewhere'"),
-]
-
-
-@pytest.mark.parametrize(("params", "words"), REFUSED)
-def test_what_cannot_be_cloned_is_refused_in_words(site: TestDaemon, params: dict[str, Any], words: str) -> None:
-    make_template(site)
-    with pytest.raises(ApiError, match=words.replace("'", ".")):
-        site.post(f"{site.qemu}/9000/clone", **params)
-    assert [row["vmid"] for row in site.get(site.qemu)] == [9000]
-
-
-def test_running_guests_and_guests_with_snapshots_do_not_become_templates(site: TestDaemon) -> None:
-    site.task("POST", site.qemu, vmid=100, scsi0=DISK, **CPU_STOPPED)
-    site.task("POST", f"{site.qemu}/100/status/start")
-    with pytest.raises(ApiError, match="you can't convert a VM to template if VM is running"):
-        site.post(f"{site.qemu}/100/template")
-
-
 def broken_start(daemon: TestDaemon, vmid: int) -> dict[str, Any]:
     status = daemon.wait_task(daemon.post(f"{daemon.qemu}/{vmid}/status/start"))
     assert status["exitstatus"] != "OK"
@@ -251,49 +167,6 @@ def test_a_missing_or_damaged_base_is_found_at_the_start_and_named(site: TestDae
     assert changed["exitstatus"] == f"the base image {base.name} was changed"
     os.utime(base, ns=(times.st_atime_ns, times.st_mtime_ns))
     site.task("POST", f"{site.qemu}/101/status/start")
-
-
-def as_user(daemon: TestDaemon, name: str, grants: dict[str, str]) -> Any:
-    """A client that may do what `grants` (path: privileges) say."""
-    daemon.post("/access/users", userid=f"{name}@pve", password="correct horse battery")
-    for number, (path, privileges) in enumerate(grants.items()):
-        daemon.post("/access/roles", roleid=f"{name}{number}", privs=privileges)
-        daemon.put(f"/access/acl?path={path}", users=f"{name}@pve", roles=f"{name}{number}")
-    return ProxmoxAPI(
-        "127.0.0.1", port=daemon.port, user=f"{name}@pve", password="correct horse battery", verify_ssl=False
-    )
-
-
-KEYS = "VM.Config.Disk,VM.Config.CPU,VM.Config.Memory,VM.Config.Network,VM.Config.HWType,VM.Config.Options"
-MAY = {
-    "/vms/9000": "VM.Clone,VM.Audit",
-    "/vms": f"VM.Allocate,VM.PowerMgmt,{KEYS}",
-    "/storage/local": "Datastore.AllocateSpace",
-}
-LACKING = [
-    ("ann", {"/vms/9000": "VM.Audit"}, "/vms/9000, VM.Clone"),
-    ("ben", {"/vms": KEYS + ",VM.PowerMgmt"}, "/vms/101, VM.Allocate"),
-    ("cat", {"/storage/local": "Datastore.Audit"}, "/storage/local, Datastore.AllocateSpace"),
-    ("dan", {"/vms": f"VM.Allocate,{KEYS}"}, "/vms/101, VM.PowerMgmt"),  # the template has freeze=1
-]
-
-
-@pytest.mark.parametrize(("name", "instead", "words"), LACKING)
-def test_each_right_is_needed(site: TestDaemon, name: str, instead: dict[str, str], words: str) -> None:
-    make_template(site)
-    client = as_user(site, name, MAY | instead)
-    with pytest.raises(ResourceException) as refused:
-        client.nodes("n1").qemu(9000).clone.post(newid=101)
-    assert refused.value.status_code == 403
-    assert words in str(refused.value)
-
-
-def test_proxmoxer_clones_with_the_rights_it_takes(site: TestDaemon) -> None:
-    make_template(site)
-    client = as_user(site, "eve", MAY)
-    upid = client.nodes("n1").qemu(9000).clone.post(newid=101, name="cloned", full=1, target="n1", storage="local")
-    assert Tasks.blocking_status(client, upid, timeout=60)["exitstatus"] == "OK"
-    assert config(site, 101)["name"] == "cloned"
 
 
 def test_a_linked_clone_can_be_resized_and_made_whole(site: TestDaemon) -> None:
@@ -338,20 +211,6 @@ def test_a_snapshotless_move_of_a_stopped_guest(site: TestDaemon) -> None:
     assert config(site, 100)["unused0"] == "local:100/vm-100-disk-2.raw"
 
 
-def test_a_base_image_with_clones_does_not_go_by_the_back_door(site: TestDaemon) -> None:
-    make_template(site)
-    clone(site, 9000, newid=101)
-    site.task("POST", f"{site.qemu}/9000/config", delete="scsi0")
-    with pytest.raises(ApiError, match="still in use by linked cloned"):
-        site.put(f"{site.qemu}/9000/config", delete="unused0")
-    volid = config(site, 9000)["unused0"]
-    with pytest.raises(ApiError):
-        site.delete(f"/nodes/n1/storage/local/content/{volid.partition(':')[2]}")
-    with pytest.raises(ApiError, match="still in use by linked cloned"):
-        site.delete(f"{site.qemu}/9000")
-    assert raw_of(path_of(site, 101, "scsi0"))
-
-
 def test_a_clone_of_a_snapshot_holds_that_point_in_time(site: TestDaemon) -> None:
     site.task("POST", site.qemu, vmid=100, scsi0=DISK, **CPU_STOPPED)
     fill(path_of(site, 100, "scsi0"))
@@ -368,17 +227,6 @@ def test_a_clone_of_a_snapshot_holds_that_point_in_time(site: TestDaemon) -> Non
     with pytest.raises(ApiError, match="you can't move a disk with snapshots and delete the source"):
         site.post(f"{site.qemu}/100/move_disk", disk="scsi0", storage="local", format="raw", delete=1)
     site.task("DELETE", f"{site.qemu}/100/snapshot/before")
-
-
-def test_this_node_is_a_target_and_another_one_is_refused_with_what_helps(site: TestDaemon) -> None:
-    make_template(site)
-    site.task("POST", f"{site.qemu}/9000/clone", newid=100, target=site.node)
-    with pytest.raises(ApiError) as refused:
-        site.post(f"{site.qemu}/9000/clone", newid=101, target="elsewhere")
-    assert refused.value.status == 400 and "target" in refused.value.errors
-    error = refused.value.body["error"]
-    assert error["code"] == "other-node" and "clusters are not built" in error["cause"]
-    assert "elsewhere" in error["evidence"] and error["fixes"][0]["parameters"] == {"target": site.node}
 
 
 @pytest.mark.parametrize("running", [False, True], ids=["stopped", "running"])

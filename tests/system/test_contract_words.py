@@ -1,8 +1,9 @@
 """The sentences of Proxmox that clients look for, and the forms they take apart: one daemon, real calls.
 
 The letters are those of the contract that the clients' sources gave: C3 texts, C4 tasks, C5 configuration, C6 types,
-C7 version, C9 groups. C1 (HTTP) and C2 (logins) are in tests/unit/api/test_server.py, test_params.py and
-test_proxmoxer_login.py, C8 in test_uploads.py, C10 in test_consoles.py, C11 in tests/unit/api/test_tls.py.
+C7 version, C9 groups. C1 (HTTP) and C2 (logins) are in tests/unit/api/test_server.py, test_server_logins.py,
+test_params.py and test_proxmoxer_login.py, C8 in test_uploads.py, C10 in test_consoles.py, C11 in
+tests/unit/api/test_tls.py.
 """
 
 from __future__ import annotations

@@ -103,6 +103,10 @@ def test_space_is_asked_for_where_it_is_taken(daemon: TestDaemon, operator: Some
     assert made(efidisk0="local:1", bios="ovmf") == (403, space)
     assert made(vmstatestorage="local") == (403, space)
     assert made(scsi0=f"local:0,import-from={image}") == (403, space)
+    host = (403, "Permission check failed (/, Sys.Modify)")
+    assert made(startup="order=1") == made(serial0="/dev/ttyS0") == made(rng0="/dev/hwrng") == host
+    assert made(net0="virtio,bridge=vmbr9")[1] == "Permission check failed (/sdn/zones/localnetwork/vmbr9, SDN.Use)"
+    assert made(ide2="cdrom,media=cdrom")[1] == "Permission check failed (/, Sys.Console)"
     (daemon.data / "storage" / "template" / "iso").mkdir(parents=True, exist_ok=True)
     (daemon.data / "storage" / "template" / "iso" / "x.iso").write_bytes(bytes(2048))
     assert made(ide2="local:iso/x.iso,media=cdrom") == (403, seen)
@@ -120,11 +124,11 @@ def test_space_is_asked_for_where_it_is_taken(daemon: TestDaemon, operator: Some
         "POST", daemon.qemu, {"vmid": 731, "memory": 32, "scsi0": "local:1", "ide2": "local:iso/x.iso,media=cdrom"}
     )
     assert status == 200 and daemon.wait_task(body["data"])["exitstatus"] == "OK"
-    # Another guest's disk is copied with VM.Config.Disk on that guest only.
+    # A guest's disk is copied with VM.Clone on that guest only.
     daemon.put("/access/acl", path="/vms/730", users="op@pve", roles="PVEAuditor")
     copy = {"scsi1": "local:0,import-from=local:730/vm-730-disk-0.qcow2"}
     refused = operator.call("PUT", f"{daemon.qemu}/731/config", copy)
-    assert refused[:2] == (403, "Permission check failed (/vms/730, VM.Config.Disk)")
+    assert refused[:2] == (403, "Permission check failed (/vms/730, VM.Clone)")
     daemon.put("/access/acl", path="/vms/730", users="op@pve", roles="PVEAuditor", delete=1)
     assert operator.call("PUT", f"{daemon.qemu}/731/config", copy)[0] == 200
     for vmid in (730, 731):

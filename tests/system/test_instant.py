@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +16,7 @@ import pytest
 
 from support.daemon import ApiError, TestDaemon, eventually, test_daemon
 from support.faults import ask_and_die, wait_idle
-from support.instant import leave_marks, remove_clones, say
+from support.instant import clone, config, leave_marks, remove_clones, say
 
 TEMPLATE = 900
 SOURCE = {"instant": 1, "net0": "virtio", "name": "source", "cores": 1}
@@ -51,14 +49,6 @@ def no_clones_left(request: pytest.FixtureRequest) -> Iterator[None]:
     remove_clones(site)
 
 
-def clone(daemon: TestDaemon, template: int = TEMPLATE, **params: Any) -> dict[str, Any]:
-    return daemon.task("POST", f"{daemon.qemu}/{template}/clone", instant=1, **params)
-
-
-def config(daemon: TestDaemon, vmid: int) -> dict[str, Any]:
-    return dict(daemon.get(f"{daemon.qemu}/{vmid}/config"))
-
-
 def mac(daemon: TestDaemon, vmid: int) -> str:
     return str(config(daemon, vmid)["net0"]).partition("=")[2].partition(",")[0].lower()
 
@@ -68,7 +58,7 @@ def state_volume(daemon: TestDaemon, vmid: int = TEMPLATE) -> Path:
 
 
 def test_a_clone_goes_on_with_an_identity_of_its_own(site: TestDaemon) -> None:
-    done = clone(site, newid=901, name="one")
+    done = clone(site, TEMPLATE, newid=901, name="one")
     assert done["result"]["vmids"] == [901]
     times = done["result"]["times"]["901"]
     steps = {"overlay", "start", "restore", "agent", "identity"}
@@ -91,7 +81,7 @@ def test_a_clone_goes_on_with_an_identity_of_its_own(site: TestDaemon) -> None:
 
 
 def test_several_at_once_are_independent(site: TestDaemon) -> None:
-    done = clone(site, count=3, name="c{n}")
+    done = clone(site, TEMPLATE, count=3, name="c{n}")
     vmids = done["result"]["vmids"]
     assert len(vmids) == 3
     say(site, vmids[0], "echo first >/run/mark; echo first >/data/mark; sync")
@@ -117,7 +107,7 @@ def test_clones_asked_for_at_once(site: TestDaemon) -> None:
 
 def test_a_clone_is_a_full_citizen(site: TestDaemon) -> None:
     """It stops, boots from its own disk, changes, is removed; its template cannot go before it."""
-    clone(site, newid=902, name="citizen")
+    clone(site, TEMPLATE, newid=902, name="citizen")
     say(site, 902, "echo mine >/data/mine; sync")
     with pytest.raises(ApiError) as caught:
         site.delete(f"{site.qemu}/{TEMPLATE}")
@@ -134,7 +124,7 @@ def test_a_clone_is_a_full_citizen(site: TestDaemon) -> None:
 
 
 def test_the_next_daemon_adopts_clones_and_their_memory(site: TestDaemon) -> None:
-    clone(site, newid=903)
+    clone(site, TEMPLATE, newid=903)
     pid = site.status(903)["pid"]
     inode = os.stat(f"/proc/{pid}/fd/{_ram_fd(pid)}").st_ino
     site.kill()
@@ -142,7 +132,7 @@ def test_the_next_daemon_adopts_clones_and_their_memory(site: TestDaemon) -> Non
     eventually(lambda: site.status(903)["status"] == "running")
     assert site.status(903)["pid"] == pid
     assert say(site, 903, "cat /run/mark") == "in-memory\n"
-    clone(site, newid=904)
+    clone(site, TEMPLATE, newid=904)
     other = site.status(904)["pid"]
     assert os.stat(f"/proc/{other}/fd/{_ram_fd(other)}").st_ino == inode, "one memory for both"
 
@@ -152,7 +142,7 @@ def test_without_a_running_clone_the_memory_comes_from_the_volume(site: TestDaem
     site.kill()
     site.start()
     assert site.status(TEMPLATE)["memory-held"] == 0
-    clone(site, newid=905)
+    clone(site, TEMPLATE, newid=905)
     assert say(site, 905, "cat /run/mark") == "in-memory\n"
 
 
@@ -183,7 +173,7 @@ def test_a_damaged_state_refuses_clones_and_names_the_file(site: TestDaemon) -> 
         with path.open("r+b") as file:
             file.seek(9000)
             file.write(byte)
-    clone(site, newid=907)
+    clone(site, TEMPLATE, newid=907)
 
 
 def test_a_changed_base_disk_refuses_clones_and_names_the_file(site: TestDaemon) -> None:
@@ -204,13 +194,13 @@ def test_a_changed_base_disk_refuses_clones_and_names_the_file(site: TestDaemon)
             file.seek(-100, os.SEEK_END)
             file.write(byte)
         os.utime(disk, ns=(about.st_atime_ns, about.st_mtime_ns))
-    clone(site, newid=908)
+    clone(site, TEMPLATE, newid=908)
 
 
 def test_clones_that_do_not_fit_are_refused(site: TestDaemon) -> None:
     """With five parts, and before anything is made; how carefully is counted is the node's own setting."""
     rules = f"/nodes/{site.node}/memory-rules"
-    clone(site, newid=909)
+    clone(site, TEMPLATE, newid=909)
     before = site.get(rules)
     assert (before["keep-free"], before["instant-reserve"]) == (128, 25) and before["promised"] >= 0
     with pytest.raises(ApiError) as caught:
@@ -231,86 +221,6 @@ def test_clones_that_do_not_fit_are_refused(site: TestDaemon) -> None:
         assert site.get(rules)["instant-reserve"] == 100, "it is kept"
     finally:
         site.put(rules, **{"keep-free": 128, "instant-reserve": 25})
-
-
-def test_what_cannot_be_frozen_is_refused_by_name(site: TestDaemon) -> None:
-    image = "local:import/tiny.qcow2"
-    site.create(910, image, instant=1)
-    with pytest.raises(ApiError) as caught:
-        site.post(f"{site.qemu}/910/template", live=1)
-    assert "not running" in caught.value.body["message"]
-    site.task("POST", f"{site.qemu}/910/status/start")
-    site.task("POST", f"{site.qemu}/910/snapshot", snapname="before")
-    for path, code, params in (
-        ("template", "template-has-snapshots", {"live": 1}),
-        ("clone", "live-has-snapshots", {"instant": 1}),
-    ):
-        with pytest.raises(ApiError) as caught:
-            site.post(f"{site.qemu}/910/{path}", **params)
-        assert caught.value.body["error"]["code"] == code and "before" in caught.value.body["error"]["evidence"]
-    site.task("POST", f"{site.qemu}/910/status/stop")
-    with pytest.raises(ApiError) as caught:
-        site.post(f"{site.qemu}/910/clone", instant=1)
-    assert caught.value.body["error"]["code"] == "not-live"
-
-
-def test_the_plan_says_how_long_the_guest_stands(site: TestDaemon) -> None:
-    site.create(911, "local:import/tiny.qcow2", instant=1, freeze=1)
-    site.task("POST", f"{site.qemu}/911/status/start")
-    plan = site.post(f"{site.qemu}/911/template", live=1, dryrun=1)
-    assert any("0.5 s" in line for line in plan["effects"])
-    assert any("keys, passwords" in line for line in plan["effects"])
-    assert site.status(911)["qmpstatus"] == "paused"
-
-
-def test_a_full_storage_lets_the_guest_go_on(site: TestDaemon) -> None:
-    """The state does not fit: the guest runs as before, thawed, and nothing of the state is left."""
-    place = Path(tempfile.mkdtemp(prefix="tarmac-tight-"))
-    mount = ["mount", "-t", "tmpfs", "-o", "size=40m,mode=0711", "tarmac-test", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        place.rmdir()
-        pytest.skip("this machine lets nobody mount a small file system")
-    try:
-        site.post("/storage", storage="tight", type="dir", path=str(place), content="images")
-        site.create(912, "local:import/tiny.qcow2", instant=1, scsi0="tight:0,import-from=local:import/tiny.qcow2")
-        site.task("POST", f"{site.qemu}/912/status/start")
-        site.wait_agent(912)
-        upid = site.post(f"{site.qemu}/912/template", live=1)
-        done = site.wait_task(upid)
-        assert done["error"]["code"] == "no-space" and done["error"]["fixes"], done
-        assert site.status(912)["qmpstatus"] == "running"
-        assert site.post(f"{site.qemu}/912/agent/fsfreeze-status")["result"] == "thawed"
-        assert say(site, 912, "echo still >/data/still; sync; cat /data/still") == "still\n"
-        assert not list(place.rglob("*state-live*")) and "template" not in config(site, 912)
-        site.task("POST", f"{site.qemu}/912/status/stop")
-        site.task("DELETE", f"{site.qemu}/912")
-        site.delete("/storage/tight")
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-        place.rmdir()
-
-
-def test_a_guest_whose_memory_is_in_no_file(site: TestDaemon) -> None:
-    """It stands for as long as its memory takes to be copied, and the plan says so; so does an instant clone."""
-    site.create(940, "local:import/tiny.qcow2", net0="virtio", name="plain")
-    site.task("POST", f"{site.qemu}/940/status/start")
-    site.wait_agent(940)
-    leave_marks(site, 940)
-    plan = site.post(f"{site.qemu}/940/template", live=1, dryrun=1)
-    assert any("RAM are copied" in line for line in plan["effects"])
-    site.task("POST", f"{site.qemu}/940/template", live=1)
-    try:
-        clone(site, 940, newid=941, name="first")
-        assert say(site, 941, "cat /run/mark /data/mark; hostname") == "in-memory\non-disk\nfirst\n"
-        say(site, 941, "echo more >/run/more; sync")
-        site.task("POST", f"{site.qemu}/941/template", live=1)
-        clone(site, 941, newid=942, name="second")
-        assert say(site, 942, "cat /run/mark /run/more /data/mark; hostname") == "in-memory\nmore\non-disk\nsecond\n"
-        site.task("POST", f"{site.qemu}/942/status/stop")
-        site.task("DELETE", f"{site.qemu}/942")
-        site.task("DELETE", f"{site.qemu}/941")
-    finally:
-        site.task("DELETE", f"{site.qemu}/940")
 
 
 def test_it_is_a_privilege_of_its_own(site: TestDaemon) -> None:
@@ -373,31 +283,3 @@ def test_a_cold_boot_finishes_a_pending_identity(site: TestDaemon) -> None:
         if site.process is None or site.process.poll() is not None:
             site.start()
         site.task("DELETE", f"{site.qemu}/930")
-
-
-def test_a_twin_of_a_daemon_that_died_is_ended(site: TestDaemon) -> None:
-    """Killed while a guest's memory is being copied: the guest goes on, and the second QEMU is gone."""
-    site.create(950, "local:import/tiny.qcow2", memory=1024)
-    site.task("POST", f"{site.qemu}/950/status/start")
-    site.wait_agent(950)
-    site.post(f"{site.qemu}/950/template", live=1)
-    eventually(lambda: _twins(site))
-    site.kill()
-    site.start()
-    wait_idle(site, 120)
-    if "template" in config(site, 950):
-        site.task("DELETE", f"{site.qemu}/950")
-        pytest.skip("the copy was done before the daemon could be killed")
-    assert not _twins(site)
-    assert site.status(950)["qmpstatus"] == "running"
-    assert say(site, 950, "echo on >/data/on; sync; cat /data/on") == "on\n"
-
-
-def _twins(daemon: TestDaemon) -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            words = path.read_bytes()
-            if b"guest=twin950" in words and b"qemu-system" in words:
-                found.append(int(path.parent.name))
-    return found

@@ -15,6 +15,8 @@ from support.daemon import ApiError, TestDaemon, eventually, test_daemon
 from support.faults import ask_and_die, assert_whole, wait_idle
 from support.instant import leave_marks, remove, say
 from tarmac.lib import places
+from tarmac.services.instant.freezing import STATE_BYTES
+from tarmac.services.storage.volume_plans import OVERLAY_BYTES
 
 SOURCE = 100
 
@@ -60,8 +62,14 @@ def frozen(daemon: TestDaemon) -> list[int]:
 
 def test_the_source_goes_on_beside_its_clones(site: TestDaemon) -> None:
     pid = site.status(SOURCE)["pid"]
-    plan = site.post(f"{site.qemu}/{SOURCE}/clone", instant=1, newid=201, dryrun=1)
+    plan = site.post(f"{site.qemu}/{SOURCE}/clone", instant=1, newid=201, count=2, dryrun=1)
     assert any("less than 0.5 s" in line for line in plan["effects"]), plan
+    takes = {step["step"]: step["takes"] for step in plan["steps"] if "takes" in step}
+    assert takes == {  # claimed before the first step, so that others do not get it
+        "volume-allocate": {"local": STATE_BYTES},
+        "frozen-layer": {"local": OVERLAY_BYTES},
+        "instant-launch": {"local": 2 * OVERLAY_BYTES},
+    }
     done = clone(site, newid=201, count=2, name="c{n}")
     assert done["result"]["vmids"] == [201, 202]
     source = done["result"]["source"]
@@ -175,6 +183,30 @@ def test_a_source_that_is_removed_or_started_anew(site: TestDaemon, plain: int) 
     assert len(frozen(site)) == 1
 
 
+def test_a_raw_disk_stays_raw(site: TestDaemon) -> None:
+    """Its guest goes on with a qcow2 overlay meanwhile; the daemon's end at the moment of the freeze is undone."""
+    site.create(
+        130, "local:import/tiny.qcow2", instant=1, scsi0="local:0,import-from=local:import/tiny.qcow2,format=raw"
+    )
+    site.task("POST", f"{site.qemu}/130/status/start")
+    site.wait_agent(130)
+    site.restart(crash_at="frozen-take:switched")
+    ask_and_die(site, lambda: site.post(f"{site.qemu}/130/clone", instant=1, newid=131))
+    site.start()
+    wait_idle(site, 120)
+    disk = site.get(f"{site.qemu}/130/config")["scsi0"]
+    assert disk.startswith("local:130/vm-130-disk-0.raw,") and not frozen(site)
+    say(site, 130, "echo raw >/data/mark; sync")
+    clone(site, 130, newid=131)
+    assert "/130/vm-130-disk-0.qcow2" in site.get(f"{site.qemu}/130/config")["scsi0"]
+    assert say(site, 131, "cat /data/mark") == "raw\n"
+    say(site, 130, "echo later >/data/later; sync")
+    remove(site, 131)
+    eventually(lambda: not frozen(site), 60)
+    assert site.get(f"{site.qemu}/130/config")["scsi0"] == disk
+    assert say(site, 130, "cat /data/mark /data/later") == "raw\nlater\n"
+
+
 MOMENTS = [
     "frozen-reserve:after-effect",
     "frozen-layer:after-effect",
@@ -257,7 +289,9 @@ def test_a_crash_while_a_guest_without_a_memory_file_is_copied(site: TestDaemon,
         status = site.status(plain)
         assert (status["pid"], status["qmpstatus"]) == (pid, "running"), moment
         assert say(site, plain, "cat /data/mark; sync") == "plain\n", moment
-        assert not [words for words in _command_lines() if "guest=twin110" in words], moment
+        assert not [
+            words for words in _command_lines() if f"{places.api_socket(site.data).parent}/110/twin" in words
+        ], moment
         assert not frozen(site)
 
 

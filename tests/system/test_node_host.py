@@ -71,6 +71,11 @@ def test_the_human_monitor_answers_and_asks_for_the_right_to_change(daemon: Test
     assert looker.call("POST", monitor, {"command": "info status"})[0] == 200
     status, reason, _ = looker.call("POST", monitor, {"command": "system_reset"})
     assert (status, reason) == (403, "Permission check failed (/vms/4712, Sys.Modify)")
+    daemon.post(monitor, command="set_password vnc geheimes-Wort")
+    rows = daemon.get("/access/audit", path=monitor)
+    told = [row["parameters"]["command"] for row in rows]
+    assert told == ["set_password **********", "system_reset", "info status", "info status"]
+    assert "geheimes-Wort" not in (daemon.data / "audit/audit.log").read_text()
     daemon.task("POST", f"{daemon.qemu}/4712/status/stop")
     with pytest.raises(ApiError, match="not running"):
         daemon.post(monitor, command="info status")

@@ -109,7 +109,7 @@ def test_find_or_do(page: Visit, daemon: TestDaemon, tiny: str) -> None:
     screen = page.page
     screen.keyboard.press("Control+k")
     screen.get_by_role("textbox", name="Find or do").fill("needle")
-    expect(screen.get_by_role("option")).to_have_count(1)
+    expect(screen.get_by_role("dialog").get_by_role("option")).to_have_count(1)
     screen.keyboard.press("Enter")
     expect(screen.get_by_role("heading", name="140 (needle)")).to_be_visible()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -18,9 +19,14 @@ def test_there_are_promises() -> None:
     assert len(NAMED) > 20
 
 
+@functools.cache
+def functions_of(file: str) -> set[str]:
+    tree = ast.parse((ROOT / file).read_text())
+    return {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
 @pytest.mark.parametrize(("file", "name"), NAMED)
 def test_the_named_test_exists(file: str, name: str) -> None:
-    tree = ast.parse((ROOT / file).read_text())
-    tests = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+    tests = functions_of(file)
     assert any(t.startswith("test_") for t in tests)
     assert not name or name in tests

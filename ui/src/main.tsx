@@ -1,41 +1,46 @@
 import "./mantine.css";
 import "./styles.css";
 
-import { createTheme, Drawer, MantineProvider, Modal } from "@mantine/core";
+import { createTheme, MantineProvider } from "@mantine/core";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { Component, type ReactNode, StrictMode, useEffect, useMemo, useState } from "react";
+import { Component, lazy, type ReactNode, StrictMode, Suspense, useEffect, useMemo, useState } from "react";
 import { createRoot } from "react-dom/client";
 
 import { onLoggedOut } from "./api/client";
 import { keepAlive, logout, resume, type Session } from "./api/session";
 import { ConsoleLayer } from "./features/guests/consoles";
-import { Login } from "./features/login/login";
 import { preferred, speak, t, useLanguage } from "./i18n";
 import { FormLayer } from "./shell/forms";
 import { Shell } from "./shell/shell";
 
 /** Made anew with each language. */
 const themeOf = (): ReturnType<typeof createTheme> => {
-  const closable = { closeButtonProps: { "aria-label": t("common.close") } };
+  const closable = { defaultProps: { closeButtonProps: { "aria-label": t("common.close") } } };
   return createTheme({
     fontFamily: "system-ui, sans-serif",
     defaultRadius: "sm",
     cursorType: "pointer",
     primaryShade: 8, // white words on it can be read
-    components: { Drawer: Drawer.extend({ defaultProps: closable }), Modal: Modal.extend({ defaultProps: closable }) },
+    components: { Drawer: closable, Modal: closable },
   });
 };
+const Login = lazy(() => import("./features/login/login").then((login) => ({ default: login.Login })));
 const queries = new QueryClient({ defaultOptions: { queries: { retry: false, refetchOnWindowFocus: false } } });
 
 function App(): ReactNode {
-  const [session, setSession] = useState<Session | null | undefined>(undefined);
+  const [session, setSession] = useState<Session | null>(earlier);
   useEffect(() => {
-    onLoggedOut(() => setSession(null));
-    void resume().then(setSession);
+    loggedOut = () => setSession(null);
+    onLoggedOut(loggedOut);
   }, []);
   useEffect(() => (session ? keepAlive(session.username) : undefined), [session]);
-  if (session === undefined) return null;
-  if (session === null) return <Login onSession={setSession} />;
+  if (session === null) {
+    return (
+      <Suspense fallback={null}>
+        <Login onSession={setSession} />
+      </Suspense>
+    );
+  }
   const leave = (): void => {
     logout();
     setSession(null);
@@ -93,5 +98,7 @@ async function begin(root: HTMLElement): Promise<void> {
   );
 }
 
+let loggedOut = (): void => {};
+const earlier = resume(() => loggedOut());
 const root = document.getElementById("root");
 if (root) void begin(root);

@@ -8,6 +8,7 @@ from tarmac.services.guests.bulk import BulkActions
 from tarmac.services.guests.config import VmConfigs
 from tarmac.services.guests.create import VmCreate
 from tarmac.services.guests.disk_plans import DiskPlans
+from tarmac.services.guests.io_errors import IoErrors
 from tarmac.services.guests.lifecycle import Vms
 from tarmac.services.guests.live_changes import VmLive
 from tarmac.services.guests.status import VmStatus
@@ -15,7 +16,6 @@ from tarmac.services.guests.storage_rights import StorageRights
 from tarmac.services.guests.tags import TagRules
 from tarmac.services.node.cluster import Cluster
 from tarmac.services.registry import Services
-from tarmac.services.running.io_errors import IoErrors
 
 
 def add_guests(ground: Ground, s: Services) -> None:

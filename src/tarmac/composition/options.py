@@ -8,7 +8,6 @@ from tarmac.composition.ground import Ground
 from tarmac.model.datacenter import Datacenter, NodeConfig, check_datacenter
 from tarmac.services.acme.accounts import AcmeAccounts
 from tarmac.services.acme.orders import AcmeOrders
-from tarmac.services.changes.record import prune
 from tarmac.services.jobs.retention import Retention
 from tarmac.services.node.options import Options
 from tarmac.services.registry import Services
@@ -23,7 +22,6 @@ async def add_options(ground: Ground, s: Services) -> None:
     s.node_config = Options(store=ground.store, record=f"node/{ground.node}", declared=NodeConfig)
     await s.datacenter.load()
     await s.node_config.load()
-    await prune(ground.store, "options")
     s.retention = Retention(journal=ground.journal, logs=ground.logs, rules=lambda: s.datacenter.value.task_retention)
 
 

@@ -14,6 +14,7 @@ from tarmac.services.access.login import Login
 from tarmac.services.access.login_limits import LoginLimits
 from tarmac.services.access.openid import OpenIdLogins
 from tarmac.services.access.pools import Pools
+from tarmac.services.access.realm_jobs import RealmJobs
 from tarmac.services.access.realm_sync import RealmSync
 from tarmac.services.access.realms import Realms
 from tarmac.services.access.roles import Roles
@@ -37,6 +38,8 @@ async def add_people(ground: Ground, s: Services) -> None:
     s.second_factors = SecondFactors(users, access)
     s.realms = Realms(users, _try_connection)
     s.realm_sync = RealmSync(directory=users, realms=s.realms, jobs=ground.jobs, registry=ground.registry)
+    s.realm_jobs = RealmJobs(store=ground.store, access=access, realms=s.realms, sync=s.realm_sync)
+    await s.realm_jobs.load()
     limits = LoginLimits()
     s.login = Login(
         directory=users,

@@ -102,6 +102,17 @@ def after(state: State, verb: Verb, vmid: int) -> State:
     )
 
 
+def not_running(vmid: int, words: str = _NOT_RUNNING) -> WrongState:
+    """The refusal of what only a running guest has; `words` are Proxmox's, which differ by call."""
+    return WrongState(
+        words.format(vmid=vmid),
+        code="not-running",
+        cause="only a running guest has a QEMU process that could do it",
+        evidence=f"guest {vmid} is {_S}",
+        fixes=[Fix(text="start it", action=f"POST .../qemu/{vmid}/status/start")],
+    )
+
+
 def allowed(state: State) -> list[Verb]:
     """The verbs that the table admits in `state`."""
     return [verb for verb in Verb if isinstance(TABLE[state, verb], State)]

@@ -58,6 +58,7 @@ class Limits:
     built: bool = True
     default_text: str | None = None
     secret: bool = False
+    told: Callable[[str], str] | None = None
     array: bool = False
     internal: bool = False
 
@@ -80,6 +81,7 @@ def setting(default: Any = REQUIRED, *, help: str, **limits: Any) -> Any:
     built         False: known and kept on import, refused when somebody sets it
     default_text  what the reference says where the default is computed
     secret        masked in logs, tasks and replies
+    told          of a text that may hold a secret among other words: what of it logs and the audit trail are told
     array         a list whose items may hold anything (a command's words): on the wire a JSON array or a repeated
                   key, as one text its items joined by NUL; never split at commas or white space
     internal      written by the platform only: stored and shown, never taken from a caller

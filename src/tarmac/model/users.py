@@ -68,9 +68,12 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
+    """`realm`: whose directory it came from, empty for one that was made here."""
+
     groupid: str
     comment: str = ""
     members: tuple[str, ...] = ()
+    realm: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

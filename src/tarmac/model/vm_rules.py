@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from tarmac.model.cpu import MODELS_32_BIT
 from tarmac.model.devices import Bios
 from tarmac.model.errors import Fix, InvalidInput
-from tarmac.model.parse import parameter_error, parse_value
+from tarmac.model.parse import parameter_error
 from tarmac.model.settings import Setting, find_setting, settings_of
 from tarmac.model.throttle_rules import throttle_problems
 from tarmac.model.user_network import user_network
-from tarmac.model.vm import CDROM, CLOUDINIT, DISK, NETWORK, VmConfig
+from tarmac.model.vm import VmConfig
 
 _MAX_CPUS = 255
 _MAX_QUEUES = 1021
@@ -89,11 +89,14 @@ def _unbuilt_key(config: VmConfig, key: str) -> str | None:
     if key in config.problems or value is None:
         return None
     if not setting.limits.built:
-        return None if value == setting.default else f"'{key}' is known, but this version does not build it"
+        return (
+            None if value == setting.default else f"'{key}' is known, but this version does not build it: leave it out"
+        )
     if setting.kind == "property":
         names = [s.name for s in settings_of(setting.python) if _uses_unbuilt(s, value)]
         if names:
-            return f"'{', '.join(names)}' of '{key}' is known, but this version does not build it"
+            text = f"'{', '.join(names)}' of '{key}' is known, but this version does not build it: leave it out"
+            return f"{text}, and use a bridge that the host has in that VLAN" if "tag" in names else text
     return None
 
 
@@ -234,32 +237,3 @@ def _identity(config: VmConfig) -> Iterator[Violation]:
 
 
 _RULES: tuple[Rule, ...] = (_cpus, _memory, _clock, _disks, _boot, _network, _addresses, _identity)
-
-
-def needed_privileges(key: str, text: str | None = None) -> tuple[tuple[str, ...], ...]:
-    """The privileges that a change of setting `key` takes, where `text` is its value before or after (None: whatever
-    it is): of each group, one.
-
-    Depends on the value where it does in Proxmox: a CD-ROM takes VM.Config.CDROM instead of VM.Config.Disk, a
-    cloud-init medium both VM.Config.Cloudinit and VM.Config.CDROM. All are asked for on /vms/{vmid}, but Sys.Modify,
-    which keys that reach the host have, on /. Source: check_vm_modify_config_perm, check_drive_perms of
-    PVE::API2::Qemu."""
-    found = find_setting(VmConfig, key)
-    if found is None or found[0].limits.privilege is None:
-        return ()
-    privilege = found[0].limits.privilege
-    if found[0].attribute in ("scsi", "virtio", "sata", "ide") and text is not None:
-        return _of_drive(found[0], text)
-    if privilege == CLOUDINIT:
-        return ((CLOUDINIT, NETWORK),)
-    return ((privilege,),)
-
-
-def _of_drive(found: Setting, text: str) -> tuple[tuple[str, ...], ...]:
-    try:
-        disk = parse_value(found, text, lenient=True)
-    except ValueError:  # what is wrong with it is told where it is looked at
-        return ((DISK,),)
-    if disk.is_cloudinit or disk.file.partition(":")[2] == "cloudinit":
-        return ((CLOUDINIT,), (CDROM,))
-    return ((CDROM if disk.is_cdrom else DISK,),)

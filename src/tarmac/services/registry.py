@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tarmac.services.access.login import Login
     from tarmac.services.access.openid import OpenIdLogins
     from tarmac.services.access.pools import Pools
+    from tarmac.services.access.realm_jobs import RealmJobs
     from tarmac.services.access.realm_sync import RealmSync
     from tarmac.services.access.realms import Realms
     from tarmac.services.access.roles import Roles
@@ -39,9 +40,11 @@ if TYPE_CHECKING:
     from tarmac.services.cloudinit.schema import Schemas
     from tarmac.services.disks.gifts import DiskGifts
     from tarmac.services.disks.moves import DiskMoves
+    from tarmac.services.disks.orphans import Orphans
     from tarmac.services.disks.resize import DiskResize
     from tarmac.services.events.events import Events
     from tarmac.services.events.notifications import Notifications
+    from tarmac.services.events.storage_alarms import StorageAlarms
     from tarmac.services.figures.figures import Figures
     from tarmac.services.figures.history import History
     from tarmac.services.figures.metrics import Metrics
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from tarmac.services.guests.create import VmCreate
     from tarmac.services.guests.features import VmFeatures
     from tarmac.services.guests.guests import Guests
+    from tarmac.services.guests.io_errors import IoErrors
     from tarmac.services.guests.lifecycle import Vms
     from tarmac.services.guests.live_changes import VmLive
     from tarmac.services.guests.status import VmStatus
@@ -60,7 +64,7 @@ if TYPE_CHECKING:
     from tarmac.services.instant.clones import InstantClones
     from tarmac.services.instant.frozen_ends import FrozenEnds
     from tarmac.services.instant.frozen_records import FrozenRecords
-    from tarmac.services.instant.identities import Identities
+    from tarmac.services.instant.identity_later import Identities
     from tarmac.services.instant.records import InstantRecords
     from tarmac.services.instant.states import LiveStates
     from tarmac.services.instant.templates import LiveTemplates
@@ -78,7 +82,6 @@ if TYPE_CHECKING:
     from tarmac.services.running.console_sessions import ConsoleSessions
     from tarmac.services.running.consoles import Consoles
     from tarmac.services.running.human_monitor import HumanMonitor
-    from tarmac.services.running.io_errors import IoErrors
     from tarmac.services.running.launcher import Launcher
     from tarmac.services.running.runtime import Runtime
     from tarmac.services.running.uids import Uids
@@ -87,16 +90,14 @@ if TYPE_CHECKING:
     from tarmac.services.snapshots.rollback import VmRollback
     from tarmac.services.snapshots.schedules import SnapshotSchedules
     from tarmac.services.snapshots.snapshots import VmSnapshots
-    from tarmac.services.storage.alarms import StorageAlarms
-    from tarmac.services.storage.downloads import Downloads
-    from tarmac.services.storage.exports import Exports
-    from tarmac.services.storage.images import Images
-    from tarmac.services.storage.orphans import Orphans
-    from tarmac.services.storage.resumable import ResumableUploads
     from tarmac.services.storage.storages import Storages
-    from tarmac.services.storage.uploads import Uploads
     from tarmac.services.storage.views import StorageViews
     from tarmac.services.storage.volumes import Volumes
+    from tarmac.services.transfers.downloads import Downloads
+    from tarmac.services.transfers.exports import Exports
+    from tarmac.services.transfers.images import Images
+    from tarmac.services.transfers.resumable import ResumableUploads
+    from tarmac.services.transfers.uploads import Uploads
 
 LATER: Any = None
 """Stands for a service until the composition root has built it; nothing is served before."""
@@ -188,6 +189,7 @@ class Services:
     groups: Groups = LATER
     realms: Realms = LATER
     realm_sync: RealmSync = LATER
+    realm_jobs: RealmJobs = LATER
     openid: OpenIdLogins = LATER
     roles: Roles = LATER
     pools: Pools = LATER

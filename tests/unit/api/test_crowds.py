@@ -129,12 +129,13 @@ async def test_who_reads_slowly_gets_all_of_it(site: Site, monkeypatch: pytest.M
     monkeypatch.setattr(protocol, "UNREAD_SECONDS", 1.0)
     async with site.connect() as slow:
         await slow.send(ASK.replace(b"/ok", b"/big"))
-        got = 0
+        got, begun = 0, asyncio.get_running_loop().time()
         while got < BIG:
             piece = await slow.reader.read(1 << 20)
             assert piece, f"cut off after {got}"
             got += len(piece)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.01)
+        assert asyncio.get_running_loop().time() - begun > 1.0, "longer than one may wait who reads nothing"
 
 
 async def test_at_the_limit_the_oldest_that_is_idle_goes(site: Site) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.event_site import EventSite, event_site
-from support.loop import LIMIT_SECONDS, longest_callbacks
+from support.loop import attempts
 from tarmac.model.users import User
 from tarmac.services.events.encoded_rows import warm
 from tarmac.services.guests.guests import Guest
@@ -32,9 +32,14 @@ tags: bench
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[EventSite]:
     async with event_site(tmp_path) as running:
-        guests = running.services.guests
-        guests._guests.update({n: Guest(n, TEXT.format(vmid=n), 1) for n in range(100, 100 + GUESTS)})
+        fill(running)
         yield running
+
+
+def fill(house: EventSite) -> None:
+    """As many guests, of which nothing has been asked yet."""
+    guests = {n: Guest(n, TEXT.format(vmid=n), 1) for n in range(100, 100 + GUESTS)}
+    house.services.guests._guests.update(guests)
 
 
 def _get(unix: str, path: str, until: bytes) -> bytes:
@@ -48,17 +53,19 @@ def _get(unix: str, path: str, until: bytes) -> bytes:
 
 
 async def test_lists_hold_up_nobody_cold_or_warm(house: EventSite) -> None:
-    with longest_callbacks() as spent:
-        for _ in range(3):
-            reply = await asyncio.to_thread(_get, house.unix, "/api2/json/cluster/resources", b"\0")
-    assert max(spent)[0] < LIMIT_SECONDS, max(spent)
+    for attempt in attempts():
+        fill(house)
+        with attempt:
+            for _ in range(3):
+                reply = await asyncio.to_thread(_get, house.unix, "/api2/json/cluster/resources", b"\0")
     assert len(json.loads(reply.partition(b"\r\n\r\n")[2])["data"]) == GUESTS + 2
 
 
 async def test_the_rows_made_at_the_start_hold_up_nobody(house: EventSite) -> None:
-    with longest_callbacks() as spent:
-        await warm(list(house.services.guests), [house.services.cluster.rows])
-    assert max(spent)[0] < LIMIT_SECONDS, max(spent)
+    for attempt in attempts():
+        fill(house)
+        with attempt:
+            await warm(list(house.services.guests), [house.services.cluster.rows])
     assert all(guest.rows and not guest.parsed for guest in house.services.guests)
 
 
@@ -70,8 +77,8 @@ async def test_a_snapshot_and_new_rights_hold_up_nobody(house: EventSite) -> Non
                 record = {("user", "joe@pve"): User(userid="joe@pve", comment=str(number))}
                 await house.directory.commit(record, by="root@pam", what="test")
 
-    with longest_callbacks() as spent:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(asyncio.to_thread(_get, house.unix, "/api2/events", b'"more":0'))
-            group.create_task(rights())
-    assert max(spent)[0] < LIMIT_SECONDS, max(spent)
+    for attempt in attempts():
+        with attempt:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(asyncio.to_thread(_get, house.unix, "/api2/events", b'"more":0'))
+                group.create_task(rights())

@@ -148,6 +148,24 @@ def test_secrets_are_masked_for_the_log() -> None:
     assert masked(ACT, {"cipassword": "hidden", "need": "x" * 300}) == {"cipassword": MASK, "need": "x" * 200}
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("info block", "info block"),
+        ("system_reset", "system_reset"),
+        ("set_password vnc geheim", "set_password **********"),
+        (" expire_password  vnc now", "expire_password **********"),
+        ("drive_add 0 if=none,file=json:{},password=geheim", "drive_add **********"),
+        ("sendkey g", "sendkey **********"),
+        ("geheim", "geheim"),
+        ("", ""),
+    ],
+)
+def test_a_monitor_command_is_told_without_what_may_be_a_secret(text: str, shown: str) -> None:
+    (monitor,) = (e for e in endpoints() if e.path.endswith("/monitor"))
+    assert masked(monitor, {"command": text}) == {"command": shown}
+
+
 @given(st.text(max_size=30), st.binary(max_size=60), st.sampled_from(["", "application/json", "text/plain"]))
 def test_any_text_is_parsed_or_refused(query: str, body: bytes, kind: str) -> None:
     try:

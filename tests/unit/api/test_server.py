@@ -7,129 +7,17 @@ import gzip
 import logging
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import pytest
 
+from support.api_echo import TABLE, Logins, make_logins, make_services
 from support.api_site import Site, serve
-from tarmac.drivers.store.memory import MemoryStore
-from tarmac.faces.api.declare import (
-    LIST,
-    OBJECT,
-    TEXT,
-    Allow,
-    Call,
-    Encoded,
-    NoParams,
-    Paged,
-    collect,
-    get,
-    post,
-    put,
-)
+from tarmac.faces.api import server
+from tarmac.faces.api.declare import collect
 from tarmac.faces.api.endpoints.cluster import cluster
-from tarmac.lib.signing import Signer
-from tarmac.model.errors import Fix, HostFailure, NotFound
-from tarmac.model.settings import setting
-from tarmac.model.users import User
-from tarmac.services.access.access import Access
-from tarmac.services.access.directory import Directory
-from tarmac.services.access.tickets import Tickets
-from tarmac.services.access.tokens import Tokens
-from tarmac.services.registry import Services
 
 JSON = "application/json;charset=UTF-8"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Echo:
-    text: str = setting("", help="t")
-    password: str | None = setting(None, secret=True, help="p")
-
-
-@get("/fail", params=Echo, allow=Allow.everybody, help="Fail with the text.")
-async def fail(call: Call, p: Echo) -> None:
-    raise NotFound(p.text, cause="asked to", evidence="it was", fixes=[Fix(text="do not", action="GET /ok")])
-
-
-@get("/bug", allow=Allow.everybody, help="A bug.")
-async def bug(call: Call, p: NoParams) -> None:
-    raise ZeroDivisionError("the secret of the house")
-
-
-@get("/ok", allow=Allow.everybody, returns=OBJECT, help="Fine.")
-async def ok(call: Call, p: NoParams) -> dict[str, Any]:
-    return {"yes": True}
-
-
-@get("/empty", allow=Allow.everybody, returns=LIST, help="An empty list.")
-async def empty(call: Call, p: NoParams) -> None:
-    return None
-
-
-@get("/paged", allow=Allow.everybody, returns=LIST, help="A page.")
-async def paged(call: Call, p: NoParams) -> Paged:
-    return Paged([1, 2], 17)
-
-
-@get("/encoded", allow=Allow.everybody, returns=LIST, help="JSON already.")
-async def encoded(call: Call, p: NoParams) -> Encoded:
-    return Encoded([b'[{"a"', b":1}]"])
-
-
-@get("/big", allow=Allow.everybody, returns=TEXT, help="Much.")
-async def big(call: Call, p: NoParams) -> str:
-    return "x" * 200_000
-
-
-@post("/echo", params=Echo, allow=Allow.login, returns=TEXT, help="Echo.")
-async def echo(call: Call, p: Echo) -> str:
-    return f"{call.user}:{p.text}"
-
-
-@put("/host", allow=Allow("/", "Sys.Modify"), help="A failing change.")
-async def host(call: Call, p: NoParams) -> None:
-    raise HostFailure("the host said no")
-
-
-@post("/people", allow=Allow.login, tokens=False, help="Not for tokens.")
-async def people(call: Call, p: NoParams) -> None: ...
-
-
-HANDLERS = (fail, bug, ok, empty, paged, encoded, big, echo, host, people)
-TABLE = tuple(f.__tarmac_endpoint__ for f in HANDLERS)  # type: ignore[attr-defined]
-
-
-@dataclass(slots=True)
-class Logins:
-    """What a client may present: `{ticket}`, `{quoted}`, `{csrf}` and `{token}` in a test's headers."""
-
-    ticket: str
-    csrf: str
-    token: str
-
-    def fill(self, text: str) -> str:
-        quoted = quote(self.ticket, safe="")
-        return text.format(ticket=self.ticket, quoted=quoted, csrf=self.csrf, token=self.token)
-
-
-async def make_services(tmp_path: Path) -> Services:
-    """Who may log in and what they may do, as in the daemon; `joe@pve` has no rights and a token `t`."""
-    directory = Directory(MemoryStore())
-    await directory.load()
-    await directory.commit({("user", "joe@pve"): User(userid="joe@pve")}, by="root@pam", what="test")
-    signer = Signer(tmp_path / "keys")
-    await signer.load()
-    return Services(
-        node="pve",
-        version="0",
-        access=Access(directory),
-        tickets=Tickets(directory, signer),
-        tokens=Tokens(directory),
-    )
 
 
 @pytest.fixture
@@ -140,13 +28,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 @pytest.fixture
 async def logins(site: Site) -> Logins:
-    services = site.api.services
-    made = await services.tokens.create("joe@pve", "api", by="root@pam")
-    return Logins(
-        ticket=await services.tickets.issue("joe@pve"),
-        csrf=services.tickets.csrf("joe@pve"),
-        token=f"{made['full-tokenid']}={made['value']}",
-    )
+    return await make_logins(site)
 
 
 async def test_an_errors_first_line_is_the_reason_phrase(site: Site) -> None:
@@ -237,62 +119,6 @@ async def test_unknown_paths_are_admitted_only_to_who_is_logged_in(site: Site) -
         assert (reply.status, reply.reason, reply.body) == (401, "No ticket", b"")
 
 
-@pytest.mark.parametrize(
-    ("headers", "status", "reason"),
-    [
-        ({}, 401, "No ticket"),
-        ({"Cookie": "PVEAuthCookie={ticket}", "CSRFPreventionToken": "{csrf}"}, 200, "OK"),
-        ({"Cookie": "PVEAuthCookie={quoted}", "CSRFPreventionToken": "{csrf}"}, 200, "OK"),
-        ({"Cookie": "a=b; PVEAuthCookie={ticket}; c=d", "CSRFPreventionToken": "{csrf}"}, 200, "OK"),
-        ({"Authorization": "PVEAuthCookie={ticket}", "CSRFPreventionToken": "{csrf}"}, 200, "OK"),
-        ({"Cookie": "PVEAuthCookie={ticket}"}, 401, "Permission denied - invalid csrf"),
-        (
-            {"Cookie": "PVEAuthCookie={ticket}", "CSRFPreventionToken": "x"},
-            401,
-            "Permission denied - invalid csrf token",
-        ),
-        ({"Cookie": "PVEAuthCookie=old"}, 401, "permission denied - invalid PVE ticket"),
-        ({"Cookie": "PVEAuthCookie=old", "Authorization": "PVEAPIToken={token}"}, 401, "permission denied - invalid"),
-        ({"Authorization": "PVEAPIToken={token}"}, 200, "OK"),
-        ({"Authorization": "PVEAPIToken {token}"}, 200, "OK"),
-        ({"Authorization": "PVEAPIToken={token}0"}, 401, "Authentication failed!"),
-        ({"Authorization": "Basic xyz"}, 401, "No ticket"),
-    ],
-)
-async def test_who_asks(site: Site, logins: Logins, headers: dict[str, str], status: int, reason: str) -> None:
-    async with site.connect() as c:
-        filled = {name: logins.fill(value) for name, value in headers.items()}
-        reply = await c.ask("POST", "/api2/json/echo", b"text=hi", **filled)
-        assert reply.status == status
-        assert reply.reason.startswith(reason)
-        assert reply.json == {"data": "joe@pve:hi"} if status == 200 else reply.body == b""
-
-
-async def test_tokens_are_refused_where_only_a_login_will_do(site: Site, logins: Logins) -> None:
-    async with site.connect() as c:
-        reply = await c.ask("POST", "/api2/json/people", Authorization=f"PVEAPIToken={logins.token}")
-        assert reply.status == 403
-
-
-async def test_refused_logins_wait_and_hold_nobody_else(tmp_path: Path) -> None:
-    services = await make_services(tmp_path)
-    async with serve(services, TABLE, tmp_path, delay=0.3) as site, site.connect() as one, site.connect() as two:
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        async with asyncio.TaskGroup() as group:
-            refused = group.create_task(one.ask("POST", "/api2/json/echo"))
-            assert (await two.ask("GET", "/api2/json/ok")).status == 200
-            assert loop.time() - begun < 0.25
-        assert refused.result().status == 401
-        assert loop.time() - begun >= 0.3
-
-
-async def test_rights_are_checked(site: Site, logins: Logins) -> None:
-    async with site.connect() as c:
-        reply = await c.ask("PUT", "/api2/json/host", Authorization=f"PVEAPIToken={logins.token}")
-        assert (reply.status, reply.reason) == (403, "Permission check failed (/, Sys.Modify)")
-
-
 async def test_dryrun_answers_a_plan_and_does_nothing(site: Site) -> None:
     assert (await site.ask("PUT", "/host")).status == 500
     reply = await site.ask("PUT", "/host", b"dryrun=1")
@@ -360,28 +186,8 @@ async def test_the_start_page_is_there(site: Site) -> None:
         assert reply.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_local_root_needs_no_ticket(site: Site) -> None:
-    assert (site.unix.stat().st_mode & 0o777) == 0o600
-    assert (await site.ask("POST", "/echo", b"text=x")).json == {"data": "root@pam:x"}
-
-
-async def test_another_local_user_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tarmac.faces.api import auth
-
-    monkeypatch.setattr(auth, "_PEERCRED", _Foreign)
-    reply = await site.ask("POST", "/echo", b"text=x")
-    assert reply.status == 403
-
-
-class _Foreign:
-    size = 12
-
-    @staticmethod
-    def unpack(raw: bytes) -> tuple[int, int, int]:
-        return 1, 100_123, 100_123
-
-
-async def test_silent_and_broken_connections_hurt_nobody(site: Site) -> None:
+async def test_silent_and_broken_connections_hurt_nobody(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HANDSHAKE_SECONDS", 0.3)
     async with site.connect(tls=None) as silent, site.connect(tls=None) as broken:
         await broken.send(b"\x16\x03\x01 this is no handshake")
         assert await broken.ended()

@@ -6,18 +6,17 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from support.api_server import UPID, Reply
-from tarmac.faces.cli import commands
+from tarmac.faces.cli import declared
 from tarmac.faces.cli.catalog import HAND_WRITTEN
 from tarmac.faces.cli.listing import everything
 
 GUESTS = [
-    {"vmid": 100, "name": "web", "status": "running", "maxmem": 1 << 30, "cpus": 2, "uptime": 93784},
     {"vmid": 9, "name": "evil\x1b]0;owned\x07", "status": "stopped", "maxmem": 512 << 20, "cpus": 1, "uptime": 0},
+    {"vmid": 100, "name": "web", "status": "running", "maxmem": 1 << 30, "cpus": 2, "uptime": 93784},
 ]
 
 
@@ -27,7 +26,7 @@ def test_list_as_table(daemon, tarmac):
     assert ran.code == 0
     lines = ran.out.splitlines()
     assert lines[0].split() == ["VMID", "NAME", "STATUS", "CPUS", "MAXMEM", "UPTIME"]
-    assert lines[1].split() == ["100", "web", "running", "2", "1", "GiB", "1d", "2h"]
+    assert lines[2].split() == ["100", "web", "running", "2", "1", "GiB", "1d", "2h"]
     assert "\x1b" not in ran.out and "\x07" not in ran.out, "a guest's name must not command the terminal"
 
 
@@ -47,6 +46,33 @@ def test_list_as_yaml(daemon, tarmac):
     assert yaml.safe_load(tarmac("vm", "list", "-o", "yaml").out) == GUESTS
 
 
+def test_guests_are_listed_by_their_numbers(daemon, tarmac):
+    daemon.answer("GET", "/nodes/pve1/qemu", GUESTS[::-1])
+    assert tarmac("vm", "list", "-o", "json").json == GUESTS
+
+
+def test_running_tasks_are_listed_too(daemon, tarmac):
+    daemon.answer("GET", "/nodes/pve1/tasks", [])
+    assert tarmac("task", "list").code == 0
+    assert tarmac("task", "list", "--source", "archive").code == 0
+    asked = [request.params for request in daemon.of("GET", "/nodes/pve1/tasks")]
+    assert [params["source"] for params in asked] == [["all"], ["archive"]]
+
+
+@pytest.mark.parametrize("words", [("vm", "set", "100"), ("vm", "create")])
+@pytest.mark.parametrize("flag", ["--numa", "--hostpci0=0000:01:00.0"])
+def test_what_is_known_and_not_built_is_refused_by_name(tarmac, words, flag):
+    ran = tarmac(*words, flag, "1")
+    assert ran.code == 8
+    assert f"{flag.partition('=')[0]} is known" in ran.err
+
+
+def test_what_is_no_task_is_said_at_once(daemon, tarmac):
+    ran = tarmac("task", "show", "UPID:x")
+    assert (ran.code, daemon.asked) == (2, [])
+    assert "not a task's id" in ran.err
+
+
 def test_start_waits_for_the_task(daemon, tarmac):
     daemon.answer("POST", "/nodes/pve1/qemu/100/status/start", UPID)
     daemon.task(UPID, {"status": "running"}, {"status": "stopped", "exitstatus": "OK"})
@@ -54,6 +80,15 @@ def test_start_waits_for_the_task(daemon, tarmac):
     assert (ran.code, ran.out) == (0, "")
     assert "vm start 100: done" in ran.err
     assert len(daemon.of("GET", f"/nodes/pve1/tasks/{UPID}/status")) == 2
+
+
+def test_a_daemon_that_goes_away_while_a_task_is_waited_for(daemon, tarmac):
+    daemon.answer("POST", "/nodes/pve1/qemu/100/status/start", UPID)
+    gone = Reply(status=503, raw=json.dumps({"error": {"message": "gone", "kind": "unavailable"}}).encode())
+    daemon.answer("GET", f"/nodes/pve1/tasks/{UPID}/status", gone)
+    ran = tarmac("vm", "start", "100")
+    assert ran.code == 10
+    assert "finished or undone" in ran.err and f"tarmac task show {UPID}" in ran.err
 
 
 def test_no_wait_prints_the_upid(daemon, tarmac):
@@ -98,7 +133,7 @@ def test_a_failed_task_shows_the_five_parts(daemon, tarmac):
         "Error: guest 100 cannot start\n"
         "  Cause:    port 2222 is taken\n"
         "  Evidence: Could not set up host forwarding rule\n"
-        "  Fix:      take another port  [PUT /nodes/pve1/qemu/100/config net0=virtio]\n"
+        "  Fix:      take another port  [tarmac vm set 100 --net0 virtio]\n"
     )
 
 
@@ -111,7 +146,7 @@ def test_a_failed_task_without_parts_shows_its_log(daemon, tarmac):
 
 
 def test_indexed_and_capital_parameters(daemon, tarmac):
-    spec = commands.table()["vm set"]
+    spec = declared.table()["vm set"]
     daemon.answer(spec["method"], "/nodes/pve1/qemu/100/config", UPID if spec["returns"] == "upid" else None)
     daemon.task()
     assert tarmac("vm", "set", "100", "--net0", "virtio,bridge=vmbr0", "--net31", "virtio", "--onboot").code == 0
@@ -225,7 +260,7 @@ def test_every_hand_written_command_is_there():
     from importlib import import_module
 
     for words, entry in HAND_WRITTEN.items():
-        assert callable(getattr(import_module(f"tarmac.faces.cli.{entry.module}"), entry.function)), words
+        assert callable(getattr(import_module(f"tarmac.faces.cli.written.{entry.module}"), entry.function)), words
 
 
 def test_listing_imports_nothing_heavy(daemon):
@@ -276,5 +311,5 @@ def test_version_works_without_a_daemon(tarmac, tmp_path):
 def test_commands_json_is_what_the_api_declares():
     from tarmac.faces.generate.files import contents
 
-    path = Path(commands.__file__).with_name("commands.json")
+    path = declared.FILE
     assert contents()[path] == path.read_text()

@@ -8,7 +8,7 @@ import pytest
 
 from support.api_server import UPID, Reply
 from tarmac.faces.cli.errors import CliError
-from tarmac.faces.cli.vm_create import complete, encoded_keys
+from tarmac.faces.cli.written.vm_create import complete, encoded_keys
 
 KEY = "ssh-ed25519 AAAAC3Nza+/x= me@here"
 CONTENT = "/nodes/pve1/storage/local/content"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
-from tarmac.faces.cli.errors import EXIT_CODES, CliError, of_tarmac, text_of
+import pytest
+
+from support.api_server import Reply
+from tarmac.faces.cli.errors import EXIT_CODES, CliError, from_record, of_tarmac, text_of
+from tarmac.faces.cli.fixes import command_of
 from tarmac.model import errors as tree
 from tarmac.model.errors import Fix, TarmacError
 
@@ -41,3 +46,36 @@ def test_of_tarmac_keeps_the_five_parts():
 def test_text_of_many_fixes_and_lines():
     text = text_of(CliError("busy", "it is busy", evidence="one\ntwo", fixes=["wait", "cancel it"]))
     assert text == "Error: it is busy\n  Evidence: one\n            two\n  Fix:      wait\n  Or:       cancel it"
+
+
+@pytest.mark.parametrize(
+    ("action", "parameters", "command"),
+    [
+        ("PUT .../config", {"memory": "512"}, "tarmac vm set GUEST --memory 512"),
+        ("PUT .../config", {"delete": "hostpci0"}, "tarmac vm set GUEST --delete hostpci0"),
+        ("PUT .../config", {"net0": "virtio,bridge=a b"}, "tarmac vm set GUEST --net0 'virtio,bridge=a b'"),
+        ("POST .../status/stop", {}, "tarmac vm stop GUEST"),
+        ("POST .../qemu/100/clone", {"full": "1"}, "tarmac vm clone 100 --full 1"),
+        ("DELETE .../qemu/100/snapshot/a", {}, "tarmac vm delsnapshot 100 a"),
+        ("PUT /storage/local", {"reserve": "1%"}, "tarmac storage set local --reserve 1%"),
+        ("GET .../tasks/{upid}/log", {}, "tarmac task log UPID"),
+        ("PUT .../config", {"no-such-option": "1"}, ""),
+        ("GET /no/such/call", {}, ""),
+        ("apt-get install x", {}, ""),
+    ],
+)
+def test_remedies_are_commands(action, parameters, command):
+    assert command_of(action, parameters) == command
+
+
+def test_a_remedy_names_the_guest_that_the_command_is_about(daemon, tarmac):
+    fix = {"text": "less", "action": "PUT .../config", "parameters": {"memory": "512"}}
+    record = {"message": "not enough memory", "kind": "unavailable", "fixes": [fix]}
+    path = "/nodes/pve1/qemu/100/status/start"
+    daemon.answer("POST", path, Reply(status=503, raw=json.dumps({"error": record}).encode()))
+    assert "[tarmac vm set 100 --memory 512]" in tarmac("vm", "start", "100").err
+
+
+def test_a_remedy_that_is_a_command_has_its_options_as_typed():
+    fix = {"text": "choose another port", "action": "tarmac serve", "parameters": {"listen": "127.0.0.1:8007"}}
+    assert from_record({"fixes": [fix]}).fixes == ("choose another port  [tarmac serve --listen 127.0.0.1:8007]",)

@@ -152,11 +152,18 @@ def test_ssh_by_the_agents_address(daemon, tarmac):
 
 
 def test_ssh_without_any_address_says_what_helps(daemon, tarmac):
-    _config(daemon, net0="virtio")
+    _config(daemon, net0="virtio,bridge=vmbr0")
     daemon.answer("GET", f"{GUEST}/agent/network-get-interfaces", {"result": []})
     ran = tarmac("vm", "ssh", "--print", "100")
     assert ran.code == 6
-    assert "forward=tcp:127.0.0.1:2222:22" in ran.err
+    assert "tarmac vm console 100" in ran.err
+
+
+def test_ssh_into_a_network_that_leads_out_only_is_not_tried(daemon, tarmac):
+    _config(daemon, net0="virtio=BC:24:11:00:00:01")
+    ran = tarmac("vm", "ssh", "--print", "100")
+    assert ran.code == 6
+    assert "--net0 'virtio=BC:24:11:00:00:01,forward=tcp:127.0.0.1:2222:22'" in ran.err
 
 
 def test_screenshot(daemon, tarmac, tmp_path):

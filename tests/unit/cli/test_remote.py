@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from support.api_server import Daemon, Handler
+from support.api_server import Daemon, Handler, Reply
 
 TOKEN = "root@pam!ci=7b0c1a3e-1f4b-4b36-9c7e-0d5a5f1c2b3a"
 
@@ -92,6 +92,14 @@ def test_a_wrong_fingerprint_is_refused(remote, tarmac):
     assert ran.code == 6
     assert fingerprint in ran.err
     assert not told.asked
+
+
+def test_a_token_that_is_refused_says_where_to_get_one(remote, tarmac):
+    told, url, _ = remote
+    told.answer("GET", "/cluster/status", Reply(status=401, reason="Authentication failed!", raw=b'{"data":null}'))
+    ran = tarmac("vm", "list", "--url", url, "--token", TOKEN, "--insecure")
+    assert ran.code == 4
+    assert "has expired" in ran.err and "tarmac token add" in ran.err
 
 
 @pytest.mark.parametrize(

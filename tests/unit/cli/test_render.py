@@ -49,6 +49,36 @@ def test_rows_leave_empty_columns_out_and_align():
     assert rows(data, ["vmid", "name", "lock"]) == "VMID  NAME\n   9  a\n 100  bb"
 
 
+def test_a_list_inside_an_object_is_a_table_of_its_own():
+    steps = [{"title": "grow", "state": "done"}, {"title": "write", "state": "planned"}]
+    told = table({"upid": "U", "steps": steps, "can": ["stop", "reset"], "effects": ["it stands still", "so does b"]})
+    assert told.splitlines() == [
+        *("upid     U", "steps", "  TITLE  STATE", "  grow   done", "  write  planned"),
+        *("can      stop, reset", "effects", "  it stands still", "  so does b"),
+    ]
+
+
+def test_an_error_inside_an_object_is_told_as_errors_are():
+    told = table(
+        {"state": "failed", "error": {"message": "no room", "cause": "it is full", "evidence": "", "fixes": []}}
+    )
+    assert told.splitlines() == ["state  failed", "error", "  Error: no room", "    Cause:    it is full"]
+
+
+def test_a_time_that_is_none():
+    assert (cell("expire", 0), cell("endtime", 0)) == ("never", "")
+
+
+def test_what_to_look_at_has_its_cause_and_its_remedies():
+    fix = {"text": "see what nobody needs", "action": "tarmac storage orphans local", "parameters": {}}
+    row = {"severity": "warning", "object": "storage/n/local", "message": "runs low", "cause": "why", "fixes": [fix]}
+    assert table([row], "node attention").splitlines() == [
+        "Warning (storage/n/local): runs low",
+        "  Cause:    why",
+        "  Fix:      see what nobody needs  [tarmac storage orphans local]",
+    ]
+
+
 class _Screen(io.StringIO):
     def isatty(self) -> bool:
         return True

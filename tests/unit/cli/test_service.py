@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tarmac.drivers.storage.directory_layers import set_immutable
-from tarmac.faces.cli import service
+from tarmac.drivers.storage.directory.layers import set_immutable
 from tarmac.faces.cli.units import DAEMON, GUESTS, command_line, unit_texts
+from tarmac.faces.cli.written import service
 
 TEXTS = unit_texts(["/opt/t/tarmac", "serve", "--data-dir", "/d"], ["/opt/t/tarmac", "--data-dir", "/d"], user=False)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,27 @@ async def test_lines_come_whole(tmp_path: Path) -> None:
     lines: list[str] = []
     await tools.run("sh", "-c", "printf 'I: one\\nI: t' >&2; sleep 0.05; printf 'wo\\n' >&2", on_line=lines.append)
     assert lines == ["I: one", "I: two"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "lacking"),
+    [
+        ({}, "subuid and"),
+        ({"subuid": "{name}:100000:65536\n", "subgid": "other:100000:65536\n"}, "subgid"),
+        ({"subuid": "{name}:100000:65536\n", "subgid": "other:1:1\n{uid}:100000:65536\n"}, ""),
+    ],
+)
+def test_a_user_without_subordinate_ids_is_told_the_one_command(
+    tmp_path: Path, texts: dict[str, str], lacking: str
+) -> None:
+    uid = os.geteuid()
+    name = pwd.getpwuid(uid).pw_name
+    for file, text in texts.items():
+        (tmp_path / file).write_text(text.format(name=name, uid=uid))
+    if not lacking:
+        tools.need_subordinate_ids(tmp_path)
+        return
+    with pytest.raises(HostFailure) as caught:
+        tools.need_subordinate_ids(tmp_path)
+    assert lacking in caught.value.evidence
+    assert caught.value.fixes[0].action.endswith(f"--add-subgids 100000-165535 {name}")

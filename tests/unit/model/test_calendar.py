@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tarmac.model.calendar import CalendarEvent, DailyDuration, coming
@@ -73,7 +73,6 @@ EVENTS = st.sampled_from(
 MOMENTS = st.datetimes(datetime.datetime(2020, 1, 1), datetime.datetime(2040, 1, 1))
 
 
-@settings(deadline=None)  # a busy machine is not a fault
 @given(text=EVENTS, moment=MOMENTS)
 def test_next_and_previous_agree(text: str, moment: datetime.datetime) -> None:
     event = CalendarEvent.parse(text)

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support.configs import guest_texts
+from support.examples import examples
 from tarmac.model.conf_file import GuestFile, decode_text, digest, encode_text, parse_conf, print_conf
 from tarmac.model.errors import InvalidInput
 
@@ -127,7 +128,7 @@ def test_encoding_of_comments_is_lossless(text: str) -> None:
     assert encode_text(text).isascii() and "\n" not in encode_text(text) and ":" not in encode_text(text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(
     guest_texts(),
     guest_texts(most=4),
@@ -150,7 +151,7 @@ def test_print_then_parse_is_identity(
     assert print_conf(parse_conf(text)) == text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.text() | st.lists(st.sampled_from(WHOLE.split("\n")) | st.text(max_size=30)).map("\n".join))
 @example("[[]\n")
 @example("#\x00\ud800\n")

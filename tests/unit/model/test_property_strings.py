@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import tarmac.model
 from support.configs import bent_records_of
+from support.examples import examples
 from tarmac.model.parse import parse_property_string, print_property_string
 from tarmac.model.settings import settings_of
 
@@ -35,7 +36,7 @@ def test_all_of_them_are_found() -> None:
 
 
 @pytest.mark.parametrize("declared", DECLARED, ids=lambda one: one.__name__)
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=examples(60), derandomize=True)
 @given(data=st.data())
 def test_a_bent_string_is_refused_in_words_or_keeps_its_meaning(declared: type, data: st.DataObject) -> None:
     text = data.draw(bent_records_of(declared))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tarmac.drivers.storage.base import SnapshotInfo
+from tarmac.drivers.storage.values import SnapshotInfo
 from tarmac.model import snapshots as tree
 from tarmac.model.conf_file import GuestFile, parse_conf, print_conf
 from tarmac.model.errors import InvalidInput, NotFound, WrongState

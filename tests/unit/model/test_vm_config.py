@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.configs import guest_texts, records_of, texts_of
+from support.examples import examples
 from tarmac.model.cpu import Cpu
 from tarmac.model.disk import Disk, IdeDisk, ScsiDisk, VirtioDisk
 from tarmac.model.errors import InvalidInput
@@ -22,7 +23,7 @@ ALL = settings_of(VmConfig)
 
 
 @pytest.mark.parametrize("setting", ALL, ids=lambda s: s.attribute)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12))
 @given(data=st.data())
 def test_every_option_parses_what_it_prints(setting: Setting, data: st.DataObject) -> None:
     text = data.draw(texts_of(setting))
@@ -33,7 +34,7 @@ def test_every_option_parses_what_it_prints(setting: Setting, data: st.DataObjec
 
 
 @pytest.mark.parametrize("declared", sorted({s.python for s in ALL if s.kind == "property"}, key=str))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(data=st.data())
 def test_property_strings_round_trip(declared: type, data: st.DataObject) -> None:
     record = parse_property_string(declared, data.draw(records_of(declared)))
@@ -41,7 +42,7 @@ def test_property_strings_round_trip(declared: type, data: st.DataObject) -> Non
     assert not printed or parse_property_string(declared, printed) == record
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(guest_texts())
 def test_texts_are_kept_and_nothing_is_a_problem(texts: dict[str, str]) -> None:
     config = VmConfig.parse(texts)
@@ -49,7 +50,7 @@ def test_texts_are_kept_and_nothing_is_a_problem(texts: dict[str, str]) -> None:
     assert VmConfig.parse(dict(config.texts), lenient=False).texts == config.texts
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(
     st.dictionaries(
         st.sampled_from([s.name + ("0" if s.indexed else "") for s in ALL]) | st.text(), st.text(max_size=40)

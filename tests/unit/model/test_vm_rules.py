@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 
 from support.configs import guest_texts
+from support.examples import examples
 from tarmac.model.errors import InvalidInput
 from tarmac.model.settings import settings_of
 from tarmac.model.vm import VmConfig
-from tarmac.model.vm_rules import check_change, check_startable, needed_privileges, unbuilt
+from tarmac.model.vm_rules import check_change, check_startable, unbuilt
 
 D0, D1 = "local:100/vm-100-disk-0.raw", "local:100/vm-100-disk-1.raw"
 
@@ -121,7 +122,7 @@ def test_unbuilt_keys_that_say_the_default_are_no_obstacle() -> None:
     assert unbuilt(VmConfig.parse(texts)) == {}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(guest_texts())
 def test_rules_never_fail_themselves(texts: dict[str, str]) -> None:
     for check in (check_startable, lambda config: check_change(config, texts)):
@@ -129,26 +130,3 @@ def test_rules_never_fail_themselves(texts: dict[str, str]) -> None:
             check(VmConfig.parse(texts))
         except InvalidInput as refused:
             assert refused.parameters
-
-
-@pytest.mark.parametrize(
-    ("key", "text", "needed"),
-    [
-        ("cores", "2", (("VM.Config.CPU",),)),
-        ("memory", "512", (("VM.Config.Memory",),)),
-        ("scsi0", D0, (("VM.Config.Disk",),)),
-        ("scsi0", None, (("VM.Config.Disk",),)),
-        ("ide2", "none,media=cdrom", (("VM.Config.CDROM",),)),
-        ("ide2", "local:iso/x.iso,media=cdrom", (("VM.Config.CDROM",),)),
-        ("ide2", "local:cloudinit", (("VM.Config.Cloudinit",), ("VM.Config.CDROM",))),
-        ("ide2", "local:100/vm-100-cloudinit.qcow2,media=cdrom", (("VM.Config.Cloudinit",), ("VM.Config.CDROM",))),
-        ("scsi1", "local:32", (("VM.Config.Disk",),)),
-        ("scsi1", "no=sense,", (("VM.Config.Disk",),)),
-        ("net0", "virtio", (("VM.Config.Network",),)),
-        ("ciuser", "x", (("VM.Config.Cloudinit", "VM.Config.Network"),)),
-        ("affinity", "0", (("Sys.Modify",),)),
-        ("nonsense", "0", ()),
-    ],
-)
-def test_privileges(key: str, text: str | None, needed: tuple[tuple[str, ...], ...]) -> None:
-    assert needed_privileges(key, text) == needed

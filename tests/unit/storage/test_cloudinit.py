@@ -14,6 +14,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.storage_site import Site, site
 from tarmac.drivers.storage.nocloud import build_iso
 from tarmac.model.errors import HostFailure, InvalidInput, NotBuilt, NotFound
@@ -233,7 +234,7 @@ async def test_without_schemas_the_answer_says_so(tmp_path: Path) -> None:
     assert not checked.schema and "not there" in checked.note
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(60))
 @given(text=st.text(max_size=200))
 def test_any_text_is_taken_or_refused(tmp_path: Path, text: str) -> None:
     for kind in ("user", "network", "meta"):

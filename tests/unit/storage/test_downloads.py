@@ -18,6 +18,7 @@ from tarmac.model.errors import Conflict, Denied, InvalidInput, NotBuilt, Tarmac
 from tarmac.model.job import JobRecord, JobState
 
 DATA = bytes(range(256)) * 8000
+PACKED = {"gz": gzip.compress(DATA), "bz2": bz2.compress(DATA), "cutgz": gzip.compress(DATA)[:-50]}
 RULES = FetchRules(allowed=frozenset({"localhost"}), connect=2, stall=0.5, redirects=3)
 
 
@@ -37,10 +38,8 @@ class Server:
             raise web.HTTPFound("/loop")
         if kind == "missing":
             raise web.HTTPNotFound
-        bodies = {"gz": gzip.compress(DATA), "bz2": bz2.compress(DATA), "cutgz": gzip.compress(DATA)[:-50]}
-        body = bodies.get(kind, DATA)
-        if kind in ("file", "gz", "bz2", "cutgz"):
-            return web.Response(body=body, content_type="application/octet-stream")
+        if kind == "file" or kind in PACKED:
+            return web.Response(body=PACKED.get(kind, DATA), content_type="application/octet-stream")
         response = web.StreamResponse(headers={"Content-Length": str(len(DATA))})
         if kind == "named":
             response.headers["Content-Disposition"] = 'attachment; filename="real name.iso"'

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tarmac.drivers.storage.base import Layer
-from tarmac.drivers.storage.directory import DirectoryStorage
+from tarmac.drivers.storage.directory.storage import DirectoryStorage
 from tarmac.drivers.storage.image import as_options, as_word
 from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.storage.values import Layer
 from tarmac.drivers.storage.volume_names import Content, parse_flat_name
 from tarmac.model.ids import VolumeId
 

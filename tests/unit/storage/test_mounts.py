@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from support.storage_site import Site, site, temporary_root
+from tarmac.drivers.storage.directory.mounted import MountedStorage
+from tarmac.drivers.storage.directory.mounts import Mount, is_mounted, mount_of, sources_at
 from tarmac.drivers.storage.jail import Jail
-from tarmac.drivers.storage.mounted import MountedStorage
-from tarmac.drivers.storage.mounts import Mount, is_mounted, mount_of, sources_at
 from tarmac.model.errors import HostFailure, InvalidInput
 from tarmac.model.storage import definition_of
 from tarmac.services.storage.storages import SECRETS

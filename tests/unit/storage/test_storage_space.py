@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from support.storage_site import Site, site
-from tarmac.drivers.storage.base import StorageStatus
+from tarmac.drivers.storage.values import StorageStatus
 from tarmac.model.errors import NoSpace
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.storage import definition_of
 from tarmac.model.units import GIB, MIB
 from tarmac.services.guests.guests import Guest
-from tarmac.services.running.io_errors import disk_states, may_go_on, reason
+from tarmac.services.guests.io_errors import disk_states, may_go_on, reason
 from tarmac.services.storage.space import StorageSpace, committed, growth, outlook, room_to_go_on
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import shutil
 import subprocess
 import threading
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.storage_site import Site, site, temporary_root
-from tarmac.drivers.storage.directory import DirectoryStorage
+from tarmac.drivers.storage.directory.storage import DirectoryStorage
 from tarmac.drivers.storage.jail import Jail
 from tarmac.model.digest import CHANGED
 from tarmac.model.disk import ScsiDisk
@@ -308,3 +309,20 @@ async def test_what_nobody_has_run_yet_must_be_asked_for() -> None:
         assert [row["storage"] for row in here.storages.definitions()] == ["local"]
         with pytest.raises(InvalidInput, match="Parameter verification failed"):
             await here.storages.create({"storage": "pool", "type": "dir", "path": "/tmp/x", "allow-untested": "1"})
+
+
+@pytest.mark.parametrize("format", ["raw", "qcow2"])
+async def test_a_disk_longer_than_the_file_systems_files_is_refused_before_it_is_written(
+    tmp_path: Path, format: str
+) -> None:
+    storage = DirectoryStorage("local", tmp_path, jail=Jail(), preallocation="metadata")
+    await storage.activate()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 40, limits[1]))  # ext4 has 16 TiB
+    try:
+        with pytest.raises(HostFailure) as refused:
+            await storage.allocate(100, size=1 << 41, format=format)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert refused.value.error_code == "image-too-long"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

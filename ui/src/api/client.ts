@@ -4,6 +4,7 @@
  */
 
 import { t } from "../i18n";
+import { send } from "../lib/kept";
 import type { Api, ErrorParts, Fix } from "./types";
 
 export type { Fix };
@@ -31,7 +32,6 @@ export class ApiError extends Error {
 }
 
 const BASE = "/api2/json";
-const COOKIE = "PVEAuthCookie";
 let csrf = "";
 let loggedOut: () => void = () => {};
 
@@ -41,12 +41,12 @@ export function onLoggedOut(listener: () => void): void {
 }
 
 export function useTicket(ticket: string, token: string): void {
-  document.cookie = `${COOKIE}=${encodeURIComponent(ticket)}; path=/; secure; samesite=strict`;
+  send(ticket);
   csrf = token;
 }
 
 export function dropTicket(): void {
-  document.cookie = `${COOKIE}=; path=/; secure; samesite=strict; max-age=0`;
+  send(null);
   csrf = "";
 }
 

@@ -1,7 +1,9 @@
 /** Who is logged in: the ticket, its renewal, and what is remembered between visits (never a password). */
 
 import { t } from "../i18n";
+import { keep, keptLogin } from "../lib/kept";
 import type { KeyRequest } from "../lib/webauthn";
+import { giveUp } from "../store/ahead";
 import { ApiError, ask, dropTicket, useTicket } from "./client";
 import type { RealmRow, Ticket } from "./types";
 
@@ -10,7 +12,6 @@ export interface Session {
   clustername?: string;
 }
 
-const KEPT = "tarmac-session";
 const RENEW_MS = 30 * 60_000;
 
 export function realms(): Promise<RealmRow[]> {
@@ -89,35 +90,38 @@ export async function comeBack(): Promise<Session | null> {
   return accept(await ask("POST /access/openid/login", { code, state, "redirect-url": HERE }));
 }
 
-/** The session of an earlier visit, if its ticket is still good. */
-export async function resume(): Promise<Session | null> {
-  const kept = sessionStorage.getItem(KEPT);
+/**
+ * The session of an earlier visit, if its ticket should still be good. Nobody waits for the server to say so: it gives
+ * another ticket meanwhile, and `refused` is called when it does not.
+ */
+export function resume(refused: () => void): Session | null {
+  const kept = keptLogin();
   if (!kept) return null;
-  const { username, ticket, token } = JSON.parse(kept) as { username: string; ticket: string; token: string };
-  useTicket(ticket, token);
-  try {
-    return await login(username, ticket);
-  } catch {
+  useTicket(kept.ticket, kept.token);
+  login(kept.username, kept.ticket).catch((raised: unknown) => {
+    if (raised instanceof ApiError && raised.status === 0) return; // it cannot be reached: that is told elsewhere
     logout();
-    return null;
-  }
+    refused();
+  });
+  return { username: kept.username };
 }
 
 /** Who is logged in, `name@realm`. */
 export function whoami(): string {
-  return (JSON.parse(sessionStorage.getItem(KEPT) ?? "{}") as { username?: string }).username ?? "";
+  return keptLogin()?.username ?? "";
 }
 
 export function logout(): void {
-  sessionStorage.removeItem(KEPT);
+  keep(null);
+  giveUp();
   dropTicket();
 }
 
 /** Renews the ticket now and then; returns what ends that. A ticket is good for two hours. */
 export function keepAlive(username: string): () => void {
   const timer = setInterval(() => {
-    const kept = sessionStorage.getItem(KEPT);
-    if (kept) login(username, (JSON.parse(kept) as { ticket: string }).ticket).catch(() => {});
+    const kept = keptLogin();
+    if (kept) login(username, kept.ticket).catch(() => {});
   }, RENEW_MS);
   return () => clearInterval(timer);
 }
@@ -125,6 +129,6 @@ export function keepAlive(username: string): () => void {
 function accept(reply: Ticket): Session {
   const { username, ticket, CSRFPreventionToken: token } = reply;
   useTicket(ticket, token);
-  sessionStorage.setItem(KEPT, JSON.stringify({ username, ticket, token }));
+  keep({ username, ticket, token, at: Date.now() });
   return { username };
 }

@@ -568,6 +568,25 @@ export interface GotifyTargetKeys {
   token?: string | undefined;
 }
 
+export interface JobChangesKeys {
+  schedule?: string | undefined;
+  enabled?: Flag | undefined;
+  "enable-new"?: Flag | undefined;
+  "remove-vanished"?: string | undefined;
+  scope?: "users" | "groups" | "both" | undefined;
+  comment?: string | undefined;
+}
+
+export interface JobDefinitionKeys {
+  schedule?: string | undefined;
+  enabled?: Flag | undefined;
+  "enable-new"?: Flag | undefined;
+  "remove-vanished"?: string | undefined;
+  scope?: "users" | "groups" | "both" | undefined;
+  comment?: string | undefined;
+  realm?: string | undefined;
+}
+
 export interface MatcherKeys {
   comment?: string | undefined;
   disable?: Flag | undefined;
@@ -1088,6 +1107,11 @@ export interface Api {
   "POST /cluster/bulk-action/guest/suspend": { params: { vms?: readonly string[] | undefined; "max-workers"?: number | undefined; maxworkers?: number | undefined; "to-disk"?: Flag | undefined; statestorage?: string | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "GET /cluster/history": { params: { kind?: "user" | "group" | "role" | "grants" | "pool" | "password" | "tfa" | "realm" | "storage" | "options" | "node" | undefined; name?: string | undefined; userid?: string | undefined; since?: number | undefined; until?: number | undefined; start?: number | undefined; limit?: number | undefined; }; reply: DefinitionChange[] };
   "GET /cluster/history/{id}": { params: { id: string; }; reply: Record<string, unknown> };
+  "GET /cluster/jobs/realm-sync": { params: object; reply: unknown[] };
+  "DELETE /cluster/jobs/realm-sync/{id}": { params: { id: string; dryrun?: Flag | undefined; }; reply: null };
+  "GET /cluster/jobs/realm-sync/{id}": { params: { id: string; }; reply: Record<string, unknown> };
+  "POST /cluster/jobs/realm-sync/{id}": { params: { id: string; dryrun?: Flag | undefined; } & JobDefinitionKeys; reply: null };
+  "PUT /cluster/jobs/realm-sync/{id}": { params: { id: string; delete?: string | undefined; dryrun?: Flag | undefined; } & JobChangesKeys; reply: null };
   "GET /cluster/jobs/schedule-analyze": { params: { schedule: string; iterations?: number | undefined; starttime?: number | undefined; }; reply: unknown[] };
   "GET /cluster/log": { params: { max?: number | undefined; }; reply: unknown[] };
   "GET /cluster/metrics/server": { params: object; reply: MetricServerRow[] };

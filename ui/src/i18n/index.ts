@@ -37,6 +37,7 @@ let language: Language = "en";
 let messages: Messages = en;
 let sayings = new Sayings({});
 let plurals = new Intl.PluralRules("en");
+let numbers = new Intl.NumberFormat("en");
 const listeners = new Set<() => void>();
 
 /** A text in the language of the page. `{name}` stands for a value; `n` decides on the plural form. */
@@ -48,7 +49,7 @@ export function t<K extends Key>(key: K, ...[values]: Wanted<K>): string {
   const text = typeof found === "string" ? found : (found[plurals.select(Number(given["n"])) as keyof Plural] ?? found.other);
   return text.replaceAll(/\{(\w+)\}/g, (whole, name: string) => {
     const value = given[name];
-    return value === undefined ? whole : typeof value === "number" ? value.toLocaleString(language) : value;
+    return value === undefined ? whole : typeof value === "number" ? numbers.format(value) : value;
   });
 }
 
@@ -80,6 +81,7 @@ export async function speak(next: Language): Promise<void> {
   sayings = new Sayings(server);
   language = next;
   plurals = new Intl.PluralRules(next);
+  numbers = new Intl.NumberFormat(next);
   document.documentElement.lang = next;
   listeners.forEach((listener) => listener());
 }

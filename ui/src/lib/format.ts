@@ -4,8 +4,12 @@ import { locale } from "../i18n";
 
 /** A number as the page's language writes it, with at most so many decimals. */
 export function number(value: number, decimals = 0): string {
-  return value.toLocaleString(locale(), { maximumFractionDigits: decimals });
+  const key = `${locale()} ${decimals}`;
+  let format = formats.get(key);
+  if (!format) formats.set(key, (format = new Intl.NumberFormat(locale(), { maximumFractionDigits: decimals })));
+  return format.format(value);
 }
+const formats = new Map<string, Intl.NumberFormat>(); // making one takes longer than a row of a list
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 

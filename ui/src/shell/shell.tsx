@@ -1,16 +1,16 @@
 /** The page around everything: head, tree, the view that the address names, failures, tasks. */
 
-import { Button, Group, Menu, useMantineColorScheme } from "@mantine/core";
+import { Button, Group } from "@mantine/core";
 import { lazy, type ReactNode, Suspense, useEffect, useState, useSyncExternalStore } from "react";
 
 import { Batches } from "../actions/batches";
 import type { Session } from "../api/session";
 import { TaskList } from "../features/tasks/panel";
-import { choose, type Language, LANGUAGES, t, useLanguage } from "../i18n";
+import { t, useLanguage } from "../i18n";
 import { href, usePlace } from "../lib/router";
 import { isReachable, onReachable, start } from "../store/feed";
-import { useNode } from "../store/inventory";
-import { Palette } from "./palette";
+import { useLoaded, useNode } from "../store/inventory";
+import { fetchLater, LATER } from "./later";
 import { Places } from "./places";
 import { Toaster } from "./toaster";
 import { Tree } from "./tree";
@@ -18,19 +18,22 @@ import { View } from "./view";
 
 const CreateGuest = lazy(() => import("../features/guests/create").then((form) => ({ default: form.CreateGuest })));
 const KeyboardHelp = lazy(() => import("./keyboard").then((help) => ({ default: help.KeyboardHelp })));
+const Palette = lazy(LATER.palette);
+const UserMenu = lazy(LATER.user);
 
 export function Shell(props: { session: Session; onLogout: () => void }): ReactNode {
   const [palette, setPalette] = useState(false);
   const [creating, setCreating] = useState(false);
   const [help, setHelp] = useState(false);
   const [narrowTree, setNarrowTree] = useState(false);
-  const scheme = useMantineColorScheme();
   const reachable = useSyncExternalStore(onReachable, isReachable);
   const node = useNode();
   const { parts } = usePlace();
-  const language = useLanguage();
+  const loaded = useLoaded();
 
+  useLanguage();
   useEffect(start, []);
+  useEffect(() => (loaded ? fetchLater() : undefined), [loaded]);
   useEffect(() => setNarrowTree(false), [parts]);
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
@@ -61,29 +64,15 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
           <Button size="compact-sm" onClick={() => setCreating(true)}>
             {t("shell.newGuest")}
           </Button>
-          <Menu>
-            <Menu.Target>
+          <Suspense
+            fallback={
               <Button size="compact-sm" variant="default">
                 {props.session.username}
               </Button>
-            </Menu.Target>
-            <Menu.Dropdown>
-              <Menu.Item component="a" href={href("access")}>
-                {t("shell.permissions")}
-              </Menu.Item>
-              <Menu.Item onClick={() => setHelp(true)}>{t("shell.keyboard")}</Menu.Item>
-              <Menu.Item onClick={() => scheme.toggleColorScheme()}>{t("shell.scheme")}</Menu.Item>
-              <Menu.Label>{t("shell.language")}</Menu.Label>
-              {(Object.keys(LANGUAGES) as Language[]).map((one) => (
-                <Menu.Item key={one} lang={one} aria-current={one === language} onClick={() => void choose(one)}>
-                  {one === language ? "● " : ""}
-                  {LANGUAGES[one]}
-                </Menu.Item>
-              ))}
-              <Menu.Divider />
-              <Menu.Item onClick={props.onLogout}>{t("shell.logout")}</Menu.Item>
-            </Menu.Dropdown>
-          </Menu>
+            }
+          >
+            <UserMenu name={props.session.username} onHelp={() => setHelp(true)} onLogout={props.onLogout} />
+          </Suspense>
         </Group>
       </header>
       {!reachable && (
@@ -105,8 +94,8 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
         {node && <TaskList node={node} />}
       </footer>
       <Toaster />
-      {palette && <Palette onClose={() => setPalette(false)} />}
       <Suspense fallback={null}>
+        {palette && <Palette onClose={() => setPalette(false)} />}
         {help && <KeyboardHelp onClose={() => setHelp(false)} />}
         {creating && <CreateGuest onClose={() => setCreating(false)} />}
       </Suspense>

@@ -1,6 +1,5 @@
 /** The tree on the left: the whole inventory, grouped, as one flat list of lines. */
 
-import { Select } from "@mantine/core";
 import { type KeyboardEvent, memo, type MouseEvent, type ReactNode, useMemo, useState } from "react";
 
 import { t, useLanguage } from "../i18n";
@@ -58,10 +57,13 @@ export function Tree(): ReactNode {
 
   return (
     <>
-      <Select
-        size="xs" value={view} data={VIEWS.map((one) => ({ value: one, label: t(`shell.view_${one}`) }))} allowDeselect={false} aria-label={t("shell.view")}
-        onChange={(value) => choose((value as View | null) ?? "server")}
-      />
+      <select className="choice" value={view} aria-label={t("shell.view")} onChange={(event) => choose(event.currentTarget.value as View)}>
+        {VIEWS.map((one) => (
+          <option key={one} value={one}>
+            {t(`shell.view_${one}`)}
+          </option>
+        ))}
+      </select>
       <Rows key={language} items={shown} label={t("shell.inventory")} role="tree" onKeyDown={onKeyDown} onPick={onPick}>
         {(line) =>
           line instanceof Group ? (

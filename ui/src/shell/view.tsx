@@ -2,10 +2,11 @@
 
 import { lazy, type ReactNode, Suspense } from "react";
 
-import { GuestPage } from "../features/guests/page";
 import { OverviewPage } from "../features/overview/page";
 import { TaskPage, TasksPage } from "../features/tasks/panel";
+import { LATER } from "./later";
 
+const GuestPage = lazy(LATER.guest);
 const AccessPage = lazy(() => import("../features/access/page"));
 const HistoryPage = lazy(() => import("../features/history/page"));
 const NodePage = lazy(() => import("../features/node/page"));

@@ -5,6 +5,7 @@
  */
 
 import { call } from "../api/client";
+import { open, takeOver } from "./ahead";
 import { inventory, type Resource } from "./inventory";
 import { type TaskRow, tasks } from "./tasks";
 
@@ -105,14 +106,18 @@ function tell(): void {
 
 function connect(): void {
   if (!running || document.hidden) return;
-  const opened = new WebSocket(`wss://${location.host}/api2/events?${new URLSearchParams(position)}`);
+  const early = takeOver();
+  const opened = early?.socket ?? open(position);
   socket = opened;
-  opened.onopen = tell;
-  opened.onmessage = (event: MessageEvent<string>) => {
+  const heard = (message: Message): void => {
     streaming = true;
     became(true);
-    take(JSON.parse(event.data) as Message);
+    take(message);
   };
+  opened.onopen = tell;
+  opened.onmessage = (event: MessageEvent<string>) => heard(JSON.parse(event.data) as Message);
+  early?.messages.forEach((message) => heard(message as Message));
+  tell();
   opened.onclose = () => {
     if (socket !== opened) return;
     socket = null;

@@ -4,6 +4,8 @@ import { useCallback, useMemo, useSyncExternalStore } from "react";
 
 import { inventory, type Resource } from "./inventory";
 
+const MANY = 1000; // changes at once after which all is sorted anew
+
 type Key = string | number;
 interface Entry {
   id: string;
@@ -98,7 +100,9 @@ export function useLineup(wanted: (row: Resource) => boolean, keyOf: (row: Resou
     (told: () => void) => {
       if (made.at !== inventory.now()) made.lineup.fill(inventory.all()); // what changed before anybody told us of it
       return inventory.onAny((changed) => {
-        if (made.lineup.take(changed, (id) => inventory.get(id))) told();
+        if (changed.size > MANY) made.lineup.fill(inventory.all());
+        else if (!made.lineup.take(changed, (id) => inventory.get(id))) return;
+        told();
       });
     },
     [made],

@@ -1,6 +1,6 @@
 /** A long list of rows of one height, of which only those in sight are in the page. */
 
-import { type KeyboardEvent, type MouseEvent, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { type KeyboardEvent, type MouseEvent, type ReactNode, useDeferredValue, useEffect, useLayoutEffect, useRef, useState } from "react";
 
 export const ROW = 28;
 const MORE = 10; // rows above and below, so that scrolling shows none blank
@@ -35,11 +35,16 @@ export function Rows<T>(props: Props<T>): ReactNode {
     observer.observe(box);
     return () => observer.disconnect();
   }, []);
-  const from = Math.max(0, Math.min(first, items.length - shown) - MORE);
-  const seen = items.slice(from, first + shown + MORE);
+  // What is out of sight follows once what is in sight is painted.
+  const painted = useDeferredValue(items);
+  const later = keyOf ? items : painted;
+  const top = Math.max(0, Math.min(first, items.length - shown));
+  const from = Math.max(0, top - MORE);
+  const end = Math.min(items.length, top + shown + 1);
+  const last = Math.min(items.length, end + MORE);
   const sight = useRef(onSight);
   sight.current = onSight;
-  useEffect(() => sight.current?.(items.slice(first, first + shown + 1)), [items, first, shown]);
+  useEffect(() => sight.current?.(items.slice(top, end)), [items, top, end]);
   const indexOf = (event: MouseEvent): number => Number((event.target as HTMLElement).closest<HTMLElement>("[data-index]")?.dataset["index"] ?? -1);
   return (
     <div
@@ -50,17 +55,21 @@ export function Rows<T>(props: Props<T>): ReactNode {
     >
       {items.length === 0 && empty}
       <div style={{ height: items.length * ROW, position: "relative" }} role="presentation">
-        {seen.map((item, i) => (
-          <div
-            key={keyOf ? keyOf(item) : from + i}
-            data-index={from + i}
-            role={role === "list" ? "listitem" : "presentation"}
-            className="row-place"
-            style={{ transform: `translateY(${(from + i) * ROW}px)` }}
-          >
-            {children(item, from + i)}
-          </div>
-        ))}
+        {Array.from({ length: last - from }, (_, i) => {
+          const index = from + i;
+          const item = (index >= top && index < end ? items : later)[index];
+          return item === undefined ? null : (
+            <div
+              key={keyOf ? keyOf(item) : index}
+              data-index={index}
+              role={role === "list" ? "listitem" : "presentation"}
+              className="row-place"
+              style={{ transform: `translateY(${index * ROW}px)` }}
+            >
+              {children(item, index)}
+            </div>
+          );
+        })}
       </div>
     </div>
   );

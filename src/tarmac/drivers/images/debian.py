@@ -105,6 +105,7 @@ class DebianRecipe:
             tools.find(tool)
         if os.geteuid() != 0:
             tools.find("newuidmap")
+            tools.need_subordinate_ids()
         layout = _Layout.new()
         with scratch(work) as directory:
             system = directory / "system.tar"

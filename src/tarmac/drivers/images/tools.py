@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pwd
+import shlex
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -118,3 +120,39 @@ def failed(done: process.Finished) -> HostFailure:
         evidence="\n".join(lines[-40:]) or " ".join(done.argv),
         fixes=[Fix(text="run the command by hand to see more", action=" ".join(done.argv))],
     )
+
+
+def need_subordinate_ids(folder: Path = Path("/etc")) -> None:
+    """What a user namespace of an ordinary user takes: numbers in `subuid` and `subgid` for the owners of files in it.
+    Raises HostFailure naming the one command that gives them."""
+    uid = os.geteuid()
+    name = _user_name(uid)
+    lacking = [file for file in ("subuid", "subgid") if not _has_range(folder / file, (name, str(uid)))]
+    if lacking:
+        raise HostFailure(
+            f"user {name} cannot build this image",
+            code="no-subordinate-ids",
+            cause="without root it is built in a user namespace, and this user has no subordinate ids for one",
+            evidence=f"no line of {name} in {' and '.join(str(folder / file) for file in lacking)}",
+            fixes=[
+                Fix(
+                    text="give the user some, as root",
+                    action=f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {shlex.quote(name)}",
+                ),
+                Fix(text="download an image that somebody else has built", action="tarmac image pull URL"),
+            ],
+        )
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _has_range(file: Path, names: tuple[str, ...]) -> bool:
+    try:
+        return any(line.partition(":")[0] in names for line in file.read_text().splitlines())
+    except FileNotFoundError:
+        return False

@@ -84,11 +84,14 @@ class AgentCommands:
             error_truncated=bool(reply.get("err-truncated")),
         )
 
-    async def run(self, argv: Sequence[str], *, input: bytes = b"", poll: float = 0.02) -> ExecStatus:
-        """Run a program to its end. There is no limit but the caller's (`asyncio.timeout`); when that passes, the
-        program goes on in the guest: the agent has no command to end it."""
-        pid = await self.exec(argv, input=input)
-        while not (status := await self.exec_status(pid)).exited:
+    async def run(
+        self, argv: Sequence[str], *, input: bytes = b"", poll: float = 0.02, within: float = 10.0
+    ) -> ExecStatus:
+        """Run a program to its end; `within` counts for each answer of the agent. There is no other limit but the
+        caller's (`asyncio.timeout`); when that passes, the program goes on in the guest: the agent has no command to
+        end it."""
+        pid = await self.exec(argv, input=input, within=within)
+        while not (status := await self.exec_status(pid, within=within)).exited:
             await asyncio.sleep(poll)
             poll = min(poll * 1.5, 1.0)
         return status

@@ -164,7 +164,8 @@ async def _pivot(process: GuestProcess, merge: Merge, renamed: Callable[[], Awai
 
 @contextlib.asynccontextmanager
 async def _standing(process: GuestProcess) -> AsyncIterator[None]:
-    """The guest's processors stand still inside the block, a few milliseconds; one that was paused stays so."""
+    """The guest's processors stand still inside the block, a few milliseconds; one that was paused stays so. If the
+    daemon dies in it, the next one lets the guest go on (`go_on`)."""
     qmp = process.monitor()
     running = await qmp.query_status() == "running"
     if running:
@@ -173,6 +174,14 @@ async def _standing(process: GuestProcess) -> AsyncIterator[None]:
         yield
     finally:
         if running:
+            await process.monitor().cont()
+
+
+async def go_on(process: GuestProcess) -> None:
+    """Of a guest that ran when its merge began, after a crash of the daemon in it: its processors do not stay where
+    `_standing` stopped them. Repeatable; never raises a TarmacError."""
+    with contextlib.suppress(TarmacError):
+        if await process.monitor().query_status() == "paused":
             await process.monitor().cont()
 
 

@@ -204,7 +204,8 @@ class GuestProcess:
         except BaseException:
             await qmp.close()
             raise
-        await self._answered(uuid, version)
+        if (noting := self._answered(uuid, version)) is not None:
+            await noting
         return qmp
 
     async def _first_contact(self, sock: socket.socket) -> None:
@@ -229,7 +230,7 @@ class GuestProcess:
         try:
             qmp = await Qmp.over(sock, label=self.record.label, hub=self._hub)
             uuid, version = await qmp.query_uuid(), await qmp.query_version()
-            await self._answered(uuid, version)
+            self._answered(uuid, version)
             self.qmp = qmp
         except (Unavailable, HostFailure) as error:
             self.qmp_problem = error
@@ -237,12 +238,15 @@ class GuestProcess:
             if self.qmp is None and qmp is not None:
                 await qmp.close()
 
-    async def _answered(self, uuid: str, version: str) -> None:
-        if not self.record.answered:
-            record = dataclasses.replace(self.record, uuid=uuid, qemu_version=version, answered=True)
-            # Whole, because a cancelled start removes the record: a thread must not write it again afterwards.
-            await whole_in_thread(lambda: write_record(record), lambda _: None)
-            self.record = record
+    def _answered(self, uuid: str, version: str) -> asyncio.Task[None] | None:
+        """Note that on disk, in the background (None: it was known): should the note be lost, the next daemon is only
+        more careful with its first words. Whole, and awaited by `close`: who removes the record must not find it
+        written again afterwards."""
+        if self.record.answered:
+            return None
+        self.record = record = dataclasses.replace(self.record, uuid=uuid, qemu_version=version, answered=True)
+        writing = whole_in_thread(lambda: write_record(record), lambda _: None)
+        return self._tasks.start(writing, name=f"record of {record.label}")
 
     def last_words(self, limit: int = _WORDS_BYTES) -> str:
         """The end of what QEMU wrote to stdout and stderr, up to `limit` bytes. Reads a file (blocks briefly)."""
@@ -309,10 +313,10 @@ class GuestProcess:
             async with asyncio.timeout(5):
                 await self.exited.wait()
         finally:
+            await self.close()
             (self.directory / RECORD_NAME).unlink(missing_ok=True)
             if self.cgroup is not None:
                 self.cgroup.remove()
-            await self.close()
 
 
 def _wrong_guest(record: ProcessRecord, pid: int, uuid: str) -> HostFailure:

@@ -9,10 +9,10 @@ from typing import Any
 from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.block import iscsi, lvm, nbd, rbd, zfs
 from tarmac.drivers.storage.block.ground import Means
-from tarmac.drivers.storage.btrfs import BtrfsStorage
-from tarmac.drivers.storage.directory import DirectoryStorage
-from tarmac.drivers.storage.mounted import MountedStorage
-from tarmac.drivers.storage.mounts import mount_of
+from tarmac.drivers.storage.directory.btrfs import BtrfsStorage
+from tarmac.drivers.storage.directory.mounted import MountedStorage
+from tarmac.drivers.storage.directory.mounts import mount_of
+from tarmac.drivers.storage.directory.storage import DirectoryStorage
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import InvalidInput
 from tarmac.model.storage import StorageDefinition

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tarmac.drivers.storage.base import Advance, Layer
 from tarmac.drivers.storage.headers import Qcow2Header, read_qcow2, vmdk_size
 from tarmac.drivers.storage.pinned import Chain, qemu_img_on, spelled
+from tarmac.drivers.storage.values import Advance, Layer
 from tarmac.lib.process import Finished, run
 from tarmac.model.errors import DataCorrupt, Fix, HostFailure, NoSpace, TarmacError
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.base import Advance
 from tarmac.drivers.storage.headers import read_qcow2, sniff, vmdk_size
 from tarmac.drivers.storage.jail_rules import check_facts, check_result, check_self_contained, check_tables, refused
+from tarmac.drivers.storage.values import Advance
 from tarmac.drivers.storage.walls import behind_walls
 from tarmac.lib.files import failure_of
 from tarmac.lib.hostcalls import HostCalls

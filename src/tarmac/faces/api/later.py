@@ -205,13 +205,8 @@ MAPPING = tuple(
         ),
     )
 )
-JOBS = (
-    Row("/cluster/jobs/realm-sync", AUDIT, []),
-    Row("/cluster/jobs/realm-sync/{id}", AUDIT, Gone("no such job '{id}'")),
-)
 ROWS: tuple[Row, ...] = (
     *FIREWALL, *CONTAINERS, *HA, *BACKUP, *REPLICATION, *SDN, *CEPH_ROWS, *CLUSTERING, *MAPPING,
-    *JOBS,
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ MAX_FIELDS = 1000
 MOST_SHOWN = 60
 MAX_WAIT = 3600
 CONFLICT = "duplicate parameter (already defined in URI) with conflicting values!"
-NOT_BUILT = "this version knows the key and does not have it yet"
+NOT_BUILT = "is known, but this version does not build it: leave it out"
 MASK = "**********"
 
 Values = Mapping[str, Any]
@@ -231,5 +231,6 @@ def masked(endpoint: Endpoint, texts: Mapping[str, str]) -> dict[str, str]:
         found = find_setting(endpoint.params, key) or (find_setting(endpoint.config, key) if endpoint.config else None)
         # A key that nobody declared may be a secret's, misspelt.
         secret = found[0].limits.secret if found else key not in ours
-        shown[key[:100]] = MASK if secret else text[:200]
+        told = found[0].limits.told if found else None
+        shown[key[:100]] = MASK if secret else (told(text) if told else text)[:200]
     return shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import fields, make_dataclass
 from typing import Any
@@ -13,9 +14,14 @@ PLACE = re.compile(r"\{([a-z][a-z0-9_-]*)(?:\.\.\.)?\}")
 
 
 def path_params(path: str, base: type = NoParams) -> type:
-    """`base` with the parameters of `path` that it does not declare itself."""
+    """`base` with the parameters of `path` that it does not declare itself. Paths of the same ones share a class."""
     own = {f.name for f in fields(base)}
-    added = [_field(name) for name in PLACE.findall(path) if name not in own]
+    return _made(tuple(name for name in PLACE.findall(path) if name not in own), base)
+
+
+@functools.cache  # to make a class takes as long as to answer many requests
+def _made(names: tuple[str, ...], base: type) -> type:
+    added = [_field(name) for name in names]
     return make_dataclass("PathParams", added, bases=(base,), frozen=True, kw_only=True)
 
 

@@ -21,7 +21,7 @@ from tarmac.faces.api.app import Api
 from tarmac.faces.api.crowd import Crowd, source_of
 from tarmac.faces.api.protocol import Server
 from tarmac.lib.tasks import Supervisor
-from tarmac.model.errors import Conflict, Denied, Fix, HostFailure, TarmacError
+from tarmac.model.errors import Conflict, Denied, Fix, HostFailure, InvalidInput, TarmacError
 
 log = logging.getLogger(__name__)
 
@@ -197,5 +197,14 @@ def _cannot_listen(host: str, port: int, problem: OSError) -> TarmacError:
             fixes=[Fix(text="choose another port", action="tarmac serve", parameters={"listen": f"{host}:{port + 1}"})],
         )
     if problem.errno in (errno.EACCES, errno.EPERM):
-        return Denied(message, code="port-denied", cause="ports below 1024 need root", evidence=evidence)
+        other = Fix(text="choose a higher port", action="tarmac serve", parameters={"listen": f"{host}:8006"})
+        return Denied(message, code="port-denied", cause="ports below 1024 need root", evidence=evidence, fixes=[other])
+    if problem.errno == errno.EADDRNOTAVAIL or isinstance(problem, socket.gaierror):
+        return InvalidInput(
+            message,
+            code="no-such-address",
+            cause="this machine has no such address",
+            evidence=evidence,
+            fixes=[Fix(text="listen on all addresses", action="tarmac serve", parameters={"listen": str(port)})],
+        )
     return HostFailure(message, cause="the operating system refused it", evidence=evidence)

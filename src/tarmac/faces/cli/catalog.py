@@ -19,6 +19,7 @@ NOUNS: dict[str, str] = {
     "token": "API tokens",
     "tfa": "second factors of logins",
     "realm": "where users come from",
+    "realm-job": "realms that are synchronized by the calendar",
     "group": "groups of users",
     "role": "what users may do, by name",
     "pool": "guests and storages that are granted together",
@@ -31,7 +32,8 @@ NOUNS: dict[str, str] = {
 
 
 class Entry(NamedTuple):
-    """A command's module and function (`<function>_options` declares its parser's options), and one line of help."""
+    """A command's module in `written/`, its function (`<function>_options` declares its parser's options), and a line
+    of help."""
 
     module: str
     function: str
@@ -51,7 +53,7 @@ HAND_WRITTEN: dict[str, Entry] = {
     "complete": Entry(
         "completion", "complete", "What could come next on a command line (for completion scripts).", "", 0
     ),
-    "version": Entry("listing", "version", "Print this program's version, and the daemon's if one answers."),
+    "version": Entry("version", "version", "Print this program's version, and the daemon's if one answers."),
     "login-link": Entry("up_report", "login_link", "A link that logs root@pam in once, for whoever is on the machine."),
     "events": Entry("events", "events", "What changes, as it changes; with --output json a message a line."),
     "vm create": Entry("vm_create", "create", "Create a guest from an image, with disk, network and login."),
@@ -87,6 +89,7 @@ HAND_WRITTEN: dict[str, Entry] = {
     "image pull": Entry("image", "pull", "Download an image by its address into a storage."),
     "image list": Entry("image", "list_images", "The images that are there."),
     "storage upload": Entry("storage", "upload", "Upload an ISO or a disk image into a storage."),
+    "task list": Entry("task", "list_tasks", "Tasks, running ones too, the newest first."),
     "task follow": Entry("task", "follow", "Print a task's log while it runs; exit as it ends."),
     "task log": Entry("task", "log", "Print a task's whole log."),
     "token add": Entry("user", "token_add", "Make an API token for a user; its secret is shown this once."),

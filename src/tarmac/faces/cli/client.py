@@ -94,7 +94,11 @@ class Client:
         except ValueError:
             document = {}
         if reply.status >= 400:
-            raise from_reply(reply.status, reply.reason, document)
+            error = from_reply(reply.status, reply.reason, document)
+            if error.kind == "unauthenticated" and not error.fixes:
+                error.cause = error.cause or "the token is not known there, was removed, or has expired"
+                error.fixes = ("on that machine: tarmac token list USER, and tarmac token add USER NAME for a new one",)
+            raise error
         if not isinstance(document, dict):
             raise CliError(
                 "error", f"{self.where} did not answer as the API does", evidence=reply.body[:200].decode("latin-1")

@@ -1,46 +1,25 @@
-"""Commands made from the API's declarations: `commands.json` gives words, parameters and path; nothing is written
-twice. Only the parser of the one command that was typed is built, which keeps the start fast.
-
-The file's form is described where it is generated, in `faces/generate/commands.py`.
+"""Commands made from the API's declarations (`declared.py`): nothing is written twice. Only the parser of the one
+command that was typed is built, which keeps the start fast.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from tarmac.faces.cli.client import fill
-from tarmac.faces.cli.errors import usage
+from tarmac.faces.cli.declared import Spec
+from tarmac.faces.cli.errors import CliError, usage
 from tarmac.faces.cli.secret_input import read_option
-from tarmac.faces.cli.session import Session
+from tarmac.faces.cli.session import Session, node_of_task
 
-FILE = Path(__file__).with_name("commands.json")
-FORMAT = 1
 _OF_EVERY_COMMAND = frozenset({"output", "quiet", "data-dir", "url", "token", "fingerprint", "insecure"})
 _INDEXED = re.compile(r"--([a-z]+)(\d{1,3})(?:=.*)?")
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TRUE, _FALSE = {"1", "yes", "on", "true"}, {"0", "no", "off", "false"}
 _ASKED = "Without a value, or as `-`: asked for, or read from standard input; better than in a command line."
-Spec = dict[str, Any]
-
-
-ALIASES = {"vm show": "vm status", "vm destroy": "vm delete", "task show": "task status"}
-
-
-@cache
-def table() -> dict[str, Spec]:
-    """All commands that come from the API, by their words."""
-    try:
-        document = json.loads(FILE.read_bytes())
-    except FileNotFoundError:
-        return {}
-    found: dict[str, Spec] = document["commands"] if document.get("format") == FORMAT else {}
-    return found | {alias: found[words] for alias, words in ALIASES.items() if words in found and alias not in found}
 
 
 def add_parameters(
@@ -52,7 +31,9 @@ def add_parameters(
     optional: bool = False,
 ) -> None:
     """Add the parameters of a command to a parser. Of indexed ones (`--net0`) those that stand in `argv` are added,
-    and one for the help text. `optional`: nothing is required (for a hand-written command that fills things in)."""
+    and one for the help text. `optional`: nothing is required (for a hand-written command that fills things in).
+    Raises CliError for what is known and not built."""
+    _refuse_unbuilt(spec.get("unbuilt", ()), argv)
     for parameter in spec["parameters"]:
         name = parameter["name"]
         if name in skip:
@@ -68,6 +49,18 @@ def add_parameters(
             _add_option(parser, f"--{_typed(name)}", parameter, required=required)
     if spec["method"] != "GET" and not optional:
         parser.add_argument("--dryrun", action="store_true", help="print what would be done, and do nothing")
+
+
+def _refuse_unbuilt(names: Sequence[str], argv: Sequence[str]) -> None:
+    for word in argv:
+        flag = word.partition("=")[0]
+        indexed = _INDEXED.fullmatch(flag)
+        if flag.startswith("--") and (flag[2:] in names or (indexed and f"{indexed[1]}[n]" in names)):
+            raise CliError(
+                "not-built",
+                f"{flag} is known, but this version does not build it",
+                fixes=[f"leave {flag} out", "what is built: docs/reference/built.md"],
+            )
 
 
 def _add_indexed(parser: argparse.ArgumentParser, parameter: Spec, argv: Sequence[str]) -> None:
@@ -183,7 +176,7 @@ def _path_values(spec: Spec, params: dict[str, Any], session: Session) -> dict[s
         if place == "node" and "node" not in values:
             upid = str(params.get("upid", ""))
             params.pop("node", None)
-            values["node"] = upid.split(":")[1] if upid.startswith("UPID:") else session.node()
+            values["node"] = node_of_task(upid) if "upid" in places else session.node()
         elif place not in values:
             if place not in params:
                 raise usage(f"--{place} is missing")

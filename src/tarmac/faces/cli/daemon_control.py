@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -32,9 +33,13 @@ def start(command: Sequence[str], data: Path, ask: Callable[[], object], shown: 
 
     Its output goes to `<data>/daemon.log`. Raises CliError with the log's end when it ends or stays silent; one that
     stays silent is ended first."""
-    data.mkdir(parents=True, exist_ok=True)
     log = data / LOG
-    with log.open("ab") as output:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        output = log.open("ab")
+    except OSError as error:
+        raise _unusable(data, error) from error
+    with output:
         begin = output.tell()
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd="/"
@@ -47,16 +52,33 @@ def start(command: Sequence[str], data: Path, ask: Callable[[], object], shown: 
             child.terminate()
             child.wait()
             raise _failed(f"the daemon did not answer within {START_SECONDS:.0f} s", log, begin)
-        shown.update(note="starting the daemon")
+        shown.update()
         time.sleep(0.1)
     shown.end()
     return child.pid
 
 
 def listening(data: Path) -> bool:
-    """Whether there is a socket at all: without one nothing can answer."""
-    path = api_socket(data)
-    return path is not None and path.exists()
+    """Whether there is a socket at all: without one nothing can answer. Raises CliError where we may not look."""
+    try:
+        path = api_socket(data)
+        return path is not None and path.exists()
+    except PermissionError as error:
+        raise _unusable(data, error) from error
+
+
+def _unusable(data: Path, error: OSError) -> CliError:
+    denied = isinstance(error, PermissionError)
+    return CliError(
+        "denied" if denied else "host-failure",
+        f"{data} cannot be a data directory",
+        code="data-dir-unusable",
+        cause=f"user {os.geteuid()} may not read and write there"
+        if denied
+        else "it is no directory that could be made or used",
+        evidence=str(error),
+        fixes=["name another one: --data-dir DIR", *(["as root, with sudo"] if denied else [])],
+    )
 
 
 def _failed(message: str, log: Path, begin: int) -> CliError:

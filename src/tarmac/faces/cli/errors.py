@@ -10,8 +10,11 @@ Scripts rely on these numbers; they are append-only:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from tarmac.faces.cli.fixes import GUEST, command_of
 
 OK = 0
 USAGE = 2
@@ -75,6 +78,10 @@ class CliError(Exception):
     def exit_code(self) -> int:
         return EXIT_CODES.get(self.kind, 1)
 
+    def about(self, guest: str) -> None:
+        """Remedies that name no guest mean this one."""
+        self.fixes = tuple(re.sub(rf"\b{GUEST}\b", guest, fix) for fix in self.fixes)
+
     def as_record(self) -> dict[str, Any]:
         """For `--output json`: what a program reads from standard error."""
         return {
@@ -129,9 +136,9 @@ def of_tarmac(error: Exception) -> CliError:
     return from_record(error.as_record(), parameters=error.parameters)
 
 
-def text_of(error: CliError) -> str:
+def text_of(error: CliError, head: str = "Error") -> str:
     """The five parts for people, without colours; guests' control characters are taken out by the printer."""
-    lines = [f"Error: {error.message}"]
+    lines = [f"{head}: {error.message}"]
     if error.cause:
         lines.append(f"  Cause:    {error.cause}")
     if error.evidence and error.evidence not in error.message:
@@ -146,9 +153,13 @@ def _fix(fix: Any) -> str:
     if not isinstance(fix, dict):
         return str(fix)
     text, action = str(fix.get("text") or ""), str(fix.get("action") or "")
-    words = " ".join(f"{name}={value}" for name, value in (fix.get("parameters") or {}).items())
+    parameters = fix.get("parameters") or {}
     if not action or action in text:
         return text
+    if command := command_of(action, parameters):
+        return f"{text}  [{command}]"
+    form = "--{} {}" if action.startswith("tarmac ") else "{}={}"
+    words = " ".join(form.format(name, value) for name, value in parameters.items())
     return f"{text}  [{' '.join(part for part in (action, words) if part)}]"
 
 

@@ -1,16 +1,14 @@
-"""What `tarmac help`, `tarmac NOUN` and `tarmac version` print."""
+"""What `tarmac help` and `tarmac NOUN` print."""
 
 from __future__ import annotations
 
-from tarmac.faces.cli import commands
+from tarmac.faces.cli import declared
 from tarmac.faces.cli.catalog import HAND_WRITTEN, HIDDEN, NOUNS
-from tarmac.faces.cli.errors import CliError
-from tarmac.faces.cli.session import Session
 
 
 def everything() -> dict[str, str]:
     """All commands with their line of help, sorted; where both exist, the hand-written one counts."""
-    found = {words: str(spec["help"]) for words, spec in commands.table().items()}
+    found = {words: str(spec["help"]) for words, spec in declared.table().items()}
     found |= {words: entry.help for words, entry in HAND_WRITTEN.items() if words not in HIDDEN}
     return dict(sorted(found.items()))
 
@@ -36,20 +34,3 @@ def verbs(noun: str) -> str:
     found = {words: text for words, text in everything().items() if words.split()[0] == noun}
     width = max((len(words) for words in found), default=0)
     return "\n".join(f"tarmac {words:{width}}  {text}" for words, text in found.items())
-
-
-def version(session: Session) -> int:
-    """This program's version; the daemon's beside it where one answers."""
-    from tarmac.version import PVE_VERSION, VERSION
-
-    told = {"tarmac": VERSION, "api": PVE_VERSION}
-    try:
-        told["daemon"] = str(session.client.get("/version").get("tarmac") or session.client.get("/version")["version"])
-    except CliError:
-        pass  # asking for the version must work where nothing runs
-    if session.output == "table":
-        daemon = f", the daemon's {told['daemon']}" if "daemon" in told else ""
-        print(f"tarmac {VERSION} (API of Proxmox VE {PVE_VERSION}{daemon})")
-    else:
-        session.show(told)
-    return 0

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NoReturn
 
-from tarmac.faces.cli import commands
+from tarmac.faces.cli import commands, declared
 from tarmac.faces.cli.catalog import HAND_WRITTEN, NOUNS, Entry
 from tarmac.faces.cli.errors import INTERRUPTED, USAGE, CliError, text_of
 from tarmac.faces.cli.session import Session, common
@@ -96,7 +96,7 @@ def split(argv: Sequence[str]) -> tuple[list[str], argparse.Namespace, list[str]
     rest = list(argv[place:])
     for length in (3, 2, 1):
         words = " ".join(rest[:length])
-        if len(rest) >= length and (words in HAND_WRITTEN or words in commands.table()):
+        if len(rest) >= length and (words in HAND_WRITTEN or words in declared.table()):
             return rest[:length], options, rest[length:]
     return rest[:1] or ["help"], options, rest[1:]
 
@@ -106,18 +106,18 @@ def dispatch(words: list[str], options: argparse.Namespace, rest: list[str]) -> 
     name = " ".join(words)
     if name in HAND_WRITTEN:
         return _run_written(name, HAND_WRITTEN[name], options, rest)
-    spec = commands.table().get(name)
+    spec = declared.table().get(name)
     if spec is None:
         return _not_a_command(words[0], rest)
     parser = Parser(f"tarmac {name}", spec["help"])
     commands.add_parameters(parser, spec, rest)
     common(parser, leaf=True)
     parser.parse_args(rest, options)
-    return commands.run(name, spec, Session(options))
+    return _carry_out(lambda session: commands.run(name, spec, session), options)
 
 
 def _run_written(name: str, entry: Entry, options: argparse.Namespace, rest: list[str]) -> int:
-    module = import_module(f"tarmac.faces.cli.{entry.module}")
+    module = import_module(f"tarmac.faces.cli.written.{entry.module}")
     parser = Parser(f"tarmac {name}", entry.help, usage=entry.usage or None)
     if (declare := getattr(module, f"{entry.function}_options", None)) is not None:
         declare(parser, rest)
@@ -128,7 +128,17 @@ def _run_written(name: str, entry: Entry, options: argparse.Namespace, rest: lis
     else:
         parser.parse_args(rest, options)
     run: Run = getattr(module, entry.function)
-    return run(Session(options))
+    return _carry_out(run, options)
+
+
+def _carry_out(run: Run, options: argparse.Namespace) -> int:
+    session = Session(options)
+    try:
+        return run(session)
+    except CliError as error:
+        if session.subject:
+            error.about(session.subject)
+        raise
 
 
 def _cut(parser: Parser, rest: list[str], positionals: int) -> tuple[list[str], list[str]]:
@@ -156,7 +166,7 @@ def _not_a_command(word: str, rest: Sequence[str]) -> int:
         print(overview())
         return 0
     noun = rest[0] if word == "help" else word
-    if noun in NOUNS or any(words.startswith(f"{noun} ") for words in commands.table()):
+    if noun in NOUNS or any(words.startswith(f"{noun} ") for words in declared.table()):
         unknown = [w for w in rest if not w.startswith("-") and w != noun]
         if unknown and word != "help":
             raise CliError(

@@ -27,14 +27,18 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "storage list": ("storage", "type", "content", "active", "used", "avail", "total"),
     "storage content": ("volid", "content", "format", "size", "vmid", "ctime"),
     "vm snapshots": ("name", "parent", "snaptime", "vmstate", "used", "merges", "description"),
+    "storage uploads": ("upload", "content", "filename", "size", "offset", "expires"),
+    "audit list": ("time", "user", "method", "path", "status", "error"),
     "image list": ("volid", "format", "size", "ctime"),
     "task list": ("starttime", "endtime", "user", "type", "id", "status", "upid"),
     "user list": ("userid", "enable", "expire", "comment"),
     "token list": ("tokenid", "privsep", "expire", "comment"),
 }
 _BYTES = {"mem", "maxmem", "disk", "maxdisk", "size", "used", "avail", "total", "free", "netin", "netout", "diskread"}
-_BYTES |= {"diskwrite", "balloon_min", "freemem", "merges"}
-_TIMES = {"time", "ctime", "starttime", "endtime", "snaptime", "last"}
+_BYTES |= {"diskwrite", "balloon_min", "freemem", "merges", "balloon", "reserve", "committed", "claimed", "growth"}
+_BYTES |= {"offset"}
+_TIMES = {"time", "ctime", "starttime", "endtime", "snaptime", "last", "created", "expires", "expire"}
+_ORDER = {"vm list": "vmid"}  # the API lists guests as they came
 _FIRST = ("vmid", "name", "id", "node", "storage", "key", "status")
 
 
@@ -47,6 +51,8 @@ def clean(text: str, *, lines: bool = False) -> str:
 def show(data: Any, output: str, words: str = "", stream: TextIO | None = None) -> None:
     """Print a reply's `data` in the form asked for; nothing at all for None in a table."""
     stream = stream or sys.stdout
+    if words in _ORDER and isinstance(data, list):
+        data = sorted(data, key=lambda row: row.get(_ORDER[words], 0))
     if output == "json":
         stream.write(json.dumps(data, indent=2) + "\n")
     elif output == "yaml":
@@ -63,12 +69,44 @@ def table(data: Any, words: str = "") -> str:
         return ""
     if isinstance(data, list):
         if data and all(isinstance(row, dict) for row in data):
+            if words == "node attention":
+                return problems(data)
             return rows(data, COLUMNS.get(words) or _columns(data))
         return "\n".join(cell("", item) for item in data)
     if isinstance(data, dict):
-        width = max((len(clean(str(key))) for key in data), default=0)
-        return "\n".join(f"{clean(str(key)):{width}}  {cell(str(key), value)}" for key, value in data.items())
+        width = max((len(clean(str(key))) for key, value in data.items() if not _is_rows(value)), default=0)
+        return "\n".join(_entry(str(key), value, width) for key, value in data.items())
     return clean(str(data), lines=True)
+
+
+def _entry(key: str, value: Any, width: int) -> str:
+    """One key with its value; a list of objects as a table of its own below it."""
+    if _is_rows(value):
+        inner = rows(value, _columns(value)).replace("\n", "\n  ")
+        return f"{clean(key)}\n  {inner}"
+    if key == "error" and isinstance(value, dict) and value.get("message"):
+        return "\n  ".join([key, *problem(value).splitlines()])
+    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+        if any(" " in one for one in value):
+            return "\n  ".join([clean(key), *(clean(one) for one in value)])
+        return f"{clean(key):{width}}  {clean(', '.join(value))}"
+    return f"{clean(key):{width}}  {cell(key, value)}"
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) and row for row in value)
+
+
+def problem(record: Mapping[str, Any], head: str = "Error") -> str:
+    """One error or finding with its cause and what helps."""
+    from tarmac.faces.cli.errors import from_record, text_of
+
+    return clean(text_of(from_record(record), head), lines=True)
+
+
+def problems(data: Sequence[Mapping[str, Any]]) -> str:
+    """What somebody should look at."""
+    return "\n".join(problem(row, f"{str(row['severity']).capitalize()} ({row['object']})") for row in data)
 
 
 def rows(data: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
@@ -79,7 +117,7 @@ def rows(data: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     right = [
         all(isinstance(row.get(name), (int, float)) for row in data if row.get(name) is not None) for name in shown
     ]
-    lines = [[name.upper() for name in shown], *cells]
+    lines = [[clean(name.upper()) for name in shown], *cells]
     adjust: list[Callable[[str, int], str]] = [str.rjust if to_right else str.ljust for to_right in right]
     return "\n".join(
         "  ".join(move(text, width) for move, text, width in zip(adjust, line, widths, strict=True)).rstrip()
@@ -96,10 +134,12 @@ def cell(name: str, value: Any) -> str:
     if isinstance(value, (int, float)):
         if name in _BYTES:
             return size(value)
-        if name == "uptime":
+        if name in ("uptime", "full-in"):
             return duration(value)
         if name in _TIMES:
-            return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value)) if value else ""
+            if not value:
+                return "never" if name == "expire" else ""
+            return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
         if name == "cpu":
             return f"{value * 100:.1f}%"
         return f"{value:g}" if isinstance(value, float) else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from tarmac.faces.cli.progress import Progress
 _POLL = (0.05, 0.05, 0.1, 0.1, 0.2, 0.3)
 _POLL_AT_MOST = 0.5
 _LINES = 500
+_TIME = re.compile(r"^\d\d:\d\d:\d\d ")  # a moving line tells how long it takes; when is for the log
 
 
 class Session:
@@ -26,6 +28,7 @@ class Session:
         self.options = options
         self.output: str = options.output
         self.quiet: bool = options.quiet
+        self.subject = ""  # the guest that the command is about
         self._client: Client | None = None
 
     @property
@@ -50,8 +53,11 @@ class Session:
     def guest(self, word: str) -> tuple[str, int]:
         """Node and number of a guest that is named by number or name."""
         if self.options.node and word.isdigit():
-            return self.options.node, int(word)
-        return self.client.guest(word)
+            node, vmid = str(self.options.node), int(word)
+        else:
+            node, vmid = self.client.guest(word)
+        self.subject = str(vmid)
+        return node, vmid
 
     def show(self, data: Any, words: str = "") -> None:
         """Print a result; people are told when a list is empty, on standard error."""
@@ -83,18 +89,23 @@ class Session:
         shown = self.progress(title or "waiting")
         if lines:
             shown.end()
-        seen = 0
-        turn = 0
+        seen = turn = 0
+        newest = ""
         try:
             while True:
                 status = self.task_status(upid)
-                seen, newest = self._log(upid, seen, shown if lines else None)
+                seen, said = self._log(upid, seen, shown if lines else None)
+                newest = _TIME.sub("", said) or newest
                 if status.get("status") == "stopped":
                     break
                 done, total, unit = progress_of(status)
                 shown.update(done, total, unit, note=newest)
                 time.sleep(_POLL[turn] if turn < len(_POLL) else _POLL_AT_MOST)
                 turn += 1
+        except CliError as error:
+            if error.kind in ("unavailable", "outcome-unknown"):
+                raise _lost(upid, error) from error
+            raise
         except KeyboardInterrupt:
             shown.end()
             self.say(
@@ -120,7 +131,8 @@ class Session:
         if shown is not None:
             for text in texts:
                 shown.line(text)
-        return seen + len(texts), next((text for text in reversed(texts) if text), "")
+        told = (text for text in reversed(texts) if text and not text.startswith("TASK "))
+        return seen + len(texts), next(told, "")
 
     def _verdict(self, upid: str, status: Mapping[str, Any]) -> None:
         exit_status = str(status.get("exitstatus") or "unexpected status")
@@ -139,6 +151,17 @@ class Session:
         )
 
 
+def _lost(upid: str, error: CliError) -> CliError:
+    """The daemon went away while a task ran: its next start finishes or undoes it."""
+    return CliError(
+        "outcome-unknown",
+        f"{error.message}; the task that was waited for is finished or undone when the daemon is back",
+        cause=error.cause,
+        evidence=f"{error.evidence}; task {upid}",
+        fixes=[*error.fixes, f"then see what became of it: tarmac task show {upid}"],
+    )
+
+
 def progress_of(status: Mapping[str, Any]) -> tuple[float | None, float | None, str]:
     """A task's progress: done, total and unit, from the API's extra field."""
     told = status.get("progress")
@@ -150,13 +173,18 @@ def progress_of(status: Mapping[str, Any]) -> tuple[float | None, float | None, 
 
 
 def task_path(upid: str) -> str:
-    """A task's path in the API: its node stands in its id. Raises CliError for what is no UPID."""
+    """A task's path in the API. Raises CliError for what is no UPID."""
+    return f"/nodes/{quote(node_of_task(upid), safe='')}/tasks/{quote(upid, safe='')}"
+
+
+def node_of_task(upid: str) -> str:
+    """The node that stands in a task's id. Raises CliError for what is no UPID."""
     parts = upid.split(":")
     if len(parts) != 9 or parts[0] != "UPID" or not parts[1]:
         raise CliError(
             "invalid-input", f"not a task's id: {upid}", fixes=["see the ids: tarmac task list --output json"]
         )
-    return f"/nodes/{quote(parts[1], safe='')}/tasks/{quote(upid, safe='')}"
+    return parts[1]
 
 
 def common(parser: argparse.ArgumentParser, *, leaf: bool) -> None:

@@ -5,7 +5,7 @@
         "parameters": [{"name": "vmid", "type": "integer", "positional": true, "required": true, "help": "..."}, ...]}}}
 
 `type` is boolean, integer, number, string, list or array. `choices`, `default`, `unit`, `count` (indexed: `net[n]`)
-and `secret` stand where they apply. What is not built yet is left out.
+and `secret` stand where they apply. What is not built yet is named under `unbuilt`, so that it can be refused by name.
 """
 
 from __future__ import annotations
@@ -41,13 +41,16 @@ def _command(endpoint: Endpoint) -> dict[str, Any]:
     positional = _PLACE.findall(endpoint.cli)
     settings = {s.name: s for s in visible(endpoint) if s.limits.built and s.name not in ("wait", "dryrun")}
     order = [*positional, *(name for name in settings if name not in positional)]
-    return {
+    found: dict[str, Any] = {
         "method": endpoint.method,
         "path": endpoint.schema_path,
         "returns": endpoint.returns.value,
         "help": endpoint.help,
         "parameters": [_parameter(settings[name], name in positional, name in endpoint.places) for name in order],
     }
+    if unbuilt := [wire_name(s) for s in visible(endpoint) if not s.limits.built]:
+        found["unbuilt"] = unbuilt
+    return found
 
 
 def _parameter(setting: Setting, positional: bool, in_path: bool) -> dict[str, Any]:

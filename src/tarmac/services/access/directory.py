@@ -20,7 +20,6 @@ from tarmac.model.realms import Realm, RealmSecret
 from tarmac.model.users import ROOT, Grants, Group, Password, Pool, Role, Tfa, User
 
 PREFIX, HISTORY = "access/", "history/access/"
-HISTORY_KEPT = 5_000
 Key = tuple[str, str]
 """Kind and id of a record: `("user", "joe@pve")`. Grants stand under `user:<userid>` or `group:<groupid>`."""
 
@@ -66,7 +65,6 @@ class Directory:
                 declared, records = self._kinds[kind]
                 records[name] = _decode(entry, declared)
                 self._revisions[(kind, name)] = entry.revision
-        await self._prune()
         self.version += 1
 
     async def commit(self, records: Mapping[Key, Any], *, by: str, what: str) -> None:
@@ -118,11 +116,6 @@ class Directory:
         self.version += 1
         for listener in self._listeners:
             listener()
-
-    async def _prune(self) -> None:
-        old = [entry.key for entry in await self._store.range(HISTORY)][:-HISTORY_KEPT]
-        for start in range(0, len(old), 100):
-            await self._store.transact([], deletes=old[start : start + 100])
 
 
 def _decode(entry: Entry, declared: Any) -> Any:

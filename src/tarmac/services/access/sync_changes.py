@@ -12,7 +12,7 @@ from typing import Any
 
 from tarmac.drivers.auth.ldap import Entry
 from tarmac.model.errors import InvalidInput
-from tarmac.model.realms import AD, RealmOptions, SyncDefaults, sync_attributes
+from tarmac.model.realms import AD, LDAP, RealmOptions, SyncDefaults, sync_attributes
 from tarmac.model.users import Group, User, check_group_id, split_user
 from tarmac.services.access.directory import Directory, Key
 
@@ -173,6 +173,9 @@ def _groups(
         except ValueError as problem:
             told.warnings.append(f"'{entry.dn}' is left out: {problem}")
             continue
+        if (owner := _other_owner(name, realm, known)) is not None:
+            told.warnings.append(f"'{entry.dn}' is left out: '{name}' {owner}")
+            continue
         dns = [dn.lower() for attribute in MEMBERS for dn in entry.attributes.get(attribute.lower(), ())]
         ids = {by_dn[dn] for dn in dns if dn in by_dn}
         there[name] = tuple(sorted(u for u in ids if u in known.users or told.records.get(("user", u)) is not None))
@@ -180,17 +183,34 @@ def _groups(
         old = known.groups.get(name)
         # Users of other realms whom somebody put into the group here stay in it.
         others = () if old is None else tuple(m for m in old.members if not m.endswith(f"@{realm}"))
-        record = dataclasses.replace(old or Group(groupid=name), members=tuple(sorted({*others, *members})))
+        record = dataclasses.replace(
+            old or Group(groupid=name), members=tuple(sorted({*others, *members})), realm=realm
+        )
         if record != old:
             told.records[("group", name)] = record
             told.lines.append(f"{'adding' if old is None else 'updating'} group '{name}' ({len(members)} members)")
-    for name in sorted(n for n in known.groups if n.endswith(f"-{realm}") and n not in there):
+    ours = [n for n in known.groups if n.endswith(f"-{realm}") and _other_owner(n, realm, known) is None]
+    for name in sorted(n for n in ours if n not in there):
         if "entry" in wanted.vanished:
             told.lines.append(f"remove group '{name}'")
             told.records[("group", name)] = None
         if "acl" in wanted.vanished and f"group:{name}" in known.grants:
             told.lines.append(f"purged ACLs of group '{name}'")
             told.records[("grants", f"group:{name}")] = None
+
+
+def _other_owner(name: str, realm: str, known: Directory) -> str | None:
+    """Why a group of this name is not the realm's, though it ends like its groups do; None: it is, or may become it.
+
+    `x-a-b` is the group `x-a` of realm `b`, and the group `x` of realm `a-b`: it belongs to who brought it first."""
+    group = known.groups.get(name)
+    if group is None or group.realm == realm:
+        return None
+    if group.realm in known.realms:
+        return f"is a group of realm '{group.realm}'"
+    others = [r for r, record in known.realms.items() if r != realm and record.type in (LDAP, AD)]
+    fit = sorted(other for other in others if name.endswith(f"-{other}"))
+    return f"may be a group of realm '{fit[0]}' as well: remove or rename what is there" if fit else None
 
 
 def _leave_groups(vanished: set[str], known: Directory, told: Changes) -> None:

@@ -15,11 +15,12 @@ from typing import Any
 
 from tarmac.drivers.store.base import Entry, Store
 from tarmac.model.errors import Fix, NotFound
+from tarmac.services.change_record import HISTORY
 from tarmac.services.changes.calls import ApiCall
 from tarmac.services.changes.inverse_records import Records, inverse_of
-from tarmac.services.changes.record import HISTORY
 
 AREAS = ("access", "storages", "options")
+KEPT = 5_000
 SLICE = 4
 KINDS = ("user", "group", "role", "grants", "pool", "password", "tfa", "realm", "storage", "options", "node")
 
@@ -52,6 +53,16 @@ class DefinitionHistory:
     def __init__(self, *, store: Store, groups_of: Any) -> None:
         self._store = store
         self._groups_of = groups_of
+
+    async def prune(self) -> int:
+        """Give up the oldest changes of each area beyond `KEPT`; the daemon calls it once an hour. Returns how many."""
+        gone = 0
+        for area in AREAS:
+            old = [entry.key for entry in await self._store.range(f"{HISTORY}{area}/")][:-KEPT]
+            gone += len(old)
+            for start in range(0, len(old), 100):
+                await self._store.transact([], deletes=old[start : start + 100])
+        return gone
 
     async def search(self, sought: Sought, *, start: int = 0, limit: int = 50) -> tuple[int, list[dict[str, Any]]]:
         """How many match, and a page of them, the newest first."""

@@ -22,9 +22,9 @@ from tarmac.services.clones.disks import CloneDisks, Manner, Wish
 from tarmac.services.clones.flatten import Flatten
 from tarmac.services.clones.live import CloneLive
 from tarmac.services.cloudinit.cloudinit import CloudInit
+from tarmac.services.guests.birth_marks import birth_marks, renewed
 from tarmac.services.guests.config import VmConfigs
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.guests.identity import birth_marks, renewed
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import shared
 from tarmac.services.jobs.steps import Registry, StepContext
@@ -95,7 +95,7 @@ class Clones:
         task's id is the source's number, as in Proxmox; its result has `vmid` and `vmids`. `flatten`: a full clone of a
         template that begins as a linked one and is made independent of it by a task of its own.
 
-        Raises InvalidInput, Denied (also for a key of the configuration that the caller might not set), NotFound."""
+        Raises InvalidInput, Denied (also for what reaches the host and the caller might not set), NotFound."""
         source = self._guests.get(vmid)
         self._check(source, full and not flatten, storage, format, snapname, pool, target)
         if flatten:
@@ -115,7 +115,7 @@ class Clones:
                 "speed": speed,
                 "pool": pool,
             }
-            self.check_rights(identity, _texts(source, snapname), numbers, storage=storage, pool=pool)
+            self.check_rights(identity, _texts(source, snapname), storage=storage)
             queue = f"guest/{vmid}"
             if dryrun:
                 plan = await self._jobs.plan("qmclone", args)
@@ -190,22 +190,15 @@ class Clones:
             self._guests.claim(number)
         return numbers
 
-    def check_rights(
-        self,
-        identity: Identity,
-        texts: Mapping[str, str],
-        newids: Sequence[int],
-        *,
-        storage: str | None = None,
-        pool: str | None = None,
-    ) -> None:
-        """Space on every storage that takes it, and each key of the result as if the caller set it. Raises Denied."""
+    def check_rights(self, identity: Identity, texts: Mapping[str, str], *, storage: str | None = None) -> None:
+        """Space on every storage that takes it, the bridges, and what reaches the host. Raises Denied.
+
+        As in Proxmox the other keys are the source's, which the caller may clone."""
         draft = draft_clone(texts)
         for name in self._disks.storages_of(draft, storage):
             self._access.check(identity, f"/storage/{name}", ["Datastore.AllocateSpace"])
-        keys = draft.texts.keys() - {"smbios1", "vmgenid"}  # those are made anew
-        for number in newids:
-            self._configs.check_keys(identity, number, keys, pool=pool)
+        self._configs.check_bridges(identity, draft.texts)
+        self._configs.check_host(identity, draft.texts)
 
     # -- plans --------------------------------------------------------------------------------------------------
 
@@ -275,14 +268,18 @@ class Clones:
     # -- steps --------------------------------------------------------------------------------------------------
 
     async def _do_reserve(self, ctx: StepContext, vmids: Sequence[int], origin: Mapping[str, Any]) -> None:
+        await self.reserve(vmids, origin, ctx.user)
+
+    async def reserve(self, vmids: Sequence[int], origin: Mapping[str, Any], user: str) -> None:
+        """Take numbers on disk, all or none: guests that have nothing but `lock: clone`. Repeatable."""
         text = print_conf(GuestFile(current=RESERVED))
         if len(vmids) > TOGETHER:
             uids = {vmid: await self._uids.allocate(vmid) for vmid in vmids}
-            await self._guests.create_many(uids, text, origin=origin, user=ctx.user)
+            await self._guests.create_many(uids, text, origin=origin, user=user)
             return
         async with self._uids.together(vmids) as new:
             await self._guests.create_many(
-                new.uids, text, origin=origin, user=ctx.user, compares=new.compares, also=new.puts
+                new.uids, text, origin=origin, user=user, compares=new.compares, also=new.puts
             )
 
     async def _undo_reserve(self, ctx: StepContext, vmids: Sequence[int], origin: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tarmac.drivers.storage.base import Owner
+from tarmac.drivers.storage.values import Owner
 from tarmac.model.job import PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.services.disks.mirrors import DiskMirrors, Mirror

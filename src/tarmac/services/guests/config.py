@@ -18,13 +18,14 @@ from tarmac.model.lifecycle import State
 from tarmac.model.snapshots import check_not_kept, section
 from tarmac.model.vm import HOST, VmConfig
 from tarmac.model.vm_change import Change, apply_pending, change_config, is_device
-from tarmac.model.vm_rules import check_change, needed_privileges
+from tarmac.model.vm_privileges import bridges_of, needed_privileges, reaches_host
+from tarmac.model.vm_rules import check_change
 from tarmac.services.access.access import Access, Identity
+from tarmac.services.guests.birth_marks import completed
 from tarmac.services.guests.config_steps import ConfigSteps, put_step
 from tarmac.services.guests.config_values import refuse_internal, shown, shown_value, without_secrets
 from tarmac.services.guests.disk_plans import DiskPlans
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.guests.identity import completed
 from tarmac.services.guests.live_changes import VmLive, touches_guest
 from tarmac.services.guests.storage_rights import StorageRights
 from tarmac.services.guests.tags import TagRules
@@ -118,6 +119,7 @@ class VmConfigs:
         before = guest.file.merged()
         self.check_keys(identity, vmid, [*texts, *deletes, *reverts], texts=(before, texts))
         self.check_values(identity, vmid, texts)
+        self.check_bridges(identity, {key: text for key, text in before.items() if key in (*texts, *deletes)})
         if "tags" in (*texts, *deletes):
             self._tags.check(identity, before.get("tags", ""), texts.get("tags", ""))
         refuse_internal(texts)
@@ -153,14 +155,29 @@ class VmConfigs:
             for text in known or (None,):
                 groups |= dict.fromkeys(needed_privileges(key, text))
         for group in groups:
-            if pool and self._access.allowed(identity, f"/pool/{pool}", group, any=True):
-                continue
-            self._access.check(identity, "/" if group == (HOST,) else f"/vms/{vmid}", group, any=True)
+            if group == (HOST,):
+                self._access.check(identity, "/", group)
+            elif not (pool and self._access.allowed(identity, f"/pool/{pool}", group, any=True)):
+                self._access.check(identity, f"/vms/{vmid}", group, any=True)
+
+    def check_host(self, identity: Identity, texts: Mapping[str, str]) -> None:
+        """What reaches the host comes by a clone or a snapshot only to whom might set it. Raises Denied."""
+        if any(reaches_host(key, text) for key, text in texts.items()):
+            self._access.check(identity, "/", [HOST])
+
+    def check_bridges(self, identity: Identity, texts: Mapping[str, str]) -> None:
+        """`SDN.Use` on the bridges, and their VLANs, on which the network cards of `texts` hang. Raises Denied.
+
+        Source: check_bridge_access of PVE::QemuServer."""
+        for path in sorted({path for key, text in texts.items() for path in bridges_of(key, text)}):
+            self._access.check(identity, path, ["SDN.Use"])
 
     def check_values(
         self, identity: Identity, vmid: int, texts: Mapping[str, str], *, default_storage: str | None = None
     ) -> None:
-        """What the values need beside their keys' privileges: rights on the storages that they name. Raises Denied."""
+        """What the values need beside their keys' privileges: rights on the storages and bridges that they name. Raises
+        Denied."""
+        self.check_bridges(identity, texts)
         self._storage_rights.check(identity, vmid, texts, default_storage=default_storage)
 
     def check_tags(self, identity: Identity, tags: str) -> None:

@@ -8,14 +8,15 @@ from typing import Any
 from tarmac.model.conf_file import GuestFile, print_conf
 from tarmac.model.job import JobRecord, Plan, PlannedStep
 from tarmac.model.vm import VmConfig
+from tarmac.model.vm_privileges import is_drive
 from tarmac.model.vm_rules import check_change
 from tarmac.services.access.access import Identity
 from tarmac.services.access.pools import Pools, pool_step
+from tarmac.services.guests.birth_marks import birth_marks, completed
 from tarmac.services.guests.config import VmConfigs
 from tarmac.services.guests.config_values import refuse_internal, without_secrets
 from tarmac.services.guests.disk_plans import DiskPlans
 from tarmac.services.guests.guests import Guests
-from tarmac.services.guests.identity import birth_marks, completed
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.running.uids import Uids
@@ -80,7 +81,8 @@ class VmCreate:
             self._pools.check(pool)
         number = self._guests.next_id() if vmid is None else vmid
         self._guests.check_free(number)
-        self._configs.check_keys(identity, number, texts, pool=pool)
+        keys = [key for key in texts if not is_drive(key)]
+        self._configs.check_keys(identity, number, keys, pool=pool, texts=[texts])
         self._configs.check_values(identity, number, texts, default_storage=storage)
         self._configs.check_tags(identity, texts.get("tags", ""))
         refuse_internal(texts)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tarmac.drivers.storage.base import VolumeInfo
+from tarmac.drivers.storage.values import VolumeInfo
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.disk import Disk, EfiDisk, Volume
 from tarmac.model.errors import InvalidInput, NotFound

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tarmac.drivers.storage.base import Owner
+from tarmac.drivers.storage.values import Owner
 from tarmac.drivers.store.base import Compare, Store
 from tarmac.lib.files import remove_durably, write_atomic
 from tarmac.model.conf_file import GuestFile, digest, parse_conf, print_conf
@@ -155,6 +155,7 @@ class Guests:
                 code="no-such-guest",
                 cause=f"there is no guest {vmid} on this node",
                 evidence=f"{len(self._guests)} guests known",
+                fixes=[Fix(text="see what there is", action=f"GET /nodes/{self.node}/qemu")],
             )
         return guest
 

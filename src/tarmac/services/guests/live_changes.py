@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from tarmac.drivers.qemu.argv import Launch
 from tarmac.drivers.qemu.argv.delta import Delta, delta, identity, parts_of
+from tarmac.drivers.qemu.own_time import own_time
 from tarmac.drivers.qemu.parts import Part, parts
 from tarmac.drivers.qemu.qmp import Qmp
 from tarmac.model.errors import Fix, HostFailure, TarmacError, Unavailable
@@ -28,7 +29,7 @@ from tarmac.services.guests.guests import Guest
 from tarmac.services.running.launcher import Launcher
 from tarmac.services.running.runtime import Runtime
 
-UNPLUG_SECONDS = 15.0
+UNPLUG_SECONDS, UNPLUG_MOST_SECONDS = 15.0, 150.0  # of its own time, and of everybody's
 SETTLE_SECONDS = 1.0
 FREE_TRIES, FREE_SECONDS = 100, 0.05
 _TAKEN = re.compile(r"in use|Permission conflict|Duplicate")
@@ -164,7 +165,7 @@ class VmLive:
             if not await _ask_to_let_go(qmp, device):
                 return
             try:
-                async with asyncio.timeout(UNPLUG_SECONDS):
+                async with own_time(guest.process.pid, UNPLUG_SECONDS, most=UNPLUG_MOST_SECONDS):
                     async for event in events:
                         if event.data.get("device") == device:
                             return
@@ -173,7 +174,8 @@ class VmLive:
                     f"the guest does not let go of {device}",
                     code="unplug-timeout",
                     cause="a running system must agree to lose a device; this one did not answer",
-                    evidence=f"no DEVICE_DELETED within {UNPLUG_SECONDS:.0f} s",
+                    evidence=f"no DEVICE_DELETED within {UNPLUG_SECONDS:.0f} s, and as long again as it waited for a "
+                    f"processor of the host; at most {UNPLUG_MOST_SECONDS:.0f} s",
                     fixes=[
                         Fix(text="unmount it inside the guest and try again"),
                         Fix(text="shut the guest down first"),

@@ -3,7 +3,9 @@
 - a new disk or cloud-init medium: `Datastore.AllocateSpace` on its storage, also where the saved state shall go;
 - an ISO image, an image to import, a snippet: `Datastore.AllocateSpace` or `Datastore.Audit` on its storage (for
   snippets Proxmox asks for nothing, but who names one reads it);
-- another guest's disk, to be copied: `Datastore.Audit` on its storage and `VM.Config.Disk` on that guest;
+- a guest's disk, to be copied: `VM.Clone` on that guest;
+- another guest's disk itself: `Datastore.Audit` on its storage and `VM.Config.Disk` on that guest;
+- the host's own CD-ROM drive: `Sys.Console` on `/`;
 - the guest's own disks: nothing more;
 - anything else: `Datastore.Allocate`.
 
@@ -41,6 +43,8 @@ class StorageRights:
         """Raises Denied for the first volume that the caller may not name. Texts that make no sense pass: what is
         wrong with them is told where they are looked at."""
         for volume in _volumes(texts):
+            if volume.file == "cdrom":
+                self._access.check(identity, "/", ["Sys.Console"])
             storage = volume.storage or default_storage
             if volume.empty or storage is None:
                 continue
@@ -49,12 +53,28 @@ class StorageRights:
             else:
                 self._named(identity, vmid, volume.file)
             if volume.import_from is not None:
-                self._named(identity, vmid, volume.import_from)
+                self._copied(identity, vmid, volume.import_from)
         for volid in _snippets(texts):
             path = f"/storage/{volid.partition(':')[0]}"
             self._access.check(identity, path, [SPACE, "Datastore.Audit"], any=True)
         if state := texts.get("vmstatestorage"):
             self._access.check(identity, f"/storage/{state}", [SPACE])
+
+    def _copied(self, identity: Identity, vmid: int, volid: str) -> None:
+        owner = self._owner(volid)
+        if owner is not None:
+            self._access.check(identity, f"/vms/{owner}", ["VM.Clone"])
+        else:
+            self._named(identity, vmid, volid)
+
+    def _owner(self, volid: str) -> int | None:
+        """Whose disk it is."""
+        try:
+            driver, parsed = self._storages.of(volid)
+            name = driver.parse(parsed)
+        except TarmacError:
+            return None
+        return name.vmid if name.content is Content.IMAGES else None
 
     def _named(self, identity: Identity, vmid: int, volid: str) -> None:
         """A volume that is there already."""

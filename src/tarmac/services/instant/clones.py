@@ -9,25 +9,24 @@ do is kept with each (`services.instant.records`).
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tarmac.drivers.qemu.live.machine import Machine
-from tarmac.model.conf_file import GuestFile, print_conf
 from tarmac.model.job import JobRecord, Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.vm_clone import clone_name, draft_clone, is_cloudinit
 from tarmac.services.access.access import Identity
 from tarmac.services.access.pools import Pools, pool_step
-from tarmac.services.clones.clones import RESERVED, Clones
+from tarmac.services.clones.clones import Clones
 from tarmac.services.clones.disks import CloneDisks, Manner, Wish
 from tarmac.services.cloudinit.cloudinit import CloudInit
+from tarmac.services.guests.birth_marks import birth_marks, renewed
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.guests.identity import birth_marks, renewed
 from tarmac.services.instant.admission import CloneAdmission
 from tarmac.services.instant.freezing import LiveFreezing
-from tarmac.services.instant.identity import InstantIdentity
+from tarmac.services.instant.identity_giving import InstantIdentity
 from tarmac.services.instant.members import CloneMembers
 from tarmac.services.instant.records import InstantRecords
 from tarmac.services.instant.states import LiveStates
@@ -119,7 +118,7 @@ class InstantClones:
                 "reserve": self._admission.reserve if reserve is None else reserve,
                 "pool": pool,
             }
-            self._clones.check_rights(identity, source.texts, vmids, pool=pool)
+            self._clones.check_rights(identity, source.texts)
             await self._admit(args, source.machine, looking=True)
             if dryrun:
                 return await self._jobs.plan("qminstant", {**args, "looking": True})
@@ -165,31 +164,37 @@ class InstantClones:
         source = await self._source(guest, [template] if "source" in args else [])
         await self._admit(args, source.machine, looking=args.get("looking", False))
         documents = await self._cloudinit.documents(source.documents)
-        steps, texts = list(source.steps), {}
+        texts, making = {}, dict[str, list[PlannedStep]]()
         for vmid, name in zip(args["vmids"], args["names"], strict=True):
             draft = draft_clone(source.texts, name=name, description=args["description"])
             made = await self._disks.prepare(vmid, draft, Wish(manner=Manner.LINKED, coming=source.sizes))
             # A cloud-init medium is not needed before the guest goes on: it is made with the identity.
-            steps += [step for step in made.steps if step.step == "volume-clone"]
+            making[str(vmid)] = [step for step in made.steps if step.step == "volume-clone"]
             if documents and any(is_cloudinit(volume) for volume in draft.volumes.values()):
                 copied = {"vmid": vmid, "source": source.documents}
-                steps.append(PlannedStep(step="clone-documents", title="copy the cloud-init documents", args=copied))
+                title = "copy the cloud-init documents"
+                making[str(vmid)].append(PlannedStep(step="clone-documents", title=title, args=copied))
             own = renewed(made.texts, self._guests.mac_prefix())
             texts[str(vmid)] = own | birth_marks(own, self._qemu_version)
         known = {"vmids": args["vmids"], "template": template}
         count = f"{len(args['vmids'])} clone(s)"
         title = f"take the numbers {', '.join(map(str, args['vmids']))}"
-        reserve = {**known, "reserve": args["reserve"], "texts": texts}
+        launch = {**known, "reserve": args["reserve"], "texts": texts, "making": _records(making)}
         pool = args.get("pool")  # a journal of an older daemon has none
         pooled = [pool_step(pool, vmid) for vmid in args["vmids"] if pool]
-        place = len(source.steps)
-        steps[place:place] = [PlannedStep(step="instant-reserve", title=title, args=known), *pooled]
-        steps += [
-            PlannedStep(step="instant-launch", title=f"let {count} go on from {template}", args=reserve),
-            PlannedStep(step="instant-identity", title="give each its own identity", args=known),
-        ]
         return Plan(
-            steps=tuple(steps),
+            steps=(
+                *source.steps,
+                PlannedStep(step="instant-reserve", title=title, args=known),
+                *pooled,
+                PlannedStep(
+                    step="instant-launch",
+                    title=f"let {count} go on from {template}",
+                    args=launch,
+                    takes=_taken(step for steps in making.values() for step in steps),
+                ),
+                PlannedStep(step="instant-identity", title="give each its own identity", args=known),
+            ),
             effects=(
                 "each clone begins with all that was in its template's memory: keys, passwords, open sessions",
                 *source.effects,
@@ -203,10 +208,8 @@ class InstantClones:
     async def _do_reserve(self, ctx: StepContext, vmids: Sequence[int], template: int) -> None:
         """The numbers are taken on disk, all or none: guests that have nothing but `lock: clone`."""
         guest = self._guests.get(template)
-        uids = {vmid: await self._uids.allocate(vmid) for vmid in vmids}
         origin = {"vmid": template, "name": guest.name, "digest": guest.digest, "time": int(time.time())}
-        text = print_conf(GuestFile(current=RESERVED))
-        await self._guests.create_many(uids, text, origin=origin, user=ctx.user)
+        await self._clones.reserve(vmids, origin, ctx.user)
 
     async def _undo_reserve(self, ctx: StepContext, vmids: Sequence[int], template: int) -> None:
         for vmid in vmids:
@@ -236,6 +239,20 @@ class _Source:
     sizes: Mapping[str, int] = field(default_factory=dict)
     steps: tuple[PlannedStep, ...] = ()
     effects: tuple[str, ...] = ()
+
+
+def _records(making: Mapping[str, Sequence[PlannedStep]]) -> dict[str, list[dict[str, Any]]]:
+    """Steps within a step, for the journal."""
+    return {vmid: [{"step": step.step, "args": dict(step.args)} for step in steps] for vmid, steps in making.items()}
+
+
+def _taken(steps: Iterable[PlannedStep]) -> dict[str, int]:
+    """Bytes that steps take together, by storage."""
+    found: dict[str, int] = {}
+    for step in steps:
+        for id, size in step.takes.items():
+            found[id] = found.get(id, 0) + size
+    return found
 
 
 def _texts(machine: Machine, template: Guest) -> dict[str, str]:

@@ -24,8 +24,10 @@ from tarmac.lib.files import failure_of
 from tarmac.lib.hostcalls import HostCalls
 from tarmac.model.conf_file import GuestFile, print_conf
 from tarmac.model.errors import Fix, WrongState
+from tarmac.model.ids import VolumeId
 from tarmac.model.job import PlannedStep
 from tarmac.model.lifecycle import State
+from tarmac.model.units import MIB
 from tarmac.services.clones.clones import RESERVED
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.instant.capture import LiveCaptures
@@ -40,6 +42,8 @@ from tarmac.services.running.uids import Uids
 from tarmac.services.storage.storages import Storages
 
 Disks = Sequence[FrozenDisk]
+STATE_BYTES = 16 * MIB
+"""What a device state takes of its storage, a display's memory with it; its volume has room for more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,7 @@ class LiveFreezing:
         disks, sizes = await self._disks.plan(source, vmid)
         volid = self._sources.state_volume(source, vmid)
         args = {"source": source.vmid, "vmid": vmid, "disks": as_args(disks)}
+        storage = VolumeId.parse(volid).storage
         steps = (
             PlannedStep(
                 step="frozen-reserve",
@@ -105,8 +110,9 @@ class LiveFreezing:
                 step="volume-allocate",
                 title=f"make room for its device state: {volid}",
                 args={"volid": volid, "size": state_file.capacity(0), "format": "raw"},
+                takes={storage: STATE_BYTES},
             ),
-            *self._disks.layer_steps(source.vmid, vmid, disks),
+            *self._disks.layer_steps(source, vmid, disks),
             PlannedStep(
                 step="frozen-take",
                 title=f"freeze guest {source.vmid}, and let it go on",

@@ -19,6 +19,7 @@ from tarmac.model.disk import Disk, EfiDisk
 from tarmac.model.errors import Fix, InvalidInput, NotFound, TarmacError
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import PlannedStep
+from tarmac.model.lifecycle import State
 from tarmac.model.snapshots import disks_of
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.instant.frozen_records import FrozenDisk
@@ -27,6 +28,7 @@ from tarmac.services.node.facts import NodeProbe
 from tarmac.services.running.runtime import Runtime
 from tarmac.services.snapshots.disks import facts_of
 from tarmac.services.storage.storages import Storages
+from tarmac.services.storage.volume_plans import OVERLAY_BYTES
 
 MERGE_SPEED = 100 * 1024 * 1024
 ENDED_SECONDS = 30.0
@@ -63,8 +65,13 @@ class FrozenDisks:
     def _disk(self, source: Guest, key: str, disk: Disk | EfiDisk, vmid: int, number: int) -> FrozenDisk:
         driver, volid = self._storages.of(disk.file)
         name = driver.parse(volid)
-        freezes = isinstance(driver, FreezingStorage) and name.format in driver.capabilities.freezes
-        if not freezes or name.content is not Content.IMAGES or name.is_base or name.vmid != source.vmid:
+        if (
+            not isinstance(driver, FreezingStorage)
+            or name.format not in driver.capabilities.freezes
+            or name.content is not Content.IMAGES
+            or name.is_base
+            or name.vmid != source.vmid
+        ):
             able = ", ".join(sorted(driver.capabilities.freezes)) or "no format"
             raise InvalidInput(
                 f"the disk {key} of guest {source.vmid} cannot be shared with clones while the guest goes on",
@@ -86,16 +93,18 @@ class FrozenDisks:
             key=key,
             volid=str(volid),
             base=f"{driver.id}:{below}{base}",
-            named=f"{driver.id}:{base}/{name.vmid}/{name.file}",
+            named=str(driver.standing(volid, VolumeId.parse(f"{driver.id}:{base}"))),
         )
 
     @staticmethod
-    def layer_steps(source: int, vmid: int, disks: Disks) -> list[PlannedStep]:
+    def layer_steps(source: Guest, vmid: int, disks: Disks) -> list[PlannedStep]:
+        args = {"source": source.vmid, "vmid": vmid, "running": source.state is State.RUNNING}
         return [
             PlannedStep(
                 step="frozen-layer",
                 title=f"lay an overlay on {disk['volid']}",
-                args={"source": source, "vmid": vmid, "disk": dict(disk)},
+                args={**args, "disk": dict(disk)},
+                takes={VolumeId.parse(disk["volid"]).storage: OVERLAY_BYTES},
             )
             for disk in disks
         ]
@@ -107,8 +116,8 @@ class FrozenDisks:
         qmp, facts = self._runtime.monitor(source), await self._probe.facts()
         config, found = disks_of(source.file.current), []
         for disk in disks:
-            driver, volid = self._storages.of(disk["volid"])
-            chain = await driver.layers(volid)
+            driver, overlay = self._storages.of(disk["named"])
+            chain = await driver.layers(overlay)
             nodes = layer_nodes(disk["key"], config[disk["key"]], facts_of(chain[0]), io_uring=facts.io_uring)
             below = node_name("f", disk["key"], facts_of(chain[1]))
             found.append(Overlay(key=disk["key"], nodes=nodes, on=below))
@@ -123,7 +132,7 @@ class FrozenDisks:
         """Nothing changes the base images from now on; group `gid` may read them."""
         for disk in disks:
             driver, base = self._freezing(disk["base"])
-            await driver.guard_base(base, gid=gid)
+            await driver.guard_base(VolumeId.parse(disk["volid"]), base, gid=gid)
 
     # -- steps --------------------------------------------------------------------------------------------------
 
@@ -133,21 +142,26 @@ class FrozenDisks:
             raise InvalidInput(f"storage '{driver.id}' freezes no images", code="volume-not-freezable")
         return driver, parsed
 
-    async def _do_layer(self, ctx: StepContext, source: int, vmid: int, disk: FrozenDisk) -> None:
+    async def _do_layer(
+        self, ctx: StepContext, source: int, vmid: int, disk: FrozenDisk, running: bool = False
+    ) -> None:
         driver, base = self._freezing(disk["base"])
         await driver.freeze_base(VolumeId.parse(disk["volid"]), base, owner=self._guests.get(source).owner)
 
-    async def _undo_layer(self, ctx: StepContext, source: int, vmid: int, disk: FrozenDisk) -> None:
+    async def _undo_layer(
+        self, ctx: StepContext, source: int, vmid: int, disk: FrozenDisk, running: bool = False
+    ) -> None:
         guest = self._guests.find(source)
         if guest is not None:
-            await self._join(ctx, guest, disk)
+            await self._join(ctx, guest, disk, running)
 
-    async def _do_join(self, ctx: StepContext, source: int, vmid: int, disks: Disks) -> None:
+    async def _do_join(self, ctx: StepContext, source: int, vmid: int, disks: Disks, running: bool = False) -> None:
         for disk in disks:
-            await self._join(ctx, self._guests.get(source), disk)
+            await self._join(ctx, self._guests.get(source), disk, running)
 
-    async def _join(self, ctx: StepContext, source: Guest, disk: FrozenDisk) -> None:
-        """The base is the guest's volume again, with all that was written since the freeze."""
+    async def _join(self, ctx: StepContext, source: Guest, disk: FrozenDisk, running: bool) -> None:
+        """The base is the guest's volume again, with all that was written since the freeze. `running`: the guest ran
+        when the job was planned, and nobody else has stopped it since."""
         driver, base = self._freezing(disk["base"])
         volid, owner, process = VolumeId.parse(disk["volid"]), source.owner, source.process
         try:
@@ -155,6 +169,8 @@ class FrozenDisks:
         except NotFound:  # never frozen; or joined already, and QEMU only waits to be told
             if process is not None:
                 await live.finish_merge(process, disk["key"])
+                if ctx.resumed and running:
+                    await live.go_on(process)
             return
         if process is not None:
             try:
@@ -165,12 +181,18 @@ class FrozenDisks:
                     raise
                 ctx.log("the guest has ended: going on without it")
                 await self._runtime.settled(source, ENDED_SECONDS)
+            finally:
+                if ctx.resumed and running:
+                    await live.go_on(process)
         await driver.join_base(volid, base, owner=owner, advance=lambda done, total: ctx.progress(done, total, "bytes"))
 
     async def _join_live(self, ctx: StepContext, source: Guest, disk: FrozenDisk, driver: FreezingStorage) -> None:
         volid, base, key = VolumeId.parse(disk["volid"]), VolumeId.parse(disk["base"]), disk["key"]
         owner, qmp = source.owner, self._runtime.monitor(source)
-        layers = await driver.layers(volid)
+        try:
+            layers = await driver.layers(VolumeId.parse(disk["named"]))
+        except NotFound:  # a raw image, whose overlay has a name of its own
+            layers = ()
         if driver.path(base).name not in [layer.path.name for layer in layers]:  # one image with two names as yet
             await driver.unfreeze_base(volid, base, owner=owner)
             return
@@ -184,9 +206,10 @@ class FrozenDisks:
 
         async def renamed() -> None:
             await driver.joined(volid, base, owner=owner)
+            ctx.point(f"renamed-{key}")
 
         await driver.unguard_base(base)
-        size = (await driver.info(volid)).used or 0
+        size = (await driver.info(VolumeId.parse(disk["named"]))).used or 0
         merge = Merge(key=key, top=top, base=below, reference=None, size=size)
         process = source.process
         assert process is not None

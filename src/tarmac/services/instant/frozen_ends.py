@@ -12,6 +12,7 @@ from typing import Any
 
 from tarmac.model.errors import TarmacError, WrongState
 from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.lifecycle import State
 from tarmac.model.users import ROOT
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.instant.freezing import LiveFreezing
@@ -133,7 +134,8 @@ class FrozenEnds:
         if source is not None and standing:
             args = {"source": source.vmid, "vmid": vmid, "disks": as_args(standing)}
             title = f"join the disks of guest {source.vmid} with what they stand on"
-            steps.append(PlannedStep(step="frozen-join", title=title, args=args))
+            running = {"running": source.state is State.RUNNING}
+            steps.append(PlannedStep(step="frozen-join", title=title, args={**args, **running}))
             steps.append(PlannedStep(step="frozen-rename", title="write its configuration", args=args))
         joined = {disk["base"] for disk in standing}
         frees = [volid for volid in await self._volumes.owned(guest) if volid not in joined]

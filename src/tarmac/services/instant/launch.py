@@ -34,9 +34,11 @@ class CloneLauncher:
         self._launcher = launcher
         self._probe = probe
 
-    async def launch(self, guest: Guest, config: VmConfig, live: LiveState, say: Say, times: Times) -> GuestProcess:
-        """Spawn QEMU, feed it the machine's state and let the guest run, its cables out. `config` is the clone's, which
-        may still be on its way to the disk. Seconds of each part go into `times`.
+    async def launch(
+        self, guest: Guest, config: VmConfig, live: LiveState, say: Say, times: Times, awake: asyncio.Event
+    ) -> GuestProcess:
+        """Spawn QEMU, feed it the machine's state and let the guest run, on no network; `awake` is set when it is told
+        to. `config` is the clone's, which may still be on its way to the disk. Seconds of each part go into `times`.
 
         Raises HostFailure and others; no process is left then, the caller cleans up the rest."""
         began = time.monotonic()
@@ -70,7 +72,9 @@ class CloneLauncher:
         started = time.monotonic()
         try:
             launcher.limit(config, cgroup, say)
-            await self._go_on(process, live)
+            await self._go_on(process, live, awake)
+            times["restore"] = time.monotonic() - started
+            await stream.loaded(process, without_ram=True)
         except BaseException:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(5):
@@ -78,7 +82,6 @@ class CloneLauncher:
             await process.close()
             raise
         times["start"] = started - began
-        times["restore"] = time.monotonic() - started
         return process
 
     async def _argv(self, guest: Guest, config: VmConfig, live: LiveState, fds: dict[str, int]) -> tuple[str, ...]:
@@ -107,10 +110,10 @@ class CloneLauncher:
         return clone_argv(machine, facts, await self._probe.facts())
 
     @staticmethod
-    async def _go_on(process: GuestProcess, live: LiveState) -> None:
-        """The cables are pulled before the guest's first instruction: nothing listens on the network, and no word of
-        its template's addresses gets out, until it has its own."""
+    async def _go_on(process: GuestProcess, live: LiveState, awake: asyncio.Event) -> None:
+        """What is behind the template's cards leads nowhere (`live.machine`): no word of its addresses gets out until
+        the clone has its own. (Cables that are out as well would make a whole system in the guest look after its
+        network, while it is to answer.)"""
         await stream.load(process, live.state, without_ram=True)
-        for key in live.machine.nics:
-            await process.monitor().set_link(key, False)
+        awake.set()
         await process.monitor().cont()

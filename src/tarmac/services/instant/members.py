@@ -7,8 +7,10 @@ a row for each in its result. Only when none could be started has the task faile
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from tarmac.drivers.qemu.process import GuestProcess
@@ -19,7 +21,7 @@ from tarmac.services.access.pools import Pools
 from tarmac.services.clones.clones import RESERVED
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.instant.identity import InstantIdentity
+from tarmac.services.instant.identity_giving import InstantIdentity
 from tarmac.services.instant.launch import CloneLauncher, Times
 from tarmac.services.instant.records import InstantRecord, InstantRecords
 from tarmac.services.instant.states import LiveStates
@@ -31,6 +33,8 @@ from tarmac.services.storage.volumes import Volumes
 
 AT_ONCE = 4
 Texts = Mapping[str, Mapping[str, str]]
+Making = Mapping[str, Sequence[Mapping[str, Any]]]
+"""The steps that make each clone's volumes, by its number."""
 
 
 class CloneMembers:
@@ -64,6 +68,7 @@ class CloneMembers:
         self._launcher = launcher
         self._identity = identity
         self._records = records
+        self._steps = registry.steps
         self.arrived: dict[str, float] = {}
         registry.step("instant-launch", self._do_launch, self._undo_launch)
         registry.step("instant-identity", self._do_identity, commits=True)
@@ -75,8 +80,9 @@ class CloneMembers:
         template: int,
         reserve: int,
         texts: Texts,
+        making: Making = MappingProxyType({}),  # a journal of an older daemon has steps of the job's own
     ) -> dict[str, Any]:
-        """All of them, some at a time: configuration, QEMU, and on to the agent's first answer."""
+        """All of them, some at a time: configuration, volumes, QEMU, and on to the agent's first answer."""
         arrived = self.arrived.get(ctx.upid, time.monotonic())
         prepared = time.monotonic() - arrived
         live = await self._states.get(self._guests.get(template), ctx.log)
@@ -88,17 +94,30 @@ class CloneMembers:
             guest = self._guests.get(vmid)
             spent = times[str(vmid)] = {"overlay": prepared / len(vmids)}
             config = VmConfig.parse(texts[str(vmid)], lenient=True)
+            awake = asyncio.Event()
 
             async def start(guest: Guest, say: Callable[[str], None]) -> GuestProcess:
-                return await self._launcher.launch(guest, config, live, say, spent)
+                return await self._launcher.launch(guest, config, live, say, spent, awake)
+
+            async def go_on() -> None:
+                began = time.monotonic()
+                await _all(self._steps[s["step"]].do(ctx, **s["args"]) for s in making.get(str(vmid), ()))
+                spent["overlay"] += time.monotonic() - began
+                if guest.process is None:
+                    await self._runtime.launch(guest, ctx.log, start)
+                awake.set()
+
+            async def answer() -> None:
+                """The guest is asked as it wakes; what we still have to do about its process goes on meanwhile."""
+                await awake.wait()
+                began = time.monotonic()
+                await self._identity.first_answer(vmid, config)
+                spent["agent"] = time.monotonic() - began
+                spent["answered"] = time.monotonic() - arrived
 
             async with doors:
-                work: list[Awaitable[Any]] = [self._keep(ctx, guest, texts[str(vmid)], record)]
-                if guest.process is None:
-                    work.append(self._runtime.launch(guest, ctx.log, start))
-                await _all(work)  # the journal knows both; neither waits for the other's disk
-                spent["agent"] = await self._identity.first_answer(guest)
-                spent["answered"] = time.monotonic() - arrived
+                # The journal knows of all; none waits for the others' disks.
+                await _all([self._keep(ctx, guest, texts[str(vmid)], record), go_on(), answer()])
 
         failed: dict[int, TarmacError] = {}
 
@@ -148,11 +167,16 @@ class CloneMembers:
         template: int,
         reserve: int,
         texts: Texts,
+        making: Making = MappingProxyType({}),
     ) -> None:
         for vmid in vmids:
             guest = self._guests.find(vmid)
             if guest is not None:
                 await self._runtime.stop(guest, 10)
+            for step in making.get(str(vmid), ()):
+                undo = self._steps[step["step"]].undo
+                if undo is not None:
+                    await undo(ctx, **step["args"])
 
     async def _do_identity(self, ctx: StepContext, vmids: Sequence[int], template: int) -> None:
         """What one clone lacks hurts no other: it is said, kept, and can be done later."""
@@ -162,8 +186,9 @@ class CloneMembers:
         self._report(ctx, launched.get("clones", []), vmids)
         times: dict[str, Times] = {key: dict(value) for key, value in launched.get("times", {}).items()}
 
-        # Guests that all wake at once would keep each other from answering: some at a time, the others wait asleep.
-        doors = asyncio.Semaphore(AT_ONCE)
+        # Guests that all wake at once would keep each other from answering: as many at a time as there are processors
+        # (under emulation each takes one), the others wait asleep.
+        doors = asyncio.Semaphore(len(os.sched_getaffinity(0)))
 
         async def one(vmid: int) -> None:
             async with doors:

@@ -22,6 +22,7 @@ from tarmac.drivers.qemu.process import GuestProcess
 from tarmac.lib.files import failure_of
 from tarmac.lib.hostcalls import HostCalls
 from tarmac.model.errors import HostFailure, TarmacError, WrongState
+from tarmac.model.ids import VolumeId
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.units import human_size
@@ -97,6 +98,7 @@ class LiveTemplates:
         machine = await self._sources.machine(guest, process)
         volid = self._sources.state_volume(guest, guest.vmid)
         size = state_file.capacity(machine.memory)
+        in_use = min(machine.memory, int(guest.usage.get("mem", machine.memory)))  # pages of zeros are not written
         bases, texts = self._templates.base_steps(guest)
         known = {"vmid": guest.vmid}
         texts |= {
@@ -114,6 +116,7 @@ class LiveTemplates:
                     step="live-freeze",
                     title=f"freeze guest {guest.vmid} and write its state",
                     args={**known, "volid": volid, "ran": guest.state is State.RUNNING},
+                    takes={VolumeId.parse(volid).storage: in_use},
                 ),
                 PlannedStep(step="live-end", title=f"end guest {guest.vmid}", args=known),
                 *bases,

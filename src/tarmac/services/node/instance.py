@@ -47,7 +47,9 @@ def open_instance(data: Path) -> Instance:
         data.chmod(0o711)
         lock_fd = _lock(data)
     except OSError as error:
-        raise failure_of(error, f"cannot use the data directory {data}") from error
+        problem = failure_of(error, f"cannot use the data directory {data}")
+        problem.fixes = (Fix(text="name another one", action="tarmac serve --data-dir DIR"), *problem.fixes)
+        raise problem from error
     try:
         identity = places.read_instance(data) or _new_identity(data)
         runtime = places.runtime_dir(identity)

@@ -7,6 +7,7 @@ from typing import Any
 
 from tarmac.drivers.qemu.agent import Agent
 from tarmac.model.errors import Fix, WrongState
+from tarmac.model.lifecycle import not_running
 from tarmac.services.guests.guests import Guests
 
 SOCKET = "qga.sock"
@@ -25,7 +26,7 @@ class Agents:
         Raises NotFound, WrongState (`VM 100 is not running`, `No QEMU guest agent configured`)."""
         guest = self._guests.get(vmid)
         if guest.process is None:
-            raise WrongState(f"VM {vmid} is not running", code="not-running")
+            raise not_running(vmid, "VM {vmid} is not running")
         if not guest.config.agent.enabled:
             raise WrongState(
                 "No QEMU guest agent configured",

@@ -19,6 +19,7 @@ from pathlib import Path
 from tarmac.drivers.qemu.console import SerialHub, open_stream
 from tarmac.drivers.qemu.qmp import Qmp
 from tarmac.model.errors import Fix, HostFailure, InvalidInput, Unavailable, WrongState
+from tarmac.model.lifecycle import not_running
 from tarmac.services.guests.guests import Guests
 
 SCREEN_LIMIT = 64 << 20
@@ -164,13 +165,13 @@ class Consoles:
         self._guests.get(vmid)
         directory = self._directories.get(vmid)
         if directory is None:
-            raise WrongState(f"VM {vmid} not running", code="not-running")
+            raise not_running(vmid)
         return directory
 
     def _monitor(self, vmid: int) -> Qmp:
         guest = self._guests.get(vmid)
         if guest.process is None:
-            raise WrongState(f"VM {vmid} not running", code="not-running")
+            raise not_running(vmid)
         return guest.process.monitor()
 
 

@@ -12,7 +12,22 @@ from tarmac.services.guests.guests import Guests
 from tarmac.services.running.runtime import Runtime
 
 _HARMLESS = ("info", "help", "?")
+# Whose words cannot hold a secret. Others are many, and grow with QEMU: drives and objects with passwords, keys typed.
+_TOLD = {
+    *_HARMLESS,
+    *("balloon", "block_job_cancel", "block_job_complete", "block_job_pause", "block_job_resume", "block_resize"),
+    *("block_set_io_throttle", "boot_set", "c", "cont", "delvm", "device_del", "drive_del", "eject", "loadvm", "log"),
+    *("migrate_cancel", "netdev_del", "nmi", "object_del", "p", "print", "q", "quit", "s", "savevm", "screendump"),
+    *("set_link", "stop", "sum", "system_powerdown", "system_reset", "system_wakeup", "watchdog_action", "x", "xp"),
+}
+MASK = "**********"
 SECONDS = 25.0
+
+
+def told(text: str) -> str:
+    """What of a command the audit trail and logs are told: all of it where it cannot hold a secret, else its verb."""
+    verb, *rest = text.split(None, 1)[:2] or [""]
+    return text if verb in _TOLD or not rest else f"{verb[:40]} {MASK}"
 
 
 class HumanMonitor:

@@ -152,6 +152,7 @@ class Launcher:
                 await process.monitor().execute(step.command, step.arguments)
         except BaseException:
             await process.kill()
+            await process.close()
             raise
         return process
 

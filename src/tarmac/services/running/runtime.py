@@ -21,7 +21,7 @@ from tarmac.drivers.qemu.qmp import Qmp
 from tarmac.drivers.qemu.record import read_record
 from tarmac.lib.tasks import Supervisor
 from tarmac.model.errors import DataCorrupt, Fix, HostFailure, TarmacError, Unavailable, WrongState
-from tarmac.model.lifecycle import State
+from tarmac.model.lifecycle import State, not_running
 from tarmac.model.vm import VmConfig
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.running.agents import Agents
@@ -160,7 +160,7 @@ class Runtime:
     def monitor(self, guest: Guest) -> Qmp:
         """The guest's control connection. Raises WrongState when it is stopped, Unavailable when QEMU is silent."""
         if guest.process is None:
-            raise WrongState(f"VM {guest.vmid} not running", code="not-running")
+            raise not_running(guest.vmid)
         return guest.process.monitor()
 
     async def observe(self, guest: Guest) -> State:

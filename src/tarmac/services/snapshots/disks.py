@@ -15,9 +15,9 @@ from tarmac.drivers.qemu import block_layers as live
 from tarmac.drivers.qemu.argv.blockdev import layer_nodes, node_name
 from tarmac.drivers.qemu.block_layers import Merge, Overlay
 from tarmac.drivers.qemu.facts import VolumeFacts
-from tarmac.drivers.qemu.freeze import frozen
+from tarmac.drivers.qemu.fs_freeze import frozen
 from tarmac.drivers.qemu.process import GuestProcess
-from tarmac.drivers.storage.base import Layer
+from tarmac.drivers.storage.values import Layer
 from tarmac.model.errors import Fix, HostFailure, TarmacError
 from tarmac.model.snapshots import disks_of
 from tarmac.services.guests.guests import Guest, Guests
@@ -93,13 +93,15 @@ class SnapshotDisks:
                 await self.switch(guest, overlays)
                 await self.copy(guest, copies, name)
 
-    async def undo_take(self, ctx: StepContext, vmid: int, name: str, layers: Disks, copies: Disks, **_: Any) -> None:
+    async def undo_take(
+        self, ctx: StepContext, vmid: int, name: str, layers: Disks, copies: Disks, running: bool = False, **_: Any
+    ) -> None:
         """Back to one layer with all that was written since, in a running or a stopped guest."""
         guest = self._guests.get(vmid)
         await self.forget_copies(copies, name)
         for disk in layers:
             if await self._was_switched(guest, disk["volid"], name):
-                await self._merge(ctx, guest, disk["volid"], name, 0)
+                await self._merge(ctx, guest, disk["volid"], name, 0, running=running)
 
     @contextlib.asynccontextmanager
     async def standing(self, guest: Guest, running: bool) -> AsyncIterator[None]:
@@ -175,16 +177,24 @@ class SnapshotDisks:
     # -- merging ------------------------------------------------------------------------------------------------
 
     async def _do_merge(
-        self, ctx: StepContext, vmid: int, volid: str, name: str, speed: int, force: bool = False
+        self,
+        ctx: StepContext,
+        vmid: int,
+        volid: str,
+        name: str,
+        speed: int,
+        force: bool = False,
+        running: bool = False,  # a journal of an older daemon does not say it
     ) -> None:
         try:
-            await self._merge(ctx, self._guests.get(vmid), volid, name, speed)
+            await self._merge(ctx, self._guests.get(vmid), volid, name, speed, running=running)
         except TarmacError as problem:
             if not force:
                 raise
             ctx.warn(f"{volid}: {problem.message} ({problem.evidence}); its layer stays")
 
-    async def _merge(self, ctx: StepContext, guest: Guest, volid: str, name: str, speed: int) -> None:
+    async def _merge(self, ctx: StepContext, guest: Guest, volid: str, name: str, speed: int, *, running: bool) -> None:
+        """`running`: the guest ran when the job was planned, and nobody else has stopped it since."""
         driver, volume = self._storages.of(volid)
 
         def advance(done: int, total: int) -> None:
@@ -200,6 +210,9 @@ class SnapshotDisks:
                     raise
                 ctx.log("the guest has ended: going on without it")
                 await self._runtime.settled(guest, ENDED_SECONDS)
+            finally:
+                if ctx.resumed and running:
+                    await live.go_on(process)
         await driver.delete_snapshot(volume, name, advance=advance)
 
     async def _merge_live(
@@ -225,6 +238,7 @@ class SnapshotDisks:
             except TarmacError:
                 if any(point.name == name for point in await driver.snapshots(volume)):
                     raise
+            ctx.point(f"renamed-{key}")
 
         merge = Merge(
             key=key,

@@ -12,11 +12,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from tarmac.drivers.storage.base import FileStorage, SnapshotInfo, Storage
+from tarmac.drivers.storage.base import FileStorage, Storage
+from tarmac.drivers.storage.values import SnapshotInfo
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import Busy, Conflict, Fix, NotFound, TarmacError
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.lifecycle import State
 from tarmac.model.snapshots import disks_of
 from tarmac.model.units import human_size
 from tarmac.services.guests.guests import Guests
@@ -134,9 +136,9 @@ class LostPoints:
         title = f"remove {volid}" + (f" ({human_size(point.merges)} to merge)" if point.merges else "")
         step = "point-free"
         step_args: dict[str, Any] = {"volid": str(volume), "name": name}
-        if self._guests.find(vmid) is not None and points:
+        if (guest := self._guests.find(vmid)) is not None and points:
             step = "snapshot-merge"  # its QEMU may have the layers open
-            step_args |= {"vmid": vmid, "speed": MERGE_SPEED}
+            step_args |= {"vmid": vmid, "speed": MERGE_SPEED, "running": guest.state is State.RUNNING}
         takes = {driver.id: point.merges} if point.merges else {}
         planned = PlannedStep(step=step, title=title, args=step_args, takes=takes, regardless=True)
         return Plan(steps=(planned,), effects=(f"what the disk held at '{name}' is lost",))

@@ -16,6 +16,7 @@ from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import Fix, HostFailure, TarmacError, WrongState
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import PlannedStep
+from tarmac.model.lifecycle import not_running
 from tarmac.model.snapshots import disks_of
 from tarmac.model.units import MIB, human_size
 from tarmac.services.guests.guests import Guest, Guests
@@ -104,7 +105,7 @@ class MachineStates:
     async def _record(self, guest: Guest) -> MachineRecord:
         process = guest.process
         if process is None:
-            raise WrongState(f"VM {guest.vmid} not running", code="not-running")
+            raise not_running(guest.vmid)
         now = await self._launcher.argv(guest.vmid, guest.config)
         argv = as_ran(process.record.argv, now)
         machine = option_of(argv, "-machine").split(",", 1)[0].removeprefix("type=")

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from tarmac.drivers.storage.base import SnapshotInfo, SnapshotKind, Storage
+from tarmac.drivers.storage.base import Storage
+from tarmac.drivers.storage.values import SnapshotInfo, SnapshotKind
 from tarmac.model.disk import Disk, EfiDisk
 from tarmac.model.errors import Conflict, Fix, HostFailure, NotFound, TarmacError
 from tarmac.model.ids import VolumeId
@@ -156,13 +157,20 @@ def removable(
         del parents[gone]
 
 
-def merge_steps(vmid: int, merges: Sequence[Merging], speed: int, *, force: bool) -> list[PlannedStep]:
-    """The steps of a removal."""
+def merge_steps(vmid: int, merges: Sequence[Merging], speed: int, *, force: bool, running: bool) -> list[PlannedStep]:
+    """The steps of a removal; `running`: in a guest whose processors run."""
     return [
         PlannedStep(
             step="snapshot-merge",
             title=f"remove '{m.name}' from {m.volid}" + (f" ({human_size(m.moves)} to merge)" if m.moves else ""),
-            args={"vmid": vmid, "volid": m.volid, "name": m.name, "speed": speed, "force": force},
+            args={
+                "vmid": vmid,
+                "volid": m.volid,
+                "name": m.name,
+                "speed": speed,
+                "force": force,
+                "running": running,
+            },
             takes={VolumeId.parse(m.volid).storage: m.moves} if m.moves else {},
             regardless=True,
         )

@@ -12,7 +12,7 @@ from tarmac.model.errors import Fix, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.vm import HOST, VmConfig
-from tarmac.model.vm_rules import needed_privileges
+from tarmac.model.vm_privileges import reaches_host
 from tarmac.services.access.access import Access, Identity
 from tarmac.services.guests.config_steps import file_step
 from tarmac.services.guests.guests import Guest, Guests
@@ -63,10 +63,8 @@ class VmRollback:
         """What reaches beyond the guest (`args`, devices of the host) comes back only for whom might set it."""
         file = self._guests.get(vmid).file
         for row in tree.difference(file.current, tree.section(file, name)):
-            beyond = [group for group in needed_privileges(row["key"]) if not group[0].startswith("VM.Config.")]
-            if "to" in row:
-                for group in beyond:
-                    self._access.check(identity, "/" if group == (HOST,) else f"/vms/{vmid}", group, any=True)
+            if "to" in row and reaches_host(row["key"], row["to"]):
+                self._access.check(identity, "/", [HOST])
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
         guest, name = self._guests.get(args["vmid"]), args["name"]

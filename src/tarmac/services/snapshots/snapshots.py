@@ -186,7 +186,7 @@ class VmSnapshots:
                 kept.setdefault(disk.file, set()).add(other)
         merges, notes = await self._plans.merging(texts, name, kept)
         steps = [file_step("snapshot-mark", vmid, tree.marked(file, name), f"mark '{name}' as going away")]
-        steps += merge_steps(vmid, merges, args["speed"], force=args["force"])
+        steps += merge_steps(vmid, merges, args["speed"], force=args["force"], running=guest.state is State.RUNNING)
         steps.append(file_step("snapshot-record", vmid, after, f"remove '{name}' from the configuration"))
         if "vmstate" in texts:
             steps.append(free_step(texts["vmstate"]))

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from tarmac.drivers.storage.base import Storage, StorageStatus
+from tarmac.drivers.storage.base import Storage
+from tarmac.drivers.storage.values import StorageStatus
 from tarmac.model.errors import HostFailure, TarmacError
 from tarmac.services.storage.patience import does_not_answer
 

@@ -20,7 +20,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.drivers.storage.base import SnapshotKind, Storage, StorageStatus, VolumeInfo
+from tarmac.drivers.storage.base import Storage
+from tarmac.drivers.storage.values import SnapshotKind, StorageStatus, VolumeInfo
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import Fix, NoSpace
 from tarmac.model.job import JobRecord, Plan, StepRecord

@@ -23,7 +23,7 @@ from tarmac.model.digest import check_digest
 from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound, TarmacError, WrongState
 from tarmac.model.ids import VolumeId
 from tarmac.model.storage import StorageDefinition, definition_of
-from tarmac.services.changes.record import change_entry, prune
+from tarmac.services.change_record import change_entry
 from tarmac.services.storage.definition_rules import check_update, checked, parted, shown_value
 from tarmac.services.storage.patience import does_not_answer, patient
 from tarmac.services.storage.probe import PROBE_SECONDS, StorageProbe
@@ -61,7 +61,6 @@ class Storages:
             self._secrets[entry.key.removeprefix(SECRETS)] = json.loads(entry.value)["texts"]
         for entry in await self._store.range(PREFIX):
             self._take(json.loads(entry.value)["texts"], entry.revision)
-        await prune(self._store, "storages")
         await self.refresh()
 
     async def refresh(self) -> None:
@@ -123,7 +122,13 @@ class Storages:
         try:
             return self._definitions[id]
         except KeyError:
-            raise NotFound(f"storage '{id}' does not exist", code="no-such-storage") from None
+            raise NotFound(
+                f"storage '{id}' does not exist",
+                code="no-such-storage",
+                cause="no storage of this name is defined",
+                evidence=f"defined are: {', '.join(sorted(self._definitions))}",
+                fixes=[Fix(text="see what there is", action="tarmac storage list")],
+            ) from None
 
     async def create(self, texts: Mapping[str, str], *, by: str = "") -> dict[str, str]:
         """`POST /storage`. The directory is made and looked at before the definition is stored.

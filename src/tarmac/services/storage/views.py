@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection
 from typing import Any
 
-from tarmac.drivers.storage.base import VolumeInfo
+from tarmac.drivers.storage.values import VolumeInfo
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import InvalidInput, NotFound
 from tarmac.model.storage import StorageDefinition

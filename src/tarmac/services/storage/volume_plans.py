@@ -6,15 +6,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tarmac.drivers.storage.base import SnapshotKind, Storage, VolumeInfo
+from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.storage.values import SnapshotKind, VolumeInfo
 from tarmac.drivers.storage.volume_names import Content, VolumeName, free_disk_stem
 from tarmac.model.disk import Volume
 from tarmac.model.errors import Fix, InvalidInput, TarmacError
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import PlannedStep
-from tarmac.model.units import human_size
+from tarmac.model.units import KIB, human_size
 from tarmac.services.storage.storages import Storages
+
+OVERLAY_BYTES = 256 * KIB
+"""A qcow2 image without a block of its own: header, tables, their count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +124,12 @@ class VolumePlans:
                 fixes=[Fix(text="make a full clone", parameters={"full": "1"})],
             )
         size = (await driver.info(volid)).size if coming is None else coming
-        await self._check_room(driver, {})
+        takes = self.overlay(driver)
+        await self._check_room(driver, takes)
         named = driver.clone_name(name, vmid, await self._free_stem(driver, vmid, taken))
         target, format = str(VolumeId(driver.id, str(named))), named.format
         title = f"clone {base} as {target} (linked)"
-        step = PlannedStep(step="volume-clone", title=title, args={"base": base, "volid": target})
+        step = PlannedStep(step="volume-clone", title=title, args={"base": base, "volid": target}, takes=takes)
         return NewVolume(volid=target, size=size, format=format, step=step)
 
     async def plan_copy(
@@ -203,6 +208,10 @@ class VolumePlans:
     def growing(self, storage: str, more: int) -> Mapping[str, int]:
         """What a volume that grows by `more` bytes takes at once."""
         return self._taking(storage, more if self._storages.definition_record(storage).fills_at_once else 0)
+
+    def overlay(self, driver: Storage) -> Mapping[str, int]:
+        """What an empty image on another one takes at once."""
+        return self._taking(driver.id, OVERLAY_BYTES if driver.capabilities.files else 0)
 
     @staticmethod
     def format_of(driver: Storage, format: str | None) -> str:

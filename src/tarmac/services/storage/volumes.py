@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tarmac.drivers.qemu.facts import VolumeFacts
-from tarmac.drivers.storage.base import Layer, Owner, Storage, VolumeInfo
+from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.storage.values import Layer, Owner, VolumeInfo
 from tarmac.drivers.storage.volume_names import Content, base_name
 from tarmac.model.conf_file import GuestFile
 from tarmac.model.disk import Volume

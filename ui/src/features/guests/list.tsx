@@ -1,11 +1,11 @@
 /** The guests as a table: found by words, sorted by a column, chosen one or many, and worked on together. */
 
 import { TextInput } from "@mantine/core";
-import { type KeyboardEvent, type ReactNode, startTransition, useDeferredValue, useEffect, useMemo, useState } from "react";
+import { type KeyboardEvent, lazy, type ReactNode, Suspense, useDeferredValue, useEffect, useMemo, useState } from "react";
 
-import { ActionBar } from "../../actions/menu";
 import { t, useLanguage } from "../../i18n";
 import { go } from "../../lib/router";
+import { LATER } from "../../shell/later";
 import { watch } from "../../store/feed";
 import { inventory, type Resource, useRows } from "../../store/inventory";
 import { useLineup } from "../../store/lineup";
@@ -13,6 +13,7 @@ import { finder } from "../../store/search";
 import { Rows } from "../../ui/rows";
 import { COLUMNS, GRID, GuestRow } from "./row";
 
+const ActionBar = lazy(LATER.actions);
 const SETTLE_MS = 150; // while somebody scrolls, nobody is asked for figures
 
 /** `of` must stay the same function from one time to the next. */
@@ -52,10 +53,7 @@ export function GuestList(props: { of?: (row: Resource) => boolean; title?: stri
       <header>
         <TextInput
           size="xs" placeholder={t("guests.filterHint")} aria-label={t("guests.filter")} data-filter
-          onChange={(event) => {
-            const text = event.currentTarget.value;
-            startTransition(() => setWords(text));
-          }}
+          onChange={(event) => setWords(event.currentTarget.value)}
         />
         <Chosen shown={shown} chosen={chosen} />
       </header>
@@ -91,7 +89,7 @@ function Chosen(props: { shown: readonly string[]; chosen: ReadonlySet<string> }
       <span className="hint" aria-live="polite">
         {rows.length ? t("guests.chosen", { n: rows.length, all: shown.length }) : t("guests.count", { n: shown.length })}
       </span>
-      {rows.length > 0 && <ActionBar rows={rows} />}
+      <Suspense fallback={null}>{rows.length > 0 && <ActionBar rows={rows} />}</Suspense>
     </>
   );
 }

@@ -1,11 +1,12 @@
 /** The tasks: a list at the bottom of the page, or of one guest; a click shows the log as it grows. */
 
-import { Button, Drawer, Progress } from "@mantine/core";
+import { Button, Progress } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { type ReactNode, useEffect, useMemo, useReducer, useRef, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useMemo, useReducer, useRef, useState } from "react";
 
 import { t } from "../../i18n";
 import { duration, time } from "../../lib/format";
+import { LATER } from "../../shell/later";
 import { useNode, useResource } from "../../store/inventory";
 import { tasks as told, useAsked, useTask, useTaskVersion } from "../../store/tasks";
 import { ProblemPanel } from "../../ui/problem";
@@ -13,6 +14,8 @@ import { Rows } from "../../ui/rows";
 import { saidText } from "../../ui/said";
 import { useLog } from "./log";
 import { ended, failed, merged, MOST, nameOf, objectOf, parsed, recent, statusOf, stop, type Task } from "./tasks";
+
+const Drawer = lazy(LATER.drawer);
 
 export function TaskList(props: { node: string; vmid?: number }): ReactNode {
   const { node, vmid } = props;
@@ -46,9 +49,13 @@ export function TaskList(props: { node: string; vmid?: number }): ReactNode {
           </button>
         )}
       </Rows>
-      <Drawer opened={open !== null} onClose={() => setOpen(null)} position="right" size="lg" title={open && nameOf(open)}>
-        {open && <TaskView task={open} />}
-      </Drawer>
+      {open && (
+        <Suspense fallback={null}>
+          <Drawer opened onClose={() => setOpen(null)} position="right" size="lg" title={nameOf(open)}>
+            <TaskView task={open} />
+          </Drawer>
+        </Suspense>
+      )}
     </>
   );
 }

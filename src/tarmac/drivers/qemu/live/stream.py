@@ -68,7 +68,8 @@ async def save(process: GuestProcess, sink: Sink, *, without_ram: bool) -> None:
 
 
 async def load(process: GuestProcess, state: bytes, *, without_ram: bool) -> None:
-    """Feed a state to a QEMU that waits for it (`-incoming defer`); the guest is stopped when this returns.
+    """Feed a state to a QEMU that waits for it (`-incoming defer`); the guest is stopped when this returns. What was
+    set for that is set back by `loaded`, which can wait until the guest runs.
 
     Raises HostFailure with QEMU's words when it does not take it; the process is of no use then."""
     qmp = process.monitor()
@@ -80,7 +81,8 @@ async def load(process: GuestProcess, state: bytes, *, without_ram: bool) -> Non
             ours.shutdown(socket.SHUT_WR)
 
     try:
-        async with _capabilities(qmp, without_ram), asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
+            await _set(qmp, _wanted(without_ram), True)
             await qmp.getfd(_FD_NAME, theirs.fileno())
             theirs.close()
             group.create_task(asyncio.to_thread(send))
@@ -100,6 +102,11 @@ async def load(process: GuestProcess, state: bytes, *, without_ram: bool) -> Non
             cause="QEMU did not take the device state" if process.exited.is_set() else problem,
             evidence=words.strip()[-1000:] or problem,
         )
+
+
+async def loaded(process: GuestProcess, *, without_ram: bool) -> None:
+    """After `load`, before anything else transfers this guest's state."""
+    await _set(process.monitor(), _wanted(without_ram), False)
 
 
 async def transfer(source: GuestProcess, target: GuestProcess) -> None:
@@ -156,13 +163,17 @@ async def _outcome(process: GuestProcess, qmp: Qmp, command: str) -> str:
 
 @contextlib.asynccontextmanager
 async def _capabilities(qmp: Qmp, without_ram: bool) -> AsyncIterator[None]:
-    wanted = ("events", "x-ignore-shared") if without_ram else ("events",)
+    wanted = _wanted(without_ram)
     await _set(qmp, wanted, True)
     try:
         yield
     finally:
         with contextlib.suppress(TarmacError):  # an ended QEMU has none
             await _set(qmp, wanted, False)
+
+
+def _wanted(without_ram: bool) -> tuple[str, ...]:
+    return ("events", "x-ignore-shared") if without_ram else ("events",)
 
 
 async def _set(qmp: Qmp, names: tuple[str, ...], state: bool) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from tarmac.drivers.storage.base import Owner
 from tarmac.drivers.storage.block.commands import BASE_POINT
 from tarmac.drivers.storage.block.making import BlockMaking
-from tarmac.drivers.storage.directory_bases import refuse_snapshots
+from tarmac.drivers.storage.ground import refuse_snapshots
+from tarmac.drivers.storage.values import Owner
 from tarmac.drivers.storage.volume_names import base_name, plain_name
 from tarmac.model.errors import HostFailure, InvalidInput, NotFound
 from tarmac.model.ids import VolumeId

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from tarmac.drivers.storage.base import Capabilities, StorageStatus
+from tarmac.drivers.storage.values import Capabilities, StorageStatus
 from tarmac.drivers.storage.volume_names import VolumeName
 
 Argv = Sequence[str]

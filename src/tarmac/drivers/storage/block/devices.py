@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tarmac.drivers.storage.base import Capabilities, SnapshotKind, Storage
+from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.block.commands import BlockCommands
 from tarmac.drivers.storage.block.ground import Means
 from tarmac.drivers.storage.block.storage import BlockStorage
+from tarmac.drivers.storage.values import Capabilities, SnapshotKind
 from tarmac.drivers.storage.volume_names import Content, VolumeName, parse_flat_name
 from tarmac.model.storage import StorageDefinition
 

@@ -10,10 +10,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tarmac.drivers.storage.base import Capabilities, Layer, Owner
 from tarmac.drivers.storage.block.commands import BASE_POINT, LINGER_SECONDS, Argv, BlockCommands, BlockImage, Point
+from tarmac.drivers.storage.ground import StorageGround
 from tarmac.drivers.storage.image import image_failure
 from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.storage.values import Capabilities, Layer, Owner
 from tarmac.drivers.storage.volume_names import Content, VolumeName
 from tarmac.lib.acl import grant_read
 from tarmac.lib.files import failure_of
@@ -38,33 +39,22 @@ class Means:
     scratch: Path
 
 
-class BlockGround:
+class BlockGround(StorageGround):
     """See `BlockStorage`, which has the parameters."""
 
     def __init__(self, id: str, commands: BlockCommands, *, means: Means, content: Collection[Content]) -> None:
-        self._id = id
+        super().__init__(id, content)
         self._commands = commands
         self._means = means
-        self._content = frozenset(content)
         self._calls = HostCalls(f"storage-{id}")
         self._naming = asyncio.Lock()
-
-    @property
-    def id(self) -> str:
-        return self._id
-
-    @property
-    def content(self) -> frozenset[Content]:
-        return self._content
 
     @property
     def capabilities(self) -> Capabilities:
         return self._commands.capabilities
 
     def parse(self, volid: VolumeId) -> VolumeName:
-        if volid.storage != self._id:
-            raise InvalidInput(f"volume '{volid}' is none of storage '{self._id}'")
-        return self._parsed(volid.name)
+        return self._parsed(self._own(volid))
 
     def _parsed(self, text: str) -> VolumeName:
         try:

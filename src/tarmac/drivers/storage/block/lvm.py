@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from tarmac.drivers.storage.base import StorageStatus
 from tarmac.drivers.storage.block.commands import Argv, BlockImage, Point
 from tarmac.drivers.storage.block.devices import MIB, DeviceCommands, builder, device_capabilities, rows
+from tarmac.drivers.storage.values import StorageStatus
 from tarmac.drivers.storage.volume_names import VolumeName
 from tarmac.model.errors import InvalidInput, NotBuilt
 from tarmac.model.storage import StorageDefinition

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePosixPath
 
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.base import Advance, Layer, Owner
 from tarmac.drivers.storage.block.ground import BlockGround
+from tarmac.drivers.storage.values import Advance, Layer, Owner
 from tarmac.drivers.storage.volume_names import VolumeName, free_disk_stem
 from tarmac.model.errors import Conflict, InvalidInput, NotFound
 from tarmac.model.ids import VolumeId

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.base import Advance, Capabilities, Layer, Owner, SnapshotInfo, StorageStatus, VolumeInfo
 from tarmac.drivers.storage.block.commands import Argv
+from tarmac.drivers.storage.ground import StorageGround
+from tarmac.drivers.storage.values import Advance, Capabilities, Layer, Owner, SnapshotInfo, StorageStatus, VolumeInfo
 from tarmac.drivers.storage.volume_names import Content, VolumeName
 from tarmac.lib.process import run
 from tarmac.model.errors import HostFailure, InvalidInput, NotFound
@@ -49,32 +50,22 @@ class Offer(Protocol):
         """The names of what the server offers."""
 
 
-class OfferedStorage:
+class OfferedStorage(StorageGround):
     """Implements `Storage`; see `base.py` for the contract. Sizes are read as QEMU sees them."""
 
     def __init__(self, id: str, offer: Offer, *, content: Collection[Content]) -> None:
-        self._id = id
+        super().__init__(id, content)
         self._offer = offer
-        self._content = frozenset(content)
-
-    @property
-    def id(self) -> str:
-        return self._id
-
-    @property
-    def content(self) -> frozenset[Content]:
-        return self._content
 
     @property
     def capabilities(self) -> Capabilities:
         return OFFERED
 
     def parse(self, volid: VolumeId) -> VolumeName:
-        if volid.storage != self._id:
-            raise InvalidInput(f"volume '{volid}' is none of storage '{self._id}'")
-        if not self._offer.knows(volid.name):
-            raise InvalidInput(f"unable to parse {self._offer.kind} volume name '{volid.name}'", code="volume-name")
-        return VolumeName(content=Content.IMAGES, file=volid.name, format="raw", flat=True)
+        own = self._own(volid)
+        if not self._offer.knows(own):
+            raise InvalidInput(f"unable to parse {self._offer.kind} volume name '{own}'", code="volume-name")
+        return VolumeName(content=Content.IMAGES, file=own, format="raw", flat=True)
 
     def location(self, volid: VolumeId) -> str:
         return self._offer.location(self.parse(volid).file)

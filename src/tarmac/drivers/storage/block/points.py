@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tarmac.drivers.storage.base import Advance, Owner, SnapshotInfo
 from tarmac.drivers.storage.block.ground import BlockGround
+from tarmac.drivers.storage.values import Advance, Owner, SnapshotInfo
 from tarmac.model.errors import HostFailure, NotFound, WrongState
 from tarmac.model.ids import VolumeId
 

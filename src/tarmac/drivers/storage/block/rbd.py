@@ -18,9 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tarmac.drivers.storage.base import Capabilities, SnapshotKind, Storage, StorageStatus
+from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.block.commands import BASE_POINT, Argv, BlockImage, Point
 from tarmac.drivers.storage.block.storage import BlockStorage, Means
+from tarmac.drivers.storage.values import Capabilities, SnapshotKind, StorageStatus
 from tarmac.drivers.storage.volume_names import Content, VolumeName, parse_flat_name
 from tarmac.model.errors import InvalidInput, NotBuilt
 from tarmac.model.storage import StorageDefinition

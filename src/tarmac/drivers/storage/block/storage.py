@@ -13,14 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.base import Layer, Owner, StorageStatus, VolumeInfo
 from tarmac.drivers.storage.block.bases import BlockBases
 from tarmac.drivers.storage.block.commands import BASE_POINT, BlockImage
 from tarmac.drivers.storage.block.ground import Means
 from tarmac.drivers.storage.block.points import BlockPoints
+from tarmac.drivers.storage.ground import refuse_shrinking
+from tarmac.drivers.storage.values import Layer, Owner, StorageStatus, VolumeInfo
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.lib.files import failure_of, write_atomic
-from tarmac.model.errors import HostFailure, InvalidInput, NotFound
+from tarmac.model.errors import HostFailure, NotFound
 from tarmac.model.ids import VolumeId
 
 __all__ = ["BlockStorage", "Means"]
@@ -136,13 +137,7 @@ class BlockStorage(BlockBases, BlockPoints):
     async def resize(self, volid: VolumeId, size: int) -> None:
         file = self.parse(volid).file
         now = (await self._shown(file)).size
-        if size < now:
-            raise InvalidInput(
-                "shrinking disks is not supported",
-                code="disk-shrink",
-                cause="data beyond the new end would be lost",
-                evidence=f"{volid} has {now} bytes, {size} were asked for",
-            )
+        refuse_shrinking(volid, now, size)
         if size > now:
             await self._do(self._commands.resize(file, size), f"cannot resize volume '{volid}'", file)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tarmac.drivers.storage.base import StorageStatus
 from tarmac.drivers.storage.block.commands import BASE_POINT, Argv, BlockImage, Point
 from tarmac.drivers.storage.block.devices import MIB, DeviceCommands, builder, device_capabilities, rows
+from tarmac.drivers.storage.values import StorageStatus
 from tarmac.drivers.storage.volume_names import VolumeName
 from tarmac.model.storage import StorageDefinition
 

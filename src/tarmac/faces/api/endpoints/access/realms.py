@@ -9,6 +9,7 @@ from tarmac.faces.api.declare import LIST, OBJECT, TEXT, UPID, Allow, Call, NoPa
 from tarmac.faces.api.shapes import access as shapes
 from tarmac.model import realms as model
 from tarmac.model.settings import setting
+from tarmac.services.access.realm_jobs import check_sync
 
 ON = "/access/realm"
 CHANGE = Allow(ON, "Realm.Allocate")
@@ -106,8 +107,7 @@ async def remove(call: Call, p: One) -> None:
 
 
 async def _may_sync(call: Call, p: Any) -> None:
-    call.services.access.check(call.identity, f"{ON}/{p.realm}", ["Realm.AllocateUser"])
-    call.services.access.check(call.identity, "/access/groups", ["User.Modify"])
+    check_sync(call.services.access, call.identity, p.realm)
 
 
 @post(

@@ -18,6 +18,7 @@ from tarmac.faces.api.replies import HEADERS
 from tarmac.faces.api.shapes.guests import ConsoleOffer
 from tarmac.model.errors import InvalidInput
 from tarmac.model.settings import setting
+from tarmac.services.running.human_monitor import told
 
 BASE = "/nodes/{node}/qemu/{vmid}"
 CONSOLE = Allow("/vms/{vmid}", "VM.Console")
@@ -53,7 +54,7 @@ class Socket(Guest):
 
 @dataclass(frozen=True, kw_only=True)
 class Command(Guest):
-    command: str = setting(max_length=4096, help="The command, as QEMU's human monitor takes it.")
+    command: str = setting(max_length=4096, told=told, help="The command, as QEMU's human monitor takes it.")
 
 
 @post(
