@@ -56,7 +56,7 @@ def test_a_task_that_fails_later_is_told_as_well(page: Visit, daemon: TestDaemon
     screen.get_by_role("alert").get_by_role("button", name="Dismiss").click()
     page.go("#/")
     listed = screen.get_by_role("region", name="To look at")
-    failed = listed.get_by_role("listitem").filter(has_text="qmstart 101")
+    failed = listed.get_by_role("listitem").filter(has_text="Start 101")
     expect(failed.get_by_role("button", name="Start")).to_be_visible()
     failed.get_by_role("link", name="Look").click()
     expect(screen.get_by_role("heading", name="Start 101")).to_be_visible()

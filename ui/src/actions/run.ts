@@ -5,7 +5,7 @@ import { t } from "../i18n";
 import { soon } from "../store/feed";
 import { type Resource, titleOf } from "../store/inventory";
 import { tasks } from "../store/tasks";
-import { toast } from "../store/toasts";
+import { drop, type Toast, toast } from "../store/toasts";
 import { type Action, actionById, labelOf } from "./registry";
 import { ended } from "./settle";
 
@@ -35,6 +35,8 @@ const KEPT = 20;
 let batches: readonly Batch[] = [];
 let last = 0;
 const listeners = new Set<() => void>();
+/** What was said of an order: it is taken away when nothing came of it. */
+const told = new Map<number, Toast>();
 
 /** Do it; the promise holds until each call was answered (tasks go on, and are followed). Never rejects. */
 export async function run(action: Action, rows: readonly Resource[], given: Given = {}, back?: Batch["back"]): Promise<Batch> {
@@ -108,7 +110,7 @@ function tell(batch: Batch): void {
   const [first] = begun;
   if (!first) return;
   const what = begun.length === 1 ? titleOf(first) : t("guests.count", { n: begun.length });
-  toast(t("action.begun", { action: labelOf(batch.action), what }), wayBack(batch, begun));
+  told.set(batch.key, toast(t("action.begun", { action: labelOf(batch.action), what }), wayBack(batch, begun)));
 }
 
 function wayBack(batch: Batch, begun: readonly Resource[]): (() => Promise<void>) | undefined {
@@ -149,6 +151,14 @@ function change(key: number, id: string, next: Omit<Item, "row">): void {
   const old = (batch: Batch): boolean =>
     next.state === "done" && batch.key < key && batch.items.length === 1 && batch.action.id === now?.action.id && batch.items[0]?.row.id === id;
   put(batches.filter((batch) => !old(batch)).map((batch) => (batch.key === key ? { ...batch, items: batch.items.map((item) => (item.row.id === id ? { row: item.row, ...next } : item)) } : batch)));
+  forget(key);
+}
+
+function forget(key: number): void {
+  const said = told.get(key);
+  if (!said || !batchOf(key)?.items.every((item) => item.state === "failed")) return;
+  drop(said);
+  told.delete(key);
 }
 
 function put(next: readonly Batch[]): void {

@@ -5,7 +5,7 @@ import type { ReactNode } from "react";
 import { t } from "../i18n";
 import { href, usePlace } from "../lib/router";
 
-export const PLACES = ["", "templates", "pools", "notifications", "access", "history", "settings"] as const;
+export const PLACES = ["", "templates", "pools", "notifications", "access", "tasks", "history", "settings"] as const;
 
 export function Places(): ReactNode {
   const here = usePlace().parts[0] ?? "";

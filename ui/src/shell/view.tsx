@@ -3,7 +3,7 @@
 import { lazy, type ReactNode, Suspense } from "react";
 
 import { OverviewPage } from "../features/overview/page";
-import { TaskPage } from "../features/tasks/panel";
+import { TaskPage, TasksPage } from "../features/tasks/panel";
 import { LATER } from "./later";
 
 const GuestPage = lazy(LATER.guest);
@@ -31,6 +31,6 @@ function viewOf(parts: readonly string[]): ReactNode {
   if (kind === "access") return <AccessPage />;
   if (kind === "history") return <HistoryPage />;
   if (kind === "settings") return <SettingsPage />;
-  if (kind === "tasks" && id) return <TaskPage key={id} upid={id} />;
+  if (kind === "tasks") return id ? <TaskPage key={id} upid={id} /> : <TasksPage />;
   return <OverviewPage />;
 }

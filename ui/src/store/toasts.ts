@@ -15,11 +15,12 @@ let shown: readonly Toast[] = [];
 let last = 0;
 const listeners = new Set<() => void>();
 
-export function toast(text: string, undo?: () => Promise<void>): void {
+export function toast(text: string, undo?: () => Promise<void>): Toast {
   last += 1;
   const made: Toast = { key: last, text, ...(undo ? { undo } : {}) };
   put([...shown, made].slice(-MOST));
   setTimeout(() => drop(made), undo ? UNDO_MS : SHOWN_MS);
+  return made;
 }
 
 export function drop(one: Toast): void {

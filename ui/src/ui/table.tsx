@@ -1,4 +1,5 @@
-/** A short table of facts; long lists are `Rows`. */
+/** A short table of facts; long lists are `Rows`. On a phone each row is a block, its fields below each other: the roles say
+ * what it still is. */
 
 import type { ReactNode } from "react";
 
@@ -17,21 +18,23 @@ export function Table<T>(props: {
   const { label, rows, keyOf, columns, empty } = props;
   if (!rows.length) return <p className="hint">{empty}</p>;
   return (
-    <table className="facts" aria-label={label}>
-      <thead>
-        <tr>
+    <table className="facts" aria-label={label} role="table">
+      <thead role="rowgroup">
+        <tr role="row">
           {columns.map((column) => (
-            <th key={column.title} scope="col">
+            <th key={column.title} scope="col" role="columnheader">
               {column.title}
             </th>
           ))}
         </tr>
       </thead>
-      <tbody>
+      <tbody role="rowgroup">
         {rows.map((row) => (
-          <tr key={keyOf(row)}>
+          <tr key={keyOf(row)} role="row">
             {columns.map((column) => (
-              <td key={column.title}>{column.show(row)}</td>
+              <td key={column.title} role="cell" data-title={column.title || undefined}>
+                {column.show(row)}
+              </td>
             ))}
           </tr>
         ))}

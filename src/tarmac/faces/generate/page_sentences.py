@@ -34,8 +34,9 @@ def page_sentences() -> str:
 def _said(call: ast.Call) -> Iterator[tuple[str, str]]:
     """What a call of an error, a finding or a fix says, by its kind."""
     name = getattr(call.func, "id", getattr(call.func, "attr", ""))
-    if name in _ERRORS and call.args:
-        yield from (("message", text) for text in _texts(call.args[0]))
+    first = "message" if name in _ERRORS else "fix" if name == "_fix" else ""
+    if first and call.args:
+        yield from ((first, text) for text in _texts(call.args[0]))
     for keyword in call.keywords:
         kind = _KEYWORDS.get(keyword.arg or "")
         if kind == "cause" or (kind == "fix" and name == errors.Fix.__name__) or (kind and name == Finding.__name__):

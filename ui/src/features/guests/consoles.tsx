@@ -3,7 +3,7 @@
  * costs nothing and loses nothing.
  */
 
-import { createContext, lazy, type ReactNode, Suspense, useCallback, useContext, useMemo, useState } from "react";
+import { createContext, lazy, type ReactNode, Suspense, useCallback, useContext, useEffect, useMemo, useRef, useState } from "react";
 
 import { t } from "../../i18n";
 import { apiPath, type Resource, useResource } from "../../store/inventory";
@@ -15,12 +15,33 @@ const Terminal = lazy(() => import("./terminal"));
 interface Consoles {
   show: (row: Resource) => void;
   hide: () => void;
+  /** Where the view has left room for them. */
+  put: (room: DOMRect) => void;
 }
 
-const Context = createContext<Consoles>({ show: () => {}, hide: () => {} });
+const Context = createContext<Consoles>({ show: () => {}, hide: () => {}, put: () => {} });
 
 export function useConsoles(): Consoles {
   return useContext(Context);
+}
+
+/** The room in the view over which the consoles lie. */
+export function ConsoleRoom(): ReactNode {
+  const { put } = useConsoles();
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const room = place.current;
+    if (!room) return undefined;
+    const measure = (): void => put(room.getBoundingClientRect());
+    const seen = new ResizeObserver(measure);
+    seen.observe(room);
+    addEventListener("scroll", measure, true);
+    return () => {
+      seen.disconnect();
+      removeEventListener("scroll", measure, true);
+    };
+  }, [put]);
+  return <div className="console-room" ref={place} />;
 }
 
 type Kind = "vnc" | "terminal";
@@ -29,6 +50,7 @@ export function ConsoleLayer(props: { children: ReactNode }): ReactNode {
   const [open, setOpen] = useState<readonly string[]>([]);
   const [front, setFront] = useState<string | null>(null);
   const [kinds, setKinds] = useState<Record<string, Kind>>({});
+  const [room, put] = useState<DOMRect | null>(null);
 
   const show = useCallback((row: Resource) => {
     setOpen((old) => (old.includes(row.id) ? old : [...old, row.id]));
@@ -36,12 +58,12 @@ export function ConsoleLayer(props: { children: ReactNode }): ReactNode {
     void firstKind(row).then((kind) => setKinds((old) => ({ [row.id]: kind, ...old })));
   }, []);
   const hide = useCallback(() => setFront(null), []);
-  const consoles = useMemo(() => ({ show, hide }), [show, hide]);
+  const consoles = useMemo(() => ({ show, hide, put }), [show, hide]);
 
   return (
     <Context.Provider value={consoles}>
       {props.children}
-      <div className="console-layer" hidden={front === null}>
+      <div className="console-layer" hidden={front === null || !room} style={room ? { top: room.top, left: room.left, width: room.width, height: room.height } : {}}>
         {open.map((id) => {
           const kind = kinds[id];
           if (kind === undefined) return null;

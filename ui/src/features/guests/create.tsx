@@ -59,7 +59,7 @@ export function CreateGuest(props: { onClose: () => void }): ReactNode {
           description={t("create.fromHelp")}
         />
         <SegmentedControl
-          fullWidth value={form.size} onChange={(value) => set({ size: value as Size })} aria-label={t("create.size")}
+          fullWidth size="xs" value={form.size} onChange={(value) => set({ size: value as Size })} aria-label={t("create.size")}
           data={[...Object.entries(SIZES).map(([id, s]) => ({ value: id, label: t("create.sizeOf", { cpus: s.cores, memory: s.memory / 1024 }) })), { value: "own", label: t("create.own") }]}
         />
         {form.size === "own" && (

@@ -9,7 +9,7 @@ import { go, usePlace } from "../../lib/router";
 import { apiPath, inventory, titleOf, useLoaded, useResource } from "../../store/inventory";
 import { State } from "../../ui/state";
 import { TaskList } from "../tasks/panel";
-import { useConsoles } from "./consoles";
+import { ConsoleRoom, useConsoles } from "./consoles";
 import { Summary } from "./summary";
 
 const Hardware = lazy(() => import("./config/screen").then((screen) => ({ default: screen.Hardware })));
@@ -53,7 +53,7 @@ export function GuestPage(props: { id: string }): ReactNode {
       </Tabs>
       <div className="page-body">
         {view === "summary" && <Summary row={row} />}
-        {view === "console" && !running && <p className="hint">{t("guests.consoleLater")}</p>}
+        {view === "console" && (running ? <ConsoleRoom /> : <p className="hint">{t("guests.consoleLater")}</p>)}
         <Suspense fallback={null}>
           {view === "hardware" && <Hardware row={row} />}
           {view === "options" && <Options row={row} />}

@@ -44,26 +44,32 @@ export function Snapshots(props: { path: string; running: boolean }): ReactNode 
   });
   return (
     <div className="hardware">
-      <table aria-label={t("snapshots.list")}>
-        <thead>
-          <tr>
-            <th>{t("snapshots.snapshot")}</th>
-            <th>{t("snapshots.taken")}</th>
-            <th>{t("snapshots.memory")}</th>
-            <th>{t("snapshots.description")}</th>
-            <th />
+      <table className="facts" aria-label={t("snapshots.list")} role="table">
+        <thead role="rowgroup">
+          <tr role="row">
+            {[t("snapshots.snapshot"), t("snapshots.taken"), t("snapshots.memory"), t("snapshots.description"), ""].map((title) => (
+              <th key={title} role="columnheader">
+                {title}
+              </th>
+            ))}
           </tr>
         </thead>
-        <tbody>
+        <tbody role="rowgroup">
           {ordered(list.data ?? []).map(({ snapshot, depth }) => (
-            <tr key={snapshot.name}>
-              <th scope="row" style={{ paddingInlineStart: 8 + depth * 16 }}>
+            <tr key={snapshot.name} role="row">
+              <th scope="row" role="rowheader" style={{ paddingInlineStart: 8 + depth * 16 }}>
                 {snapshot.name === NOW ? <strong>{t("snapshots.now")}</strong> : snapshot.name}
               </th>
-              <td>{time(snapshot.snaptime)}</td>
-              <td>{snapshot.name !== NOW && (snapshot.vmstate ? t("snapshots.kept") : "–")}</td>
-              <td>{snapshot.name !== NOW && snapshot.description}</td>
-              <td>
+              <td role="cell" data-title={t("snapshots.taken")}>
+                {time(snapshot.snaptime)}
+              </td>
+              <td role="cell" data-title={t("snapshots.memory")}>
+                {snapshot.name !== NOW && (snapshot.vmstate ? t("snapshots.kept") : "–")}
+              </td>
+              <td role="cell" data-title={t("snapshots.description")}>
+                {snapshot.name !== NOW && snapshot.description}
+              </td>
+              <td role="cell">
                 {snapshot.name !== NOW && (
                   <Group gap={4}>
                     <Button size="compact-xs" variant="subtle" onClick={() => setWork(back(snapshot.name))}>

@@ -7,14 +7,14 @@ import { type ReactNode, useState } from "react";
 import { problemFrom } from "../../actions/run";
 import { ended } from "../../actions/settle";
 import { ApiError, ask, call, type Method } from "../../api/client";
-import type { Api, DefinitionChange, FieldChange } from "../../api/types";
+import type { Api, DefinitionChange } from "../../api/types";
 import { t, word } from "../../i18n";
 import { time } from "../../lib/format";
 import { soon } from "../../store/feed";
 import { toast } from "../../store/toasts";
 import { ActButton } from "../../ui/act";
 import { ProblemPanel } from "../../ui/problem";
-import { textOf } from "./values";
+import { type Difference, differences } from "./values";
 
 const PAGE = 30;
 
@@ -69,12 +69,12 @@ function Line(props: { change: DefinitionChange; again: () => void }): ReactNode
         <span lang="en">{change.what}</span>
         <ul className="outlook">
           {change.objects.flatMap((one) =>
-            (one.changes ?? []).map((field) => (
-              <li key={`${one.kind}/${one.name} ${field.key}`}>
+            differences(one.changes ?? []).map((field) => (
+              <li key={`${one.kind}/${one.name} ${field.key} ${field.old} ${field.new}`}>
                 <span className="hint-line">
                   {word("history", `kind_${one.kind.replaceAll("-", "_")}`, one.kind)} {one.name}:
                 </span>{" "}
-                {difference(field)}
+                {sentence(field)}
               </li>
             )),
           )}
@@ -91,9 +91,10 @@ function Line(props: { change: DefinitionChange; again: () => void }): ReactNode
   );
 }
 
-function difference(field: FieldChange): string {
+function sentence(field: Difference): string {
   if (!field.key) return t("history.replaced");
-  return t("config.becomes", { what: field.key, old: textOf(field.old) || t("config.unset"), new: textOf(field.new) || t("config.unset") });
+  if (!field.old) return t("history.added", { what: field.key, new: field.new });
+  return field.new ? t("config.becomes", { what: field.key, old: field.old, new: field.new }) : t("history.gone", { what: field.key, old: field.old });
 }
 
 /** Makes the inverse calls in their order; the first that is refused ends it. Raises ApiError. */

@@ -1,5 +1,6 @@
 /** The way from a thing to its history. */
 
+import { Button } from "@mantine/core";
 import type { ReactNode } from "react";
 
 import { t } from "../../i18n";
@@ -7,8 +8,8 @@ import { href } from "../../lib/router";
 
 export function HistoryLink(props: { kind: "user" | "group" | "role" | "pool" | "realm"; name: string }): ReactNode {
   return (
-    <a className="history-link" href={href("history", props.kind, props.name)} aria-label={t("history.of", { what: props.name })}>
+    <Button component="a" size="compact-xs" variant="subtle" href={href("history", props.kind, props.name)} aria-label={t("history.of", { what: props.name })}>
       {t("history.list")}
-    </a>
+    </Button>
   );
 }

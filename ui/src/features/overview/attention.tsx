@@ -15,6 +15,7 @@ import { type Resource, titleOf, useResource } from "../../store/inventory";
 import { useTaskVersion } from "../../store/tasks";
 import { FixLine } from "../../ui/fix";
 import { Said } from "../../ui/said";
+import { nameOf } from "../tasks/tasks";
 
 const EVERY_MS = 15_000;
 const AT_MOST_MS = 2000;
@@ -60,7 +61,7 @@ function One(props: { finding: Finding; onDone: () => void }): ReactNode {
             {MARKS[finding.severity]}
           </span>{" "}
           <span className="unseen">{t(`overview.severity_${finding.severity}`)}: </span>
-          <Said text={finding.message} />
+          <What finding={finding} />
           {finding.since && <span className="hint-line"> {t("overview.since", { time: time(finding.since) })}</span>}
         </summary>
         {at && <Where row={at} />}
@@ -79,6 +80,18 @@ function One(props: { finding: Finding; onDone: () => void }): ReactNode {
         </ul>
       )}
     </li>
+  );
+}
+
+/** Of a failed task the message begins with its kind and object, which have words here. */
+function What(props: { finding: Finding }): ReactNode {
+  const { id, message } = props.finding;
+  const [, type = "", object = "", rest = ""] = id.startsWith("task/") ? (/^(\S+) (\S*): (.*)$/s.exec(message) ?? []) : [];
+  if (!type) return <Said text={message} />;
+  return (
+    <>
+      {nameOf({ type, id: object })}: <Said text={rest} />
+    </>
   );
 }
 

@@ -7,10 +7,11 @@ import { lazy, type ReactNode, Suspense, useEffect, useMemo, useReducer, useRef,
 import { t } from "../../i18n";
 import { duration, time } from "../../lib/format";
 import { LATER } from "../../shell/later";
-import { useResource } from "../../store/inventory";
+import { useNode, useResource } from "../../store/inventory";
 import { tasks as told, useAsked, useTask, useTaskVersion } from "../../store/tasks";
 import { ProblemPanel } from "../../ui/problem";
 import { Rows } from "../../ui/rows";
+import { saidText } from "../../ui/said";
 import { useLog } from "./log";
 import { ended, failed, merged, MOST, nameOf, objectOf, parsed, recent, statusOf, stop, type Task } from "./tasks";
 
@@ -42,7 +43,7 @@ export function TaskList(props: { node: string; vmid?: number }): ReactNode {
             <span>{nameOf(task)}</span>
             <span>{task.user}</span>
             <span className={failed(task) ? "bad" : ended(task) ? "good" : "busy"}>
-              {ended(task) ? task.status : t("tasks.running")}
+              {ended(task) ? saidText(task.status) : t("tasks.running")}
             </span>
             <span>{duration((task.endtime ?? Date.now() / 1000) - task.starttime)}</span>
           </button>
@@ -67,6 +68,19 @@ function useClock(on: boolean): void {
     const timer = setInterval(tick, 1000);
     return () => clearInterval(timer);
   }, [on]);
+}
+
+/** The newest tasks of the node, on all of the page: on a phone there is no other list of them. */
+export function TasksPage(): ReactNode {
+  const node = useNode();
+  return (
+    <section className="page">
+      <header>
+        <h2>{t("tasks.list")}</h2>
+      </header>
+      <div className="page-body">{node && <TaskList node={node} />}</div>
+    </section>
+  );
 }
 
 /** One task, by its address. */

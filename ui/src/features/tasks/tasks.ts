@@ -23,7 +23,7 @@ export function objectOf(task: { id: string }): string {
 }
 
 export function nameOf(task: { type: string; id: string }): string {
-  const verb = word("tasks", `type_${task.type}`, task.type);
+  const verb = word("tasks", `type_${task.type.replaceAll("-", "_")}`, task.type);
   return task.id ? `${verb} ${task.id}` : verb;
 }
 

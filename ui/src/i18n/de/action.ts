@@ -53,11 +53,11 @@ export const copy = {
 };
 
 export const many = {
-  snapshot: "Snapshot von {what}",
-  tag: "Tags von {what}",
+  snapshot: "Snapshot: {what}",
+  tag: "Tags: {what}",
   addTags: "Hinzufügen",
   dropTags: "Wegnehmen",
-  edit: "Einstellungen von {what} ändern",
+  edit: "Einstellungen ändern: {what}",
   setting: "Eine Einstellung, die sich ändern soll",
   settingHelp: "Eine, die leer bleibt, nimmt wieder ihren üblichen Wert an.",
   leave: "Doch nicht",

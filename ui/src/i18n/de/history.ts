@@ -20,6 +20,8 @@ export const history = {
   undone: "Rückgängig gemacht: {what}",
   noWayBack: "kein Rückweg",
   replaced: "durch ein anderes ersetzt",
+  added: "{what}: {new}",
+  gone: "{what}: nicht mehr {old}",
   of: "Verlauf von {what}",
   kind: "Art",
   all: "alle",
@@ -36,5 +38,5 @@ export const history = {
   kind_realm_secret: "Geheimnisse des Realms",
   kind_storage: "Storage",
   kind_options: "Optionen",
-  kind_node: "Node",
+  kind_node: "Knoten",
 };

@@ -5,7 +5,7 @@ export const overview = {
   guests: { one: "{n} Gast", other: "{n} Gäste" },
   templates: { one: "{n} Vorlage", other: "{n} Vorlagen" },
   nodes: { one: "{n} Knoten", other: "{n} Knoten" },
-  storages: { one: "{n} Speicherort", other: "{n} Speicherorte" },
+  storages: { one: "{n} Storage", other: "{n} Storages" },
   cpus: "{used} von {all} CPUs beschäftigt",
   memory: "{used} von {all} Speicher belegt",
   promised: "{promised} laufenden Gästen zugesagt",

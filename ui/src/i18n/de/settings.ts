@@ -55,7 +55,7 @@ export const settings = {
   keyHelp: "Er gehört zu dem Namen, unter dem diese Seite offen ist.",
   keyUnprotected: "Diese Seite ist nicht geschützt; der Browser verwendet daher keine Schlüssel.",
   whichKey: "Welcher, zum Beispiel: der blaue",
-  editServer: "Metrik-Server {name} ändern",
+  editServer: "Messwertserver {name} ändern",
   disabled: "Abgeschaltet",
   timeout: "Zeit zum Senden, s",
   mtu: "Größe eines Pakets, Bytes",

@@ -39,6 +39,7 @@ export const shell = {
   place_pools: "Pools",
   place_notifications: "Benachrichtigungen",
   place_access: "Rechte",
+  place_tasks: "Aufgaben",
   place_history: "Verlauf",
   place_settings: "Einstellungen",
 } as const;

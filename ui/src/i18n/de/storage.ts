@@ -65,7 +65,7 @@ export const storage = {
   type_iscsidirect: "Platten eines iSCSI-Targets",
   type_nbd: "Platte eines NBD-Servers",
   path: "Verzeichnis",
-  isShared: "Alle Nodes sehen denselben Inhalt",
+  isShared: "Alle Knoten sehen denselben Inhalt",
   nocow: "Neue raw-Abbilder ohne Copy-on-Write, also ohne Prüfsummen",
   server: "Server",
   export: "Verzeichnis des Servers",

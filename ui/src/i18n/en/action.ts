@@ -54,11 +54,11 @@ export const copy = {
 } as const;
 
 export const many = {
-  snapshot: "Snapshot of {what}",
-  tag: "Tags of {what}",
+  snapshot: "Snapshot: {what}",
+  tag: "Tags: {what}",
   addTags: "Add",
   dropTags: "Take away",
-  edit: "Edit settings of {what}",
+  edit: "Edit settings: {what}",
   setting: "A setting to change",
   settingHelp: "One that is left empty goes back to its usual value.",
   leave: "Leave it",

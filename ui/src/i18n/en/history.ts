@@ -20,6 +20,8 @@ export const history = {
   undone: "Undone: {what}",
   noWayBack: "no way back",
   replaced: "replaced by another one",
+  added: "{what}: {new}",
+  gone: "{what}: no longer {old}",
   of: "History of {what}",
   kind: "Kind",
   all: "all",

@@ -39,6 +39,7 @@ export const shell = {
   place_pools: "Pools",
   place_notifications: "Notifications",
   place_access: "Permissions",
+  place_tasks: "Tasks",
   place_history: "History",
   place_settings: "Settings",
 } as const;
