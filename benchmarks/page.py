@@ -53,7 +53,7 @@ def loads(daemon: TestDaemon, guests: int, slow: float) -> list[Row]:
         for where, at in (("loopback", daemon.port), ("20 Mbit/s and 20 ms", port)):
             with visit(daemon) as page:
                 page.address = f"https://127.0.0.1:{at}/"
-                watch = _entered(page)
+                watch = _entered(page, guests)
                 for cold in (True, False):
                     for rate in (1, slow):
                         how = f"{'cold' if cold else 'warm'} load, {where}"
@@ -122,11 +122,13 @@ def switches(page: Visit) -> list[float]:
     for key in VIEWS:
         screen.evaluate(
             """() => { const tree = document.querySelector('.tree .rows'), begun = {at: 0};
+            const head = () => tree.querySelector('.tree-line').textContent, before = head();
             addEventListener('keydown', () => { begun.at = performance.now() }, {once: true, capture: true});
-            window.__changed = new Promise(done => new MutationObserver((list, me) => {
-              if (!begun.at || !list.some(m => m.addedNodes.length)) return; me.disconnect();
-              requestAnimationFrame(() => done(performance.now() - begun.at)) }).observe(tree, {subtree: true, childList: true}));
-            }"""  # noqa: E501
+            window.__changed = new Promise(done => new MutationObserver((_, me) => {
+              if (head() === before) return; me.disconnect();
+              requestAnimationFrame(() => done(performance.now() - begun.at))
+            }).observe(tree, {subtree: true, childList: true, characterData: true}));
+            }"""
         )
         screen.keyboard.press(key)
         took.append(float(screen.evaluate("window.__changed")))
@@ -202,10 +204,13 @@ def interactions(page: Visit, watch: PageWatch, slow: float) -> list[Row]:
     return found
 
 
-def _entered(page: Visit) -> PageWatch:
+def _entered(page: Visit, guests: int) -> PageWatch:
+    """All is there, and what the browser fetches afterwards, too."""
     watch = PageWatch.begin(page.page)
     page.log_in()
-    page.page.wait_for_timeout(5000)
+    page.page.wait_for_function(_READY, arg=f"{guests:,}")
+    page.page.wait_for_load_state("networkidle")
+    page.page.wait_for_timeout(2000)
     return watch
 
 
@@ -227,13 +232,13 @@ def main() -> None:
     rows = sizes() if "sizes" in parts else []
     if "quiet" in parts:
         with crowd(chosen.guests) as daemon, visit(daemon) as page:
-            rows += idle(page, _entered(page), 1, "idle tab, nothing changes")
+            rows += idle(page, _entered(page, chosen.guests), 1, "idle tab, nothing changes")
     if {"loads", "interactions", "soak"} & set(parts):
         with crowd(chosen.guests, changes=chosen.changes) as daemon:
             if "loads" in parts:
                 rows += loads(daemon, chosen.guests, chosen.slow)
             with visit(daemon) as page:
-                watch = _entered(page)
+                watch = _entered(page, chosen.guests)
                 if "interactions" in parts:
                     rows += interactions(page, watch, chosen.slow)
                 if "soak" in parts:

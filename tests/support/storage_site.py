@@ -28,12 +28,12 @@ from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import Queues
 from tarmac.services.jobs.steps import Registry
 from tarmac.services.jobs.task_log import TaskLogs
-from tarmac.services.storage.downloads import Downloads
 from tarmac.services.storage.space import SpaceAdmission
 from tarmac.services.storage.storages import Storages
-from tarmac.services.storage.uploads import Uploads
 from tarmac.services.storage.views import StorageViews
 from tarmac.services.storage.volumes import Volumes
+from tarmac.services.transfers.downloads import Downloads
+from tarmac.services.transfers.uploads import Uploads
 
 
 @dataclass

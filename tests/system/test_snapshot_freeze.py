@@ -19,7 +19,7 @@ from tarmac.lib import places
 HOLDER = """
 import asyncio, sys
 from pathlib import Path
-from tarmac.drivers.qemu.freeze import frozen
+from tarmac.drivers.qemu.fs_freeze import frozen
 
 async def main():
     async with frozen(Path(sys.argv[1]), hold_seconds=float(sys.argv[2])) as hold:

@@ -9,8 +9,8 @@ from tarmac.services.instant.clones import InstantClones
 from tarmac.services.instant.freezing import LiveFreezing
 from tarmac.services.instant.frozen_disks import FrozenDisks
 from tarmac.services.instant.frozen_ends import FrozenEnds
-from tarmac.services.instant.identities import Identities
-from tarmac.services.instant.identity import InstantIdentity
+from tarmac.services.instant.identity_giving import InstantIdentity
+from tarmac.services.instant.identity_later import Identities
 from tarmac.services.instant.launch import CloneLauncher
 from tarmac.services.instant.members import CloneMembers
 from tarmac.services.instant.sources import LiveSources

@@ -1,4 +1,4 @@
-"""This node, and the storages with all that they hold: `services.node`, `services.storage`."""
+"""This node, its storages, and what comes into them: `services.node`, `services.storage`, `services.transfers`."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from tarmac.drivers.storage.jail import Jail
 from tarmac.model.datacenter import MAC_PREFIX, id_range
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.cloudinit.schema import Schemas
+from tarmac.services.disks.orphans import Orphans
 from tarmac.services.guests.guests import Guests
 from tarmac.services.node.facts import NodeProbe
 from tarmac.services.node.host_changes import HostChanges
 from tarmac.services.node.nodes import Nodes
 from tarmac.services.registry import Services
 from tarmac.services.running.uids import Uids
-from tarmac.services.storage.downloads import Downloads
-from tarmac.services.storage.exports import Exports
-from tarmac.services.storage.images import Images
-from tarmac.services.storage.orphans import Orphans
-from tarmac.services.storage.resumable import ResumableUploads
 from tarmac.services.storage.space import SpaceAdmission
 from tarmac.services.storage.storages import Storages
-from tarmac.services.storage.upload_records import UploadRecords
-from tarmac.services.storage.uploads import Uploads
 from tarmac.services.storage.views import StorageViews
 from tarmac.services.storage.volumes import Volumes
+from tarmac.services.transfers.downloads import Downloads
+from tarmac.services.transfers.exports import Exports
+from tarmac.services.transfers.images import Images
+from tarmac.services.transfers.resumable import ResumableUploads
+from tarmac.services.transfers.upload_records import UploadRecords
+from tarmac.services.transfers.uploads import Uploads
 
 
 async def add_node(ground: Ground, s: Services) -> None:

@@ -9,12 +9,12 @@ from tarmac.services.definitions import Definitions
 from tarmac.services.events.alarms import Alarms
 from tarmac.services.events.events import Events
 from tarmac.services.events.notifications import Notifications
+from tarmac.services.events.storage_alarms import StorageAlarms
 from tarmac.services.figures.figures import Figures
 from tarmac.services.figures.history import History
 from tarmac.services.figures.metrics import Metrics, check_server
 from tarmac.services.figures.prometheus import Prometheus
 from tarmac.services.registry import Services
-from tarmac.services.storage.alarms import StorageAlarms
 from tarmac.version import VERSION
 
 

@@ -41,9 +41,11 @@ if TYPE_CHECKING:
     from tarmac.services.cloudinit.schema import Schemas
     from tarmac.services.disks.gifts import DiskGifts
     from tarmac.services.disks.moves import DiskMoves
+    from tarmac.services.disks.orphans import Orphans
     from tarmac.services.disks.resize import DiskResize
     from tarmac.services.events.events import Events
     from tarmac.services.events.notifications import Notifications
+    from tarmac.services.events.storage_alarms import StorageAlarms
     from tarmac.services.figures.figures import Figures
     from tarmac.services.figures.history import History
     from tarmac.services.figures.metrics import Metrics
@@ -63,7 +65,7 @@ if TYPE_CHECKING:
     from tarmac.services.instant.clones import InstantClones
     from tarmac.services.instant.frozen_ends import FrozenEnds
     from tarmac.services.instant.frozen_records import FrozenRecords
-    from tarmac.services.instant.identities import Identities
+    from tarmac.services.instant.identity_later import Identities
     from tarmac.services.instant.records import InstantRecords
     from tarmac.services.instant.states import LiveStates
     from tarmac.services.instant.templates import LiveTemplates
@@ -89,16 +91,14 @@ if TYPE_CHECKING:
     from tarmac.services.snapshots.rollback import VmRollback
     from tarmac.services.snapshots.schedules import SnapshotSchedules
     from tarmac.services.snapshots.snapshots import VmSnapshots
-    from tarmac.services.storage.alarms import StorageAlarms
-    from tarmac.services.storage.downloads import Downloads
-    from tarmac.services.storage.exports import Exports
-    from tarmac.services.storage.images import Images
-    from tarmac.services.storage.orphans import Orphans
-    from tarmac.services.storage.resumable import ResumableUploads
     from tarmac.services.storage.storages import Storages
-    from tarmac.services.storage.uploads import Uploads
     from tarmac.services.storage.views import StorageViews
     from tarmac.services.storage.volumes import Volumes
+    from tarmac.services.transfers.downloads import Downloads
+    from tarmac.services.transfers.exports import Exports
+    from tarmac.services.transfers.images import Images
+    from tarmac.services.transfers.resumable import ResumableUploads
+    from tarmac.services.transfers.uploads import Uploads
 
 LATER: Any = None
 """Stands for a service until the composition root has built it; nothing is served before."""

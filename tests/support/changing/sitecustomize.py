@@ -46,8 +46,17 @@ if _rate := float(os.environ.get("TARMAC_TEST_CHANGES", "0")):
                 events.touch(key)
             await asyncio.sleep(0.05)
 
+    async def _sample(events: Events) -> None:
+        """As guests that run are sampled: a tenth of them every second, and those that somebody looks at."""
+        keys = [key for key in events.everything() if key.startswith("qemu/")]
+        number = 0
+        while True:
+            await asyncio.sleep(1)
+            number += 1
+            events.sampled({*keys[number % 10 :: 10], *events.wanted()})
+
     async def _begun(self: Events) -> None:
         await _begin(self)
-        self._changing = asyncio.create_task(_change(self))  # type: ignore[attr-defined] # noqa: TID251
+        self._changing = [asyncio.create_task(made(self)) for made in (_change, _sample)]  # type: ignore[attr-defined] # noqa: TID251
 
     Events._make_row, Events.begin, Figures.of = _row, _begun, _figures  # type: ignore[method-assign]

@@ -43,6 +43,31 @@ def test_guests_are_asked_for(daemon, tarmac):
     assert tarmac("complete", "--", "vm", "exec", "w").out.split() == ["web"]
 
 
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("storage content", ["fast", "local"]),
+        ("vm create --storage", ["fast", "local"]),
+        ("vm create --image", ["debian-12"]),
+        ("vm rollback web", ["before", "now"]),
+        ("user list", []),
+    ],
+)
+def test_names_are_asked_for_where_they_are_listed(daemon, tarmac, words, wanted):
+    daemon.answer("GET", "/storage", [{"storage": "local"}, {"storage": "fast"}])
+    daemon.answer("GET", "/nodes/pve1/storage/local/content", [{"volid": "local:import/debian-12.qcow2"}])
+    daemon.answer("GET", "/cluster/resources", [{"type": "qemu", "vmid": 100, "name": "web", "node": "pve1"}])
+    daemon.answer("GET", "/nodes/pve1/qemu/100/snapshot", [{"name": "now"}, {"name": "before"}])
+    assert tarmac("complete", "--", *words.split(), "").out.split() == wanted
+
+
+def test_the_data_directory_that_is_typed_counts(daemon, tarmac, tmp_path, monkeypatch):
+    daemon.answer("GET", "/storage", [{"storage": "local"}])
+    monkeypatch.setenv("TARMAC_DATA_DIR", str(tmp_path / "none"))
+    words = ("--data-dir", str(daemon.data_dir), "storage", "content", "")
+    assert tarmac("complete", "--", *words).out.split() == ["local"]
+
+
 def test_without_a_daemon_it_is_silent(tarmac, tmp_path, monkeypatch):
     monkeypatch.setenv("TARMAC_DATA_DIR", str(tmp_path))
     ran = tarmac("complete", "--", "vm", "start", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -101,13 +102,21 @@ def test_from_nothing_to_a_guest(host, tarmac):
     port = int(host.config["net0"].split(":")[2])
     key = host.daemon.data_dir / "keys/id_ed25519"
     assert key.stat().st_mode & 0o777 == 0o600
-    for told in ("Guest 100 (first) is running", f"127.0.0.1 port {port}", "debian (by ssh key)", "tarmac vm ssh 100"):
+    assert f"127.0.0.1:{port}:22" in host.config["net0"]
+    for told in ("Guest 100 (first) is running", "log in       tarmac vm console 100", "once an ssh server answers"):
         assert told in ran.out
-    assert f"-i {key}" in ran.out
     assert "emulated" in ran.out and REASON in ran.out
     assert f"{WEB}\n" in ran.out and "root@pam, password abc (good once" in ran.out
     assert "tarmac vm console 100" in ran.out
     assert "\r" not in ran.err, "without a terminal: plain lines"
+
+
+def test_where_ssh_answers_its_words_are_told(host, tarmac, monkeypatch):
+    monkeypatch.setattr(up, "_speaks_ssh", lambda *_: True)
+    ran = tarmac("up")
+    key, port = host.daemon.data_dir / "keys/id_ed25519", host.config["net0"].split(":")[2]
+    for told in (f"127.0.0.1 port {port}", "debian (by ssh key)", "log in       tarmac vm ssh 100", f"-i {key}"):
+        assert told in ran.out
 
 
 def test_a_second_call_changes_nothing(host, tarmac):
@@ -211,6 +220,19 @@ def test_what_cannot_be_a_data_directory_is_said(tarmac, tmp_path):
     ran = tarmac("up", "--data-dir", str(tmp_path / "file"))
     assert ran.code == 1
     assert "cannot be a data directory" in ran.err and "--data-dir DIR" in ran.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_data_directory_of_somebody_else_is_said(tmp_path):
+    (tmp_path / "data").mkdir(mode=0o700)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(CliError) as caught:
+            daemon_control.listening(tmp_path / "data")
+    finally:
+        os.seteuid(0)
+    assert caught.value.kind == "denied"
+    assert any("--data-dir" in fix for fix in caught.value.fixes)
 
 
 def test_a_daemon_that_stays_silent_is_ended(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 
 from tarmac.model.errors import InvalidInput
 from tarmac.model.vm_clone import clone_name, draft_clone, is_cloudinit
-from tarmac.services.guests.identity import renewed
+from tarmac.services.guests.birth_marks import renewed
 
 SOURCE = {
     "name": "web",

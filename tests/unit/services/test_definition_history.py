@@ -8,8 +8,8 @@ import pytest
 
 from support.loop import attempts
 from tarmac.drivers.store.memory import MemoryStore
+from tarmac.services.change_record import HISTORY
 from tarmac.services.changes.definitions import AREAS, KEPT, DefinitionHistory, Sought
-from tarmac.services.changes.record import HISTORY
 
 MEMBERS = [f"user{n}@pve" for n in range(100)]
 

@@ -10,9 +10,9 @@ import pytest
 
 from support.storage_site import Site, site
 from tarmac.model.job import Plan, PlannedStep
+from tarmac.services.disks.orphans import Orphans
 from tarmac.services.guests.guests import Guests
 from tarmac.services.jobs.steps import StepContext
-from tarmac.services.storage.orphans import Orphans
 
 
 class Book:

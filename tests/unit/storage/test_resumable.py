@@ -11,9 +11,9 @@ import pytest
 from support.storage_site import Site, site
 from support.together import outcomes
 from tarmac.model.errors import Busy, Conflict, Denied, InvalidInput, NoSpace, NotFound
-from tarmac.services.storage.resumable import KEPT_OF_ONE, ResumableUploads
-from tarmac.services.storage.upload_records import DAY, KEPT_AFTER_END, UploadRecords
-from tarmac.services.storage.uploads import MOST_OF_ONE, UploadFields
+from tarmac.services.transfers.resumable import KEPT_OF_ONE, ResumableUploads
+from tarmac.services.transfers.upload_records import DAY, KEPT_AFTER_END, UploadRecords
+from tarmac.services.transfers.uploads import MOST_OF_ONE, UploadFields
 
 WHO = "joe@pve"
 CONTENT = bytes(range(256)) * 1000

@@ -11,8 +11,8 @@ from tarmac.model.errors import NoSpace
 from tarmac.model.lifecycle import State
 from tarmac.model.units import MIB
 from tarmac.services.events.alarms import Alarms
+from tarmac.services.events.storage_alarms import StorageAlarms
 from tarmac.services.guests.guests import Guests
-from tarmac.services.storage.alarms import StorageAlarms
 
 
 class Told:

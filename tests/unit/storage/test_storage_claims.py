@@ -14,7 +14,7 @@ from tarmac.model.errors import HostFailure, NoSpace
 from tarmac.model.job import JobState, Plan, PlannedStep
 from tarmac.services.jobs.steps import StepContext
 from tarmac.services.storage.claims import takes_of
-from tarmac.services.storage.uploads import UploadFields
+from tarmac.services.transfers.uploads import UploadFields
 
 
 class Work:

@@ -13,7 +13,7 @@ import pytest
 from support.storage_site import Site, site, temporary_root
 from tarmac.model.errors import DataCorrupt, InvalidInput, NoSpace, NotFound, TarmacError
 from tarmac.model.job import JobState
-from tarmac.services.storage.uploads import UploadFields
+from tarmac.services.transfers.uploads import UploadFields
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import { TaskList } from "../features/tasks/panel";
 import { t, useLanguage } from "../i18n";
 import { href, usePlace } from "../lib/router";
 import { isReachable, onReachable, start } from "../store/feed";
-import { useLoaded, useNode } from "../store/inventory";
+import { inventory, useLoaded, useNode } from "../store/inventory";
+import { prepare } from "../store/search";
 import { fetchLater, LATER } from "./later";
 import { Places } from "./places";
 import { Toaster } from "./toaster";
@@ -34,6 +35,7 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
   useLanguage();
   useEffect(start, []);
   useEffect(() => (loaded ? fetchLater() : undefined), [loaded]);
+  useEffect(() => (loaded ? prepare(inventory.all()) : undefined), [loaded]);
   useEffect(() => setNarrowTree(false), [parts]);
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {

@@ -38,3 +38,33 @@ test("a patch of what stays in its place keeps the order; what comes, goes or mo
   store.patch([["qemu/0", { type: "qemu", vmid: 0 }], ["qemu/2", null]]);
   expect(ids()).toEqual(["qemu/0", "qemu/1"]);
 });
+
+test("who reads a field is told of that field, and of what comes, goes or moves", () => {
+  const store = new Inventory();
+  store.snapshot([row("qemu/1", { vmid: 1, tags: "a" }), row("qemu/2", { vmid: 2 })]);
+  const seen = (): number[] => [store.version(["tags"]), store.version(["cpu", "name"])];
+  const [tags, names] = seen();
+  store.patch([["qemu/1", { cpu: 0.5 }]]);
+  expect(seen()).toEqual([tags, (names ?? 0) + 1]);
+  store.patch([["qemu/1", { cpu: 0.5 }]]);
+  expect(seen()).toEqual([tags, (names ?? 0) + 1]); // nothing new in it
+  store.patch([["qemu/2", null]]);
+  expect(seen().every((now) => now > (names ?? 0) + 1)).toBe(true);
+});
+
+test("listeners hear once for all that came before a frame", () => {
+  const frames: (() => void)[] = [];
+  const store = new Inventory((work) => frames.push(work));
+  store.snapshot([row("qemu/1"), row("qemu/2")]);
+  frames.pop()?.();
+  const told: string[][] = [];
+  store.onAny((changed) => told.push([...changed]));
+  store.patch([["qemu/1", { cpu: 1 }]]);
+  store.patch([["qemu/2", { cpu: 1 }]]);
+  store.patch([["qemu/1", { cpu: 2 }]]);
+  expect(told).toEqual([]);
+  expect(store.get("qemu/1")?.cpu).toBe(2);
+  expect(frames).toHaveLength(1);
+  frames[0]?.();
+  expect(told).toEqual([["qemu/1", "qemu/2"]]);
+});

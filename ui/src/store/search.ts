@@ -9,6 +9,7 @@ const FIELDS: Record<string, (row: Resource) => string | undefined> = {
   tag: (row) => row.tags,
   pool: (row) => row.pool,
 };
+const AT_ONCE = 100;
 const texts = new WeakMap<Resource, string>(); // a row that changes is another object
 
 /** Whether a row has all words: in number, name, tags, pool, node or state; `status:running` and the like by field. */
@@ -19,6 +20,17 @@ export function finder(text: string): (row: Resource) => boolean {
 
 export function search(rows: readonly Resource[], text: string): Resource[] {
   return rows.filter(finder(text));
+}
+
+/** Make the rows' texts before anybody asks, in moments in which the browser has nothing to do; returns what ends that. */
+export function prepare(rows: readonly Resource[]): () => void {
+  let [done, waiting] = [0, 0];
+  const go = (idle: IdleDeadline): void => {
+    while (done < rows.length && (done % AT_ONCE || idle.timeRemaining() > 1)) textOf(rows[done++] as Resource);
+    if (done < rows.length) waiting = requestIdleCallback(go);
+  };
+  waiting = requestIdleCallback(go);
+  return () => cancelIdleCallback(waiting);
 }
 
 function wordOf(word: string): (row: Resource) => boolean {

@@ -59,9 +59,12 @@ def start(command: Sequence[str], data: Path, ask: Callable[[], object], shown: 
 
 
 def listening(data: Path) -> bool:
-    """Whether there is a socket at all: without one nothing can answer."""
-    path = api_socket(data)
-    return path is not None and path.exists()
+    """Whether there is a socket at all: without one nothing can answer. Raises CliError where we may not look."""
+    try:
+        path = api_socket(data)
+        return path is not None and path.exists()
+    except PermissionError as error:
+        raise _unusable(data, error) from error
 
 
 def _unusable(data: Path, error: OSError) -> CliError:
@@ -70,7 +73,9 @@ def _unusable(data: Path, error: OSError) -> CliError:
         "denied" if denied else "host-failure",
         f"{data} cannot be a data directory",
         code="data-dir-unusable",
-        cause=f"user {os.geteuid()} may not write there" if denied else "it is no directory that could be made or used",
+        cause=f"user {os.geteuid()} may not read and write there"
+        if denied
+        else "it is no directory that could be made or used",
         evidence=str(error),
         fixes=["name another one: --data-dir DIR", *(["as root, with sudo"] if denied else [])],
     )

@@ -27,6 +27,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "storage list": ("storage", "type", "content", "active", "used", "avail", "total"),
     "storage content": ("volid", "content", "format", "size", "vmid", "ctime"),
     "vm snapshots": ("name", "parent", "snaptime", "vmstate", "used", "merges", "description"),
+    "storage uploads": ("upload", "content", "filename", "size", "offset", "expires"),
+    "audit list": ("time", "user", "method", "path", "status", "error"),
     "image list": ("volid", "format", "size", "ctime"),
     "task list": ("starttime", "endtime", "user", "type", "id", "status", "upid"),
     "user list": ("userid", "enable", "expire", "comment"),
@@ -34,6 +36,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 _BYTES = {"mem", "maxmem", "disk", "maxdisk", "size", "used", "avail", "total", "free", "netin", "netout", "diskread"}
 _BYTES |= {"diskwrite", "balloon_min", "freemem", "merges", "balloon", "reserve", "committed", "claimed", "growth"}
+_BYTES |= {"offset"}
 _TIMES = {"time", "ctime", "starttime", "endtime", "snaptime", "last", "created", "expires", "expire"}
 _ORDER = {"vm list": "vmid"}  # the API lists guests as they came
 _FIRST = ("vmid", "name", "id", "node", "storage", "key", "status")

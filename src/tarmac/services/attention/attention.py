@@ -14,10 +14,10 @@ from tarmac.services.access.access import Access, Identity
 from tarmac.services.access.tfa import SecondFactors
 from tarmac.services.attention import findings
 from tarmac.services.attention.findings import SEVERITIES, Finding
+from tarmac.services.disks.orphans import Orphans
 from tarmac.services.figures.metrics import Metrics
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
-from tarmac.services.storage.orphans import Orphans
 from tarmac.services.storage.views import StorageViews
 
 MOST = 1000

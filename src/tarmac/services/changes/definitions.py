@@ -15,9 +15,9 @@ from typing import Any
 
 from tarmac.drivers.store.base import Entry, Store
 from tarmac.model.errors import Fix, NotFound
+from tarmac.services.change_record import HISTORY
 from tarmac.services.changes.calls import ApiCall
 from tarmac.services.changes.inverse_records import Records, inverse_of
-from tarmac.services.changes.record import HISTORY
 
 AREAS = ("access", "storages", "options")
 KEPT = 5_000

@@ -21,9 +21,9 @@ from tarmac.services.clones.flatten import Flatten
 from tarmac.services.clones.live import CloneLive
 from tarmac.services.clones.numbers import RESERVED, CloneNumbers
 from tarmac.services.cloudinit.cloudinit import CloudInit
+from tarmac.services.guests.birth_marks import birth_marks, renewed
 from tarmac.services.guests.config import VmConfigs
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.guests.identity import birth_marks, renewed
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import shared
 from tarmac.services.jobs.steps import Registry, StepContext

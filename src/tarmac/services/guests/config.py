@@ -21,11 +21,11 @@ from tarmac.model.vm_change import Change, apply_pending, change_config, is_devi
 from tarmac.model.vm_privileges import bridges_of, needed_privileges, reaches_host
 from tarmac.model.vm_rules import check_change
 from tarmac.services.access.access import Access, Identity
+from tarmac.services.guests.birth_marks import completed
 from tarmac.services.guests.config_steps import ConfigSteps, put_step
 from tarmac.services.guests.config_values import refuse_internal, shown, shown_value, without_secrets
 from tarmac.services.guests.disk_plans import DiskPlans
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.guests.identity import completed
 from tarmac.services.guests.live_changes import VmLive, touches_guest
 from tarmac.services.guests.storage_rights import StorageRights
 from tarmac.services.guests.tags import TagRules

@@ -23,11 +23,11 @@ from tarmac.services.clones.clones import Clones
 from tarmac.services.clones.disks import CloneDisks, Manner, Wish
 from tarmac.services.clones.numbers import CloneNumbers
 from tarmac.services.cloudinit.cloudinit import CloudInit
+from tarmac.services.guests.birth_marks import birth_marks, renewed
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.guests.identity import birth_marks, renewed
 from tarmac.services.instant.admission import CloneAdmission
 from tarmac.services.instant.freezing import LiveFreezing
-from tarmac.services.instant.identity import InstantIdentity
+from tarmac.services.instant.identity_giving import InstantIdentity
 from tarmac.services.instant.members import CloneMembers
 from tarmac.services.instant.records import InstantRecords
 from tarmac.services.instant.states import LiveStates

@@ -21,7 +21,7 @@ from tarmac.services.access.pools import Pools
 from tarmac.services.clones.numbers import RESERVED
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.instant.identity import InstantIdentity
+from tarmac.services.instant.identity_giving import InstantIdentity
 from tarmac.services.instant.launch import CloneLauncher, Times
 from tarmac.services.instant.records import InstantRecord, InstantRecords
 from tarmac.services.instant.states import LiveStates

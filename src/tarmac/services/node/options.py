@@ -20,7 +20,7 @@ from tarmac.model.errors import InvalidInput
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.parse import collect_record, parse_record, parse_value, split_property_string
 from tarmac.model.settings import Setting, find_setting
-from tarmac.services.changes.record import change_entry
+from tarmac.services.change_record import change_entry
 
 T = TypeVar("T")
 PREFIX = "options/"

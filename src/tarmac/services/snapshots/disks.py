@@ -15,7 +15,7 @@ from tarmac.drivers.qemu import block_layers as live
 from tarmac.drivers.qemu.argv.blockdev import layer_nodes, node_name
 from tarmac.drivers.qemu.block_layers import Merge, Overlay
 from tarmac.drivers.qemu.facts import VolumeFacts
-from tarmac.drivers.qemu.freeze import frozen
+from tarmac.drivers.qemu.fs_freeze import frozen
 from tarmac.drivers.qemu.process import GuestProcess
 from tarmac.drivers.storage.values import Layer
 from tarmac.model.errors import Fix, HostFailure, TarmacError

@@ -1,1 +1,1 @@
-"""Storages, and what they hold: volumes, images, uploads, downloads, exports."""
+"""Storages, and what they hold: volumes, their space, and whether they answer."""

@@ -23,7 +23,7 @@ from tarmac.model.digest import check_digest
 from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound, TarmacError, WrongState
 from tarmac.model.ids import VolumeId
 from tarmac.model.storage import StorageDefinition, definition_of
-from tarmac.services.changes.record import change_entry
+from tarmac.services.change_record import change_entry
 from tarmac.services.storage.definition_rules import check_update, checked, parted, shown_value
 from tarmac.services.storage.patience import does_not_answer, patient
 from tarmac.services.storage.probe import PROBE_SECONDS, StorageProbe

@@ -1,7 +1,7 @@
 """Shell completion: `tarmac completion bash|zsh|fish` prints a script that asks `tarmac complete` what could come next.
 
 The scripts know nothing themselves, so they never grow old; `tarmac complete` answers from the same tables that the
-commands are made of, and asks the daemon only for what only it knows: the guests' numbers and names.
+commands are made of, and asks the daemon only for what only it knows: names of guests, storages, users.
 """
 
 from __future__ import annotations
@@ -47,6 +47,21 @@ function __tarmac_complete
 end
 complete -c tarmac -a '(__tarmac_complete)'
 """
+# Where the values of a parameter are listed, and under which key.
+_LISTED: dict[str, tuple[str, str]] = {
+    "storage": ("/storage", "storage"),
+    "image_storage": ("/storage", "storage"),
+    "pool": ("/pools", "poolid"),
+    "poolid": ("/pools", "poolid"),
+    "userid": ("/access/users", "userid"),
+    "groupid": ("/access/groups", "groupid"),
+    "roleid": ("/access/roles", "roleid"),
+    "realm": ("/access/domains", "realm"),
+    "node": ("/nodes", "node"),
+    "upid": ("/nodes/{node}/tasks?source=all", "upid"),
+    "image": ("/nodes/{node}/storage/local/content?content=import", "volid"),
+    "snapname": ("/nodes/{node}/qemu/{vmid}/snapshot", "name"),
+}
 SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
@@ -62,6 +77,9 @@ def completion(session: Session) -> int:
 def complete(session: Session) -> int:
     """Print what could stand in the last word's place, one a line. Never fails: a shell is waiting."""
     words = session.options.command or [""]
+    for flag, value in zip(words, words[1:], strict=False):
+        if flag == "--data-dir":  # whose guests and storages: what is completed says it
+            session.options.data_dir = value
     for text in candidates(words[:-1], words[-1], session):
         print(text)
     return 0
@@ -90,14 +108,16 @@ def _possible(before: list[str], typed: str, session: Session | None) -> list[st
         )
     parser = _parser_of(name, before + [typed])
     if before and (action := _options_of(parser).get(before[-1])) is not None and action.nargs is None:
-        return [str(choice) for choice in action.choices or _braced(action)]
+        return [str(choice) for choice in action.choices or _braced(action)] or _listed(action.dest, plain, session)
     if typed.startswith("-"):
         return sorted(flag for flag in _options_of(parser) if "[n]" not in flag)
     place = len(_without_options(plain[len(name.split()) :], _options_of(parser)))
-    return _positional(parser, place, session)
+    return _positional(parser, place, session, plain)
 
 
-def _positional(parser: argparse.ArgumentParser, place: int, session: Session | None) -> list[str]:
+def _positional(
+    parser: argparse.ArgumentParser, place: int, session: Session | None, plain: Sequence[str]
+) -> list[str]:
     slots = [action for action in parser._actions if not action.option_strings]
     if place >= len(slots) and not (slots and slots[-1].nargs == "*"):
         return []
@@ -108,7 +128,24 @@ def _positional(parser: argparse.ArgumentParser, place: int, session: Session | 
         return _guests(session)
     if slot.metavar == "NAME" and "tiny" in str(slot.help):
         return ["debian-12", "tiny"]
-    return []
+    return _listed(slot.dest, plain, session)
+
+
+def _listed(dest: str, plain: Sequence[str], session: Session | None) -> list[str]:
+    """The names that a parameter may have now; none where the daemon has no such list or does not answer."""
+    path, key = _LISTED.get(dest, ("", ""))
+    if session is None or not path:
+        return []
+    try:
+        if "{node}" in path:
+            path = path.replace("{node}", session.node())
+        if "{vmid}" in path:
+            path = path.replace("{vmid}", str(session.guest(plain[2])[1]))
+        rows = session.client.get(path) or []
+    except (CliError, IndexError):
+        return []
+    names = sorted(str(row[key]) for row in rows if row.get(key))
+    return [name.rpartition("/")[2].removesuffix(".qcow2") if dest == "image" else name for name in names]
 
 
 def _guests(session: Session) -> list[str]:

@@ -58,8 +58,7 @@ def up(session: Session) -> int:
     node, vmid = ensure_guest(session, public)
     ensure_running(session, node, vmid)
     wait_for_answer(session, node, vmid)
-    wait_for_login(session, node, vmid)
-    report(session, node, vmid)
+    report(session, node, vmid, ssh_answers=wait_for_login(session, node, vmid))
     return 0
 
 
@@ -210,10 +209,10 @@ def wait_for_answer(session: Session, node: str, vmid: int) -> None:
     session.say(f"==> guest {vmid}: answers")
 
 
-def wait_for_login(session: Session, node: str, vmid: int) -> None:
-    """Wait until ssh answers behind the forwarded port. An image without ssh is no failure: it is said, no more."""
+def wait_for_login(session: Session, node: str, vmid: int) -> bool:
+    """Wait until ssh answers behind the forwarded port; whether it does. An image without ssh is no failure."""
     if (forward := ssh.forward_of(session.client.get(f"/nodes/{node}/qemu/{vmid}/config"))) is None:
-        return
+        return False
     shown = session.progress(f"waiting for ssh on port {forward[1]}")
     started = time.monotonic()
     while not (answers := _speaks_ssh(*forward)) and time.monotonic() - started < _LOGIN_SECONDS:
@@ -221,6 +220,7 @@ def wait_for_login(session: Session, node: str, vmid: int) -> None:
         time.sleep(0.3)
     shown.end()
     session.say(f"==> guest {vmid}: {'ssh answers' if answers else 'no ssh server answers in it'}")
+    return answers
 
 
 def _speaks_ssh(address: str, port: int) -> bool:

@@ -15,9 +15,9 @@ from tarmac.faces.cli.written import ssh
 from tarmac.lib.places import default_data_dir
 
 
-def report(session: Session, node: str, vmid: int) -> None:
+def report(session: Session, node: str, vmid: int, *, ssh_answers: bool) -> None:
     """Print it; for programs as one object."""
-    facts = gather(session, node, vmid)
+    facts = {**gather(session, node, vmid), "ssh": ssh_answers, "image": session.options.image}
     if session.output == "table":
         print(text_of(facts))
     else:
@@ -78,11 +78,19 @@ def text_of(facts: dict[str, Any]) -> str:
         "",
         f"Guest {vmid} ({facts['name']}) is {facts['status']} and answers.",
         "",
-        f"  address      {facts['address']} port {facts['port']}",
-        f"  user         {facts['user']} (by ssh key)",
-        f"  log in       {tarmac} vm ssh {vmid}{suffix}",
-        f"               {facts['login']}",
     ]
+    if facts["ssh"]:
+        lines += [
+            f"  address      {facts['address']} port {facts['port']}",
+            f"  user         {facts['user']} (by ssh key)",
+            f"  log in       {tarmac} vm ssh {vmid}{suffix}",
+            f"               {facts['login']}",
+        ]
+    else:
+        lines += [
+            f"  log in       {tarmac} vm console {vmid}{suffix}",
+            f"               once an ssh server answers in it: {tarmac} vm ssh {vmid}{suffix}",
+        ]
     if facts["accelerator"] == "kvm":
         lines.append("  accelerator  KVM")
     else:
@@ -95,17 +103,18 @@ def text_of(facts: dict[str, Any]) -> str:
         lines.append(
             f"               {web.get('username')}, password {web.get('password')} (good once, within an hour)"
         )
-    return "\n".join([*lines, "", "What to type next:", *_next(f"{tarmac} vm", vmid, suffix)])
+    return "\n".join([*lines, "", "What to type next:", *_next(f"{tarmac} vm", facts, suffix)])
 
 
-def _next(vm: str, vmid: int, suffix: str) -> list[str]:
+def _next(vm: str, facts: dict[str, Any], suffix: str) -> list[str]:
     """The next commands, each with its meaning in a second column."""
+    vmid = facts["vmid"]
     meanings = {
         f"{vm} list{suffix}": "all guests",
         f"{vm} console {vmid}{suffix}": "its serial console; Ctrl-] leaves",
         f"{vm} exec {vmid}{suffix} -- uname -a": "a command in it",
         f"{vm} shutdown {vmid}{suffix}": "shut it down",
-        f"{vm} create --name second --image debian-12 --start{suffix}": "another one",
+        f"{vm} create --name second --image {shlex.quote(facts['image'])} --start{suffix}": "another one",
     }
     width = max(len(words) for words in meanings)
     return [f"  {words:{width}}  {meaning}" for words, meaning in meanings.items()]

@@ -15,7 +15,7 @@ from tarmac.model.errors import Denied
 from tarmac.model.job import Plan
 from tarmac.model.settings import setting
 from tarmac.services.snapshots.lost_points import point_of
-from tarmac.services.storage.uploads import UploadFields
+from tarmac.services.transfers.uploads import UploadFields
 
 BASE = "/nodes/{node}/storage/{storage}"
 UPLOADABLE = ("iso", "vztmpl", "import")

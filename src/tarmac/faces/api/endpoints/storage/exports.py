@@ -12,7 +12,7 @@ from tarmac.faces.api.endpoints.common import Guest
 from tarmac.faces.api.endpoints.guests.qemu_clone import MOVABLE
 from tarmac.faces.api.endpoints.storage.storage import OnNode
 from tarmac.model.settings import setting
-from tarmac.services.storage.exports import FORMATS
+from tarmac.services.transfers.exports import FORMATS
 
 _HEADERS = {"Content-Type": "application/octet-stream", "Cache-Control": "no-store"}
 

@@ -23,8 +23,8 @@ from tarmac.faces.api.replies import error_reply
 from tarmac.faces.api.shapes.storage import UploadRow
 from tarmac.model.errors import Busy, Conflict, DataCorrupt, InvalidInput, NotFound, TarmacError
 from tarmac.model.settings import setting
-from tarmac.services.storage.upload_records import UploadRecord
-from tarmac.services.storage.uploads import UploadFields
+from tarmac.services.transfers.upload_records import UploadRecord
+from tarmac.services.transfers.uploads import UploadFields
 
 BASE = "/nodes/{node}/storage/{storage}/uploads"
 ONE = f"{BASE}/{{upload}}"

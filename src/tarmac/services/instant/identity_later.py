@@ -13,7 +13,7 @@ from tarmac.model.errors import TarmacError, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.services.access.access import Identity
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.instant.identity import InstantIdentity
+from tarmac.services.instant.identity_giving import InstantIdentity
 from tarmac.services.instant.records import DONE, InstantRecords
 from tarmac.services.instant.states import LiveStates, shares_memory
 from tarmac.services.jobs.jobs import Jobs

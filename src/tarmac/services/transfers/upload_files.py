@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tarmac.lib.files import failure_of
 from tarmac.model.errors import NotFound
-from tarmac.services.storage.intake import Sink
 from tarmac.services.storage.storages import Storages
-from tarmac.services.storage.upload_records import UploadRecord
+from tarmac.services.transfers.intake import Sink
+from tarmac.services.transfers.upload_records import UploadRecord
 
 
 class UploadFiles:

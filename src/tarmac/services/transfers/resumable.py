@@ -21,12 +21,12 @@ from dataclasses import replace
 from tarmac.drivers.qemu.record import boot_id
 from tarmac.model.errors import Busy, Conflict, DataCorrupt, Fix, HostFailure, InvalidInput, NotFound, TarmacError
 from tarmac.model.units import MIB
-from tarmac.services.storage.intake import Sink, check_snippet_size
 from tarmac.services.storage.storages import Storages
-from tarmac.services.storage.upload_files import UploadFiles
-from tarmac.services.storage.upload_records import UploadRecord, UploadRecords
-from tarmac.services.storage.upload_turns import UploadTurn, UploadTurns
-from tarmac.services.storage.uploads import MOST_AT_ONCE, MOST_OF_ONE, Received, UploadFields, Uploads
+from tarmac.services.transfers.intake import Sink, check_snippet_size
+from tarmac.services.transfers.upload_files import UploadFiles
+from tarmac.services.transfers.upload_records import UploadRecord, UploadRecords
+from tarmac.services.transfers.upload_turns import UploadTurn, UploadTurns
+from tarmac.services.transfers.uploads import MOST_AT_ONCE, MOST_OF_ONE, Received, UploadFields, Uploads
 
 NOTE_EVERY = 64 * MIB
 """After so many bytes what has come in is synced and noted: so much at most is sent again after a power cut."""

@@ -1,6 +1,6 @@
 """A guest's file systems held still for a moment, by its agent, and let go whatever happens to us.
 
-The freezing and thawing is another process's work (`freeze_child`), which outlives the daemon: when the daemon dies,
+The freezing and thawing is another process's work (`fs_freeze_child`), which outlives the daemon: when the daemon dies,
 hangs or forgets, it thaws by itself within seconds.
 
     async with frozen(socket) as hold:
@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tarmac.drivers.qemu import freeze_child
+from tarmac.drivers.qemu import fs_freeze_child
 from tarmac.lib.tasks import whole
 
 FREEZE_SECONDS = 10.0
@@ -42,7 +42,7 @@ async def frozen(
 
     Never raises for the guest's sake: one that cannot be frozen is told in `Hold.problem`. The caller keeps everybody
     else off the socket meanwhile (`Agent.lent`)."""
-    words = (sys.executable, "-I", "-S", freeze_child.__file__, str(socket), str(freeze_seconds), str(hold_seconds))
+    words = (sys.executable, "-I", "-S", fs_freeze_child.__file__, str(socket), str(freeze_seconds), str(hold_seconds))
     child = await whole(_start(words), _leave)
     hold = Hold()
     assert child.stdin is not None and child.stdout is not None

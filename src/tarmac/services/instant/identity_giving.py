@@ -21,8 +21,8 @@ from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.cloudinit.documents import host_names
 from tarmac.services.guests.guests import Guest
 from tarmac.services.guests.live_changes import VmLive
-from tarmac.services.instant import guest_identity
-from tarmac.services.instant.guest_identity import NewIdentity
+from tarmac.services.instant import identity_inside
+from tarmac.services.instant.identity_inside import NewIdentity
 from tarmac.services.instant.records import DONE, InstantRecords
 from tarmac.services.instant.states import LiveState
 from tarmac.services.jobs.steps import StepContext
@@ -67,7 +67,7 @@ class InstantIdentity:
         here."""
         if config.agent.enabled:
             with contextlib.suppress(TarmacError):
-                await guest_identity.first_words(self._agents.of(vmid))
+                await identity_inside.first_words(self._agents.of(vmid))
 
     async def give(self, guest: Guest, live: LiveState, ctx: StepContext) -> None:
         """Everything that a clone on its template's memory still lacks; what fails is tried again, a few times. What
@@ -129,22 +129,22 @@ class InstantIdentity:
         agent = self._agent(guest)
         if agent is None:
             raise HostFailure(NO_AGENT, code="no-agent")
-        await guest_identity.first_words(agent)
+        await identity_inside.first_words(agent)
         if quiet:
             await agent.fsfreeze_thaw()
         with contextlib.suppress(HostFailure):  # a guest without a hardware clock says so after having set its own
-            await guest_identity.set_clock(agent)
+            await identity_inside.set_clock(agent)
         old = VmConfig.parse(machine.texts if machine is not None else {}, lenient=True)
         macs = changed_macs(old, guest.config)
-        names = await guest_identity.card_names(agent, macs) if macs else {}
-        with_rsa = await guest_identity.has_rsa_key(agent)
-        keys = await asyncio.to_thread(guest_identity.make_keys, with_rsa=with_rsa)
+        names = await identity_inside.card_names(agent, macs) if macs else {}
+        with_rsa = await identity_inside.has_rsa_key(agent)
+        keys = await asyncio.to_thread(identity_inside.make_keys, with_rsa=with_rsa)
         hostname, _ = host_names(guest.config, guest.vmid)
         new = NewIdentity(
-            hostname=hostname, machine_id=guest_identity.new_machine_id(), macs=macs, names=names, keys=keys
+            hostname=hostname, machine_id=identity_inside.new_machine_id(), macs=macs, names=names, keys=keys
         )
         # Before the cards are changed: udev looks for new names when the old card goes, and no more for seconds after.
-        await guest_identity.assume(agent, new)
+        await identity_inside.assume(agent, new)
 
     async def _unplugged(self, guest: Guest, machine: Machine) -> None:
         """The source's cards are gone; those that are the clone's own already stay."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tarmac.services.instant.guest_identity import NewIdentity, make_keys, new_machine_id, script_of
+from tarmac.services.instant.identity_inside import NewIdentity, make_keys, new_machine_id, script_of
 
 OLD, NEW = "bc:24:11:00:00:01", "bc:24:11:aa:bb:cc"
 SHELLS = [shell for shell in (["dash"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(shell[0])]

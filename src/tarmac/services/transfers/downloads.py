@@ -18,9 +18,9 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.units import MIB
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
-from tarmac.services.storage.intake import Checksum, Sink, checksum_problems, examine, finish
 from tarmac.services.storage.storages import Storages
-from tarmac.services.storage.unpack import COMPRESSIONS, UNPACKED, Unpacker
+from tarmac.services.transfers.intake import Checksum, Sink, checksum_problems, examine, finish
+from tarmac.services.transfers.unpack import COMPRESSIONS, UNPACKED, Unpacker
 
 Started = str | Plan
 _CHUNK = 256 * 1024

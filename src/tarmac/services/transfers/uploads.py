@@ -23,7 +23,8 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.units import MIB, human_size
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
-from tarmac.services.storage.intake import (
+from tarmac.services.storage.storages import Storages
+from tarmac.services.transfers.intake import (
     Checksum,
     Sink,
     check_snippet,
@@ -32,7 +33,6 @@ from tarmac.services.storage.intake import (
     examine,
     put_in_place,
 )
-from tarmac.services.storage.storages import Storages
 
 Started = str | Plan
 SWEEP_SECONDS = 10.0

@@ -1,6 +1,6 @@
 """A process that freezes a guest's file systems and thaws them again, whatever becomes of the daemon that started it.
 
-    python -I -S freeze_child.py SOCKET FREEZE_SECONDS HOLD_SECONDS
+    python -I -S fs_freeze_child.py SOCKET FREEZE_SECONDS HOLD_SECONDS
 
 Says on stdout `frozen N`, or `refused TEXT`; thaws on a line on stdin, on its end (the daemon is gone) or after
 HOLD_SECONDS, whichever comes first; then says `thawed` or `thawed late`. QEMU serves one client on the agent's socket:

@@ -19,8 +19,8 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.services.access.access import Identity
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
-from tarmac.services.storage.intake import finish
 from tarmac.services.storage.storages import Storages
+from tarmac.services.transfers.intake import finish
 
 Started = str | Plan
 

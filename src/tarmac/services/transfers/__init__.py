@@ -1,0 +1,1 @@
+"""Files and disks that come in and go out: uploads, downloads, images that are built, exports."""
