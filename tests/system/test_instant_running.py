@@ -215,7 +215,7 @@ MOMENTS = [
     "frozen-take:switched",
     "frozen-take:after-effect",
     "frozen-name:after-effect",
-    "instant-launch:before-effect",
+    "instant-launch:made",
     "instant-launch:after-effect",
 ]
 

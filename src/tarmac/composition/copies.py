@@ -7,6 +7,7 @@ from tarmac.services.clones.clones import Clones
 from tarmac.services.clones.disks import CloneDisks
 from tarmac.services.clones.flatten import Flatten
 from tarmac.services.clones.live import CloneLive
+from tarmac.services.clones.numbers import CloneNumbers
 from tarmac.services.clones.templates import Templates
 from tarmac.services.disks.gifts import DiskGifts
 from tarmac.services.disks.medium_moves import MediumMoves
@@ -23,8 +24,10 @@ def add_copies(ground: Ground, s: Services) -> None:
     s.templates = Templates(
         guests=guests, jobs=jobs, access=access, storages=s.storages, volumes=s.volumes, registry=registry
     )
+    s.clone_numbers = CloneNumbers(guests=guests, uids=s.uids, registry=registry)
     s.clones = Clones(
         guests=guests,
+        numbers=s.clone_numbers,
         jobs=jobs,
         configs=s.vm_configs,
         access=access,
@@ -32,7 +35,6 @@ def add_copies(ground: Ground, s: Services) -> None:
         disks=CloneDisks(storages=s.storages, plans=s.volumes.plans, cloudinit=s.cloudinit),
         live=CloneLive(guests=guests, mirrors=mirrors, storages=s.storages, registry=registry),
         cloudinit=s.cloudinit,
-        uids=s.uids,
         registry=registry,
         qemu_version=s.nodes.facts.qemu_version,
     )

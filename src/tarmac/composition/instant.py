@@ -63,6 +63,7 @@ def add_instant(ground: Ground, s: Services) -> None:
         runtime=s.runtime,
         uids=s.uids,
         clones=s.clones,
+        numbers=s.clone_numbers,
         pools=s.pools,
         disks=CloneDisks(storages=s.storages, plans=s.volumes.plans, cloudinit=s.cloudinit),
         cloudinit=s.cloudinit,

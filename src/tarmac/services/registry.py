@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tarmac.services.changes.guest_history import GuestHistory
     from tarmac.services.clones.clones import Clones
     from tarmac.services.clones.flatten import Flatten
+    from tarmac.services.clones.numbers import CloneNumbers
     from tarmac.services.clones.templates import Templates
     from tarmac.services.cloudinit.cloudinit import CloudInit
     from tarmac.services.cloudinit.schema import Schemas
@@ -119,6 +120,7 @@ class Services:
     vms: Vms = LATER
     templates: Templates = LATER
     clones: Clones = LATER
+    clone_numbers: CloneNumbers = LATER
     flatten: Flatten = LATER
     vm_configs: VmConfigs = LATER
     vm_create: VmCreate = LATER

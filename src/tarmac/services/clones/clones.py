@@ -7,11 +7,9 @@ job; each of them is made or not by itself, and the task's result says which.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tarmac.model.conf_file import GuestFile, print_conf
 from tarmac.model.errors import Fix, HostFailure, InvalidInput, NotFound, TarmacError
 from tarmac.model.job import JobRecord, Plan, PlannedStep
 from tarmac.model.lifecycle import State
@@ -21,6 +19,7 @@ from tarmac.services.access.pools import Pools, pool_step
 from tarmac.services.clones.disks import CloneDisks, Manner, Wish
 from tarmac.services.clones.flatten import Flatten
 from tarmac.services.clones.live import CloneLive
+from tarmac.services.clones.numbers import RESERVED, CloneNumbers
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.guests.birth_marks import birth_marks, renewed
 from tarmac.services.guests.config import VmConfigs
@@ -28,12 +27,8 @@ from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import shared
 from tarmac.services.jobs.steps import Registry, StepContext
-from tarmac.services.running.uids import Uids
 
 Started = str | Plan
-RESERVED = {"lock": "clone"}
-MOST = 100  # what one transaction of the store holds, with room
-TOGETHER = 50  # the same, if their uids are in it
 
 
 class Clones:
@@ -43,6 +38,7 @@ class Clones:
         self,
         *,
         guests: Guests,
+        numbers: CloneNumbers,
         jobs: Jobs,
         configs: VmConfigs,
         access: Access,
@@ -50,11 +46,11 @@ class Clones:
         disks: CloneDisks,
         live: CloneLive,
         cloudinit: CloudInit,
-        uids: Uids,
         registry: Registry,
         qemu_version: str,
     ) -> None:
         self._guests = guests
+        self._numbers = numbers
         self._jobs = jobs
         self._configs = configs
         self._access = access
@@ -62,10 +58,8 @@ class Clones:
         self._disks = disks
         self._live = live
         self._cloudinit = cloudinit
-        self._uids = uids
         self._registry = registry
         self._qemu_version = qemu_version
-        registry.step("clones-reserve", self._do_reserve, self._undo_reserve)
         registry.step("clone-documents", self._do_documents, self._undo_documents)
         registry.step("clone-member", self._do_member, self._undo_member)
         registry.step("clones-report", self._do_report)
@@ -100,7 +94,7 @@ class Clones:
         self._check(source, full and not flatten, storage, format, snapname, pool, target)
         if flatten:
             self._check_flatten(source, full, snapname)
-        numbers = self.claim(newid, count)
+        numbers = self._numbers.claim(newid, count)
         try:
             args = {
                 "vmid": vmid,
@@ -173,23 +167,6 @@ class Clones:
         if full is False:
             raise InvalidInput.of("flatten", "a linked clone stays linked; ask for a full one", code="flatten-linked")
 
-    def claim(self, newid: int | None, count: int) -> list[int]:
-        """Take the numbers of `count` clones in memory; the caller gives them back (`Guests.unclaim`). Raises
-        InvalidInput in Proxmox's words when one is taken."""
-        if newid is None:
-            return self._guests.claim_free(count)
-        numbers = list(range(newid, newid + count))
-        for number in numbers:
-            if number in self._guests:
-                raise InvalidInput.of(
-                    "newid", f"unable to create VM {number}: config file already exists", code="guest-exists"
-                )
-        for number in numbers:
-            self._guests.check_free(number)
-        for number in numbers:
-            self._guests.claim(number)
-        return numbers
-
     def check_rights(self, identity: Identity, texts: Mapping[str, str], *, storage: str | None = None) -> None:
         """Space on every storage that takes it, the bridges, and what reaches the host. Raises Denied.
 
@@ -211,7 +188,7 @@ class Clones:
                 args["name"], source.config.name or str(source.vmid), number=position, vmid=vmid, count=len(numbers)
             )
             members.append(await self.plan_guest(source, vmid, wish, name=name, description=args["description"]))
-        reserve = self.reserve_step(source, numbers, args["snapname"])
+        reserve = self._numbers.step(source, numbers, args["snapname"])
         pool = args.get("pool")  # a journal of an older daemon has none
         first = (reserve, *(pool_step(pool, vmid) for vmid in numbers if pool))
         result = {"vmid": numbers[0], "vmids": numbers}
@@ -236,18 +213,6 @@ class Clones:
             speed=args["speed"],
         )
 
-    def reserve_step(self, source: Guest, vmids: Sequence[int], snapshot: str | None = None) -> PlannedStep:
-        """The numbers are taken on disk: guests that have nothing but `lock: clone`, and where they come from."""
-        origin = {
-            "vmid": source.vmid,
-            "name": source.name,
-            "digest": source.digest,
-            "snapshot": snapshot,
-            "time": int(time.time()),
-        }
-        title = f"take the number{'s' if len(vmids) > 1 else ''} {', '.join(map(str, vmids))}"
-        return PlannedStep(step="clones-reserve", title=title, args={"vmids": list(vmids), "origin": origin})
-
     async def plan_guest(
         self, source: Guest, vmid: int, wish: Wish, *, name: str | None, description: str | None = None
     ) -> list[PlannedStep]:
@@ -267,34 +232,6 @@ class Clones:
 
     # -- steps --------------------------------------------------------------------------------------------------
 
-    async def _do_reserve(self, ctx: StepContext, vmids: Sequence[int], origin: Mapping[str, Any]) -> None:
-        await self.reserve(vmids, origin, ctx.user)
-
-    async def reserve(self, vmids: Sequence[int], origin: Mapping[str, Any], user: str) -> None:
-        """Take numbers on disk, all or none: guests that have nothing but `lock: clone`. Repeatable."""
-        text = print_conf(GuestFile(current=RESERVED))
-        if len(vmids) > TOGETHER:
-            uids = {vmid: await self._uids.allocate(vmid) for vmid in vmids}
-            await self._guests.create_many(uids, text, origin=origin, user=user)
-            return
-        async with self._uids.together(vmids) as new:
-            await self._guests.create_many(
-                new.uids, text, origin=origin, user=user, compares=new.compares, also=new.puts
-            )
-
-    async def _undo_reserve(self, ctx: StepContext, vmids: Sequence[int], origin: Mapping[str, Any]) -> None:
-        for vmid in vmids:
-            await self._give_back(vmid)
-
-    async def _give_back(self, vmid: int) -> None:
-        """Free a number unless a complete guest has it by now."""
-        guest = self._guests.find(vmid)
-        if guest is not None and guest.file.current != RESERVED:
-            return
-        if guest is not None:
-            await self._guests.remove(vmid)
-        await self._uids.release(vmid)
-
     async def _do_documents(self, ctx: StepContext, vmid: int, source: int) -> None:
         await self._cloudinit.copy_documents(source, vmid)
 
@@ -309,7 +246,7 @@ class Clones:
         except TarmacError as problem:
             ctx.log(f"clone {vmid} failed: {problem.message} ({problem.evidence})")
             await self._undo_member(ctx, vmid, steps)
-            await self._give_back(vmid)
+            await self._numbers.give_back(vmid)
             await self._pools.forget_guest(vmid, by=ctx.user)
             return {"vmid": vmid, "outcome": problem.message, "error": problem.as_record()}
         return {"vmid": vmid, "outcome": "OK"}

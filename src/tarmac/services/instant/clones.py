@@ -21,6 +21,7 @@ from tarmac.services.access.access import Identity
 from tarmac.services.access.pools import Pools, pool_step
 from tarmac.services.clones.clones import Clones
 from tarmac.services.clones.disks import CloneDisks, Manner, Wish
+from tarmac.services.clones.numbers import CloneNumbers
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.guests.birth_marks import birth_marks, renewed
 from tarmac.services.guests.guests import Guest, Guests
@@ -50,6 +51,7 @@ class InstantClones:
         runtime: Runtime,
         uids: Uids,
         clones: Clones,
+        numbers: CloneNumbers,
         pools: Pools,
         disks: CloneDisks,
         cloudinit: CloudInit,
@@ -66,6 +68,7 @@ class InstantClones:
         self._runtime = runtime
         self._uids = uids
         self._clones = clones
+        self._numbers = numbers
         self._pools = pools
         self._disks = disks
         self._cloudinit = cloudinit
@@ -102,7 +105,7 @@ class InstantClones:
             self._pools.check(pool)
         guest = self._guests.get(template)
         running = not guest.template and guest.state is not State.STOPPED
-        vmids = self._clones.claim(newid, count)
+        vmids = self._numbers.claim(newid, count)
         frozen = self._guests.claim_free(1) if running else []
         try:
             source = await self._source(guest, frozen)
@@ -209,7 +212,7 @@ class InstantClones:
         """The numbers are taken on disk, all or none: guests that have nothing but `lock: clone`."""
         guest = self._guests.get(template)
         origin = {"vmid": template, "name": guest.name, "digest": guest.digest, "time": int(time.time())}
-        await self._clones.reserve(vmids, origin, ctx.user)
+        await self._numbers.reserve(vmids, origin, ctx.user)
 
     async def _undo_reserve(self, ctx: StepContext, vmids: Sequence[int], template: int) -> None:
         for vmid in vmids:

@@ -28,7 +28,7 @@ from tarmac.model.ids import VolumeId
 from tarmac.model.job import PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.units import MIB
-from tarmac.services.clones.clones import RESERVED
+from tarmac.services.clones.numbers import RESERVED
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.instant.capture import LiveCaptures
 from tarmac.services.instant.frozen_disks import FrozenDisks, as_args, renamed_volumes

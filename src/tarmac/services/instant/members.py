@@ -18,7 +18,7 @@ from tarmac.model.conf_file import GuestFile
 from tarmac.model.errors import TarmacError
 from tarmac.model.vm import VmConfig
 from tarmac.services.access.pools import Pools
-from tarmac.services.clones.clones import RESERVED
+from tarmac.services.clones.numbers import RESERVED
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.instant.identity_giving import InstantIdentity
@@ -103,6 +103,7 @@ class CloneMembers:
                 began = time.monotonic()
                 await _all(self._steps[s["step"]].do(ctx, **s["args"]) for s in making.get(str(vmid), ()))
                 spent["overlay"] += time.monotonic() - began
+                ctx.point("made")
                 if guest.process is None:
                     await self._runtime.launch(guest, ctx.log, start)
                 awake.set()

@@ -12,7 +12,7 @@ from tarmac.model.datacenter import bandwidth
 from tarmac.model.errors import Denied, InvalidInput
 from tarmac.model.settings import setting
 from tarmac.model.units import KIB
-from tarmac.services.clones.clones import MOST
+from tarmac.services.clones.numbers import MOST
 
 FORMATS = ("raw", "qcow2", "vmdk")
 
