@@ -106,6 +106,7 @@ async def daemon(options: Options) -> AsyncIterator[Services]:
             await house.services.login.use_password_file(options.password_file)
         gc.collect()
         gc.freeze()
+        gc.enable()
         await house.listen(options, stack)
         yield house.services
 

@@ -57,6 +57,7 @@ class TestDaemon:
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.log = data / "daemon.log"
+        self._crash = data / "crash-at"
 
     def start(
         self,
@@ -76,9 +77,8 @@ class TestDaemon:
             "--listen", f"127.0.0.1:{self.port}", "--node", self.node,
         ]  # fmt: skip
         argv += ["--password-file", str(password_file)] if password_file else []
-        environment = {**os.environ, "TARMAC_OFFLINE": "1", **(env or {})}
-        if crash_at:
-            environment["TARMAC_CRASH_AT"] = crash_at
+        self.crash_at(crash_at)
+        environment = {**os.environ, "TARMAC_OFFLINE": "1", "TARMAC_CRASH_AT": str(self._crash), **(env or {})}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment, start_new_session=True)
         if wait:
@@ -96,7 +96,14 @@ class TestDaemon:
                     return
             if time.monotonic() > deadline:
                 raise AssertionError(f"the daemon does not answer:\n{self.tail()}")
-            time.sleep(0.05)
+            time.sleep(0.03)
+
+    def crash_at(self, point: str) -> None:
+        """The daemon that runs kills itself at `step:phase`, as a power cut would; the next one does not."""
+        if point:
+            self._crash.write_text(point)
+        else:
+            self._crash.unlink(missing_ok=True)
 
     def wait_dead(self, seconds: float = 60) -> int:
         """Wait until it has ended (by a crash point, say); returns the exit code (negative: signal)."""
@@ -179,13 +186,12 @@ class TestDaemon:
         return status
 
     def wait_task(self, upid: str, seconds: float = 180) -> dict[str, Any]:
-        deadline = time.monotonic() + seconds
-        while True:
+        for late in looks(seconds):
             status: dict[str, Any] = self.get(f"/nodes/{self.node}/tasks/{upid}/status")
             if status["status"] == "stopped":
                 return status
-            assert time.monotonic() < deadline, f"task takes too long: {status}\n{self.task_log(upid)}"
-            time.sleep(0.05)
+            assert not late, f"task takes too long: {status}\n{self.task_log(upid)}"
+        raise AssertionError
 
     def task_log(self, upid: str) -> str:
         rows = self.get(f"/nodes/{self.node}/tasks/{upid}/log", limit=0)
@@ -222,26 +228,24 @@ class TestDaemon:
     def status(self, vmid: int) -> dict[str, Any]:
         return dict(self.get(f"{self.qemu}/{vmid}/status/current"))
 
-    def wait_agent(self, vmid: int, seconds: float = 90) -> None:
-        deadline = time.monotonic() + seconds
-        while True:
+    def wait_agent(self, vmid: int, seconds: float = 180) -> None:
+        for late in looks(seconds):
             try:
                 self.post(f"{self.qemu}/{vmid}/agent/ping")
                 return
             except ApiError as problem:
-                assert time.monotonic() < deadline, f"the agent does not answer: {problem}\n{self.tail()}"
-            time.sleep(0.2)
+                assert not late, f"the agent does not answer: {problem}\n{self.tail()}"
 
     def run(self, vmid: int, *command: str) -> str:
         """Run a command in the guest through its agent; returns what it printed."""
         pid = self.post(f"{self.qemu}/{vmid}/agent/exec", command=list(command))["pid"]
-        for _ in range(600):
+        for late in looks(60):
             status = self.get(f"{self.qemu}/{vmid}/agent/exec-status", pid=pid)
             if status["exited"]:
                 assert status.get("exitcode") == 0, status
                 return str(status.get("out-data", ""))
-            time.sleep(0.05)
-        raise AssertionError(f"{command} does not end")
+            assert not late, f"{command} does not end"
+        raise AssertionError
 
     def qemu_pids(self) -> dict[int, int]:
         """vmid -> pid of every QEMU that runs with this daemon's runtime directory, by looking at the processes."""
@@ -279,15 +283,23 @@ class TestDaemon:
         shutil.rmtree(self.data, ignore_errors=True)
 
 
+def looks(seconds: float) -> Iterator[bool]:
+    """For waiting: comes again after ever longer pauses, since most of what is waited for comes soon; true once that
+    many seconds have passed."""
+    deadline, pause = time.monotonic() + seconds, 0.01
+    while True:
+        yield time.monotonic() > deadline
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.2)
+
+
 def eventually(check: Callable[[], object], seconds: float = 40) -> None:
     """Wait until `check()` is true; what it raises of AssertionErrors and refusals counts as not yet."""
-    deadline = time.monotonic() + seconds
-    while True:
+    for late in looks(seconds):
         with contextlib.suppress(AssertionError, ApiError):
             if check():
                 return
-        assert time.monotonic() < deadline, "it does not come about"
-        time.sleep(0.2)
+        assert not late, "it does not come about"
 
 
 def _remove_cgroups(instance: str | None) -> None:

@@ -8,12 +8,11 @@ import json
 import socket
 import sqlite3
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from support.daemon import ApiError, TestDaemon
+from support.daemon import ApiError, TestDaemon, looks
 from tarmac.drivers.qemu.record import start_time_of
 from tarmac.lib import places
 
@@ -24,10 +23,10 @@ CPU_STOPPED = {"memory": 64, "freeze": 1, "vga": "none"}
 
 def eventually(check: Callable[[], bool], what: str, seconds: float = 20) -> None:
     """Wait until `check()` is true; fails the test with `what` otherwise."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, f"after {seconds} s not yet: {what}"
-        time.sleep(0.03)
+    for late in looks(seconds):
+        if check():
+            return
+        assert not late, f"after {seconds} s not yet: {what}"
 
 
 def wait_idle(daemon: TestDaemon, seconds: float = 30) -> None:
@@ -46,7 +45,7 @@ def ask_and_die(daemon: TestDaemon, ask: Callable[[], object]) -> None:
     """A call at whose work the daemon kills itself; whether the answer still comes is chance."""
     with contextlib.suppress(OSError, http.client.HTTPException):
         ask()
-    code = daemon.wait_dead(30)
+    code = daemon.wait_dead(120)
     assert code == -9, f"the daemon ended with {code}, not at the crash point:\n{daemon.tail()}"
 
 

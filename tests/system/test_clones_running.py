@@ -172,7 +172,7 @@ def test_killed_while_the_guest_stands_still(
     """The worst moment: the guest is paused, and who paused it is gone. Nothing that it had flushed is lost, and where
     it lives it goes on."""
     verb, params = MOMENTS[moment]
-    daemon.restart(crash_at=moment)
+    daemon.crash_at(moment)
     at_least, pid = rounds(daemon, guest), pid_of(daemon, guest)
     ask_and_die(daemon, lambda: daemon.post(f"{daemon.qemu}/{guest}/{verb}", **params))
     if qemu_too:

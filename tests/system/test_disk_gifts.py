@@ -110,7 +110,7 @@ POINTS = ["volume-rename:before-intent", *(f"volume-rename:{p}" for p in PHASES[
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_killed_daemon(house: TestDaemon, contents: bytes, point: str) -> None:
-    house.restart(crash_at=point)
+    house.crash_at(point)
     ask_and_die(house, lambda: give(house, "scsi1"))
     house.start()
     wait_idle(house)

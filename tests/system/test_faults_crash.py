@@ -276,7 +276,7 @@ def site(directory: TestDaemon) -> Iterator[TestDaemon]:
 
 def _crash(daemon: TestDaemon, work: Work, vmid: int, point: str) -> None:
     """In the daemon's place comes one that dies at `point` of this work, and dies."""
-    daemon.restart(crash_at=point)
+    daemon.crash_at(point)
     ask_and_die(daemon, lambda: work.ask(daemon, vmid))
 
 

@@ -69,7 +69,7 @@ def ask(daemon: TestDaemon, verb: str) -> Any:
 def test_what_the_guest_wrote_is_there(house: TestDaemon, verb: str, point: str) -> None:
     sum, before = written(house), disk(house)
     pid = house.qemu_pids()[100]
-    house.restart(crash_at=point)
+    house.crash_at(point)
     ask_and_die(house, lambda: ask(house, verb))
     house.start()
     wait_idle(house, 60)

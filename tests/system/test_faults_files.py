@@ -141,7 +141,7 @@ def test_a_crash_anywhere_leaves_the_whole_file_or_nothing(site: TestDaemon, ser
     coming = COMING[how]
     for number, (step, phase) in enumerate(crash_points(coming.steps)):
         name, where = f"file-{number}.iso", f"{how} killed at {step}:{phase}"
-        site.restart(crash_at=f"{step}:{phase}")
+        site.crash_at(f"{step}:{phase}")
         ask_and_die(site, lambda name=name: coming.ask(site, server, name))  # type: ignore[misc]
         site.restart()
         wait_idle(site, 60)

@@ -140,7 +140,7 @@ def other() -> Iterator[TestDaemon]:
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_crash_while_an_upload_is_put_in_place(other: TestDaemon, phase: str) -> None:
     name = f"{phase}.iso"
-    other.restart(crash_at=f"upload-finish:{phase}")
+    other.crash_at(f"upload-finish:{phase}")
     ask_and_die(other, lambda: upload(other, name, ISO))
     other.start()
     assert_whole(other)

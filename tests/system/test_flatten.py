@@ -149,7 +149,7 @@ def test_a_guest_that_is_removed_meanwhile_is_simply_gone(house: TestDaemon) -> 
 def test_killed_in_the_midst_of_it(house: TestDaemon, contents: bytes, survives: bool) -> None:
     clone(house, 100, run=True)
     pid = house.qemu_pids()[100]
-    house.restart(crash_at="disk-flatten:streaming")
+    house.crash_at("disk-flatten:streaming")
     ask_and_die(house, lambda: house.post(f"{house.qemu}/100/flatten", bwlimit=2048))
     if not survives:
         os.kill(pid, 9)

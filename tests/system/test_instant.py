@@ -276,7 +276,7 @@ def test_a_cold_boot_finishes_a_pending_identity(site: TestDaemon) -> None:
     image = "local:import/tiny.qcow2"
     make_live_template(site, image, 930)
     try:
-        site.restart(crash_at="instant-identity:before-effect")
+        site.crash_at("instant-identity:before-effect")
         ask_and_die(site, lambda: site.post(f"{site.qemu}/930/clone", instant=1, newid=931, name="late"))
         os.kill(site.qemu_pids()[931], signal.SIGKILL)
         site.start()

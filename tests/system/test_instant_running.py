@@ -224,7 +224,7 @@ def test_a_crash_anywhere_lets_the_source_go_on(site: TestDaemon) -> None:
     """Undone as long as no clone has its identity, finished after that; what the source wrote meanwhile is kept."""
     pid = site.status(SOURCE)["pid"]
     for number, moment in enumerate(MOMENTS):
-        site.restart(crash_at=moment)
+        site.crash_at(moment)
         ask_and_die(site, lambda: site.post(f"{site.qemu}/{SOURCE}/clone", instant=1, newid=401))
         site.start()
         wait_idle(site, 120)
@@ -234,7 +234,7 @@ def test_a_crash_anywhere_lets_the_source_go_on(site: TestDaemon) -> None:
         assert site.post(f"{site.qemu}/{SOURCE}/agent/fsfreeze-status")["result"] == "thawed", moment
         assert say(site, SOURCE, f"echo {number} >/data/number; sync; cat /data/mark") == "on-disk\n", moment
         assert_whole(site)
-    site.restart(crash_at="instant-identity:before-effect")
+    site.crash_at("instant-identity:before-effect")
     ask_and_die(site, lambda: site.post(f"{site.qemu}/{SOURCE}/clone", instant=1, newid=402, name="late"))
     site.start()
     wait_idle(site, 120)
@@ -254,7 +254,7 @@ def test_clones_are_made_in_a_pool_and_leave_it_when_undone(site: TestDaemon) ->
     site.post("/pools", poolid="web")
     clone(site, newid=451, count=2, pool="web")
     assert members() == [451, 452]
-    site.restart(crash_at="instant-launch:after-effect")
+    site.crash_at("instant-launch:after-effect")
     ask_and_die(site, lambda: site.post(f"{site.qemu}/{SOURCE}/clone", instant=1, newid=453, pool="web"))
     site.start()
     wait_idle(site, 120)
@@ -270,7 +270,7 @@ def test_a_crash_while_a_frozen_state_ends_is_finished(site: TestDaemon) -> None
         site.restart()
         clone(site, newid=411)
         say(site, SOURCE, f"echo {moment} >/data/moment; sync")
-        site.restart(crash_at=moment)
+        site.crash_at(moment)
         remove(site, 411)
         assert site.wait_dead() == -signal.SIGKILL, moment
         site.start()
@@ -282,7 +282,7 @@ def test_a_crash_while_a_frozen_state_ends_is_finished(site: TestDaemon) -> None
 def test_a_crash_while_a_guest_without_a_memory_file_is_copied(site: TestDaemon, plain: int) -> None:
     pid = site.status(plain)["pid"]
     for moment in ("frozen-take:held", "frozen-take:switched", "instant-launch:before-effect"):
-        site.restart(crash_at=moment)
+        site.crash_at(moment)
         ask_and_die(site, lambda: site.post(f"{site.qemu}/{plain}/clone", instant=1, newid=421))
         site.start()
         wait_idle(site, 120)

@@ -149,7 +149,7 @@ def test_a_killed_daemon(
     if path != "/snapshot":
         other.task("POST", f"{other.qemu}/100/snapshot", snapname="new")
         now = write(other, 100)
-    other.restart(crash_at=point)
+    other.crash_at(point)
     other.wait_agent(100)
     ask_and_die(other, lambda: other.call(method, f"{other.qemu}/100{path}", **params))
     pid = other.qemu_pids().get(100)

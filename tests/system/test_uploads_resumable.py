@@ -156,7 +156,7 @@ def test_a_daemon_that_is_killed_forgets_nothing(daemon: TestDaemon) -> None:
 @pytest.mark.parametrize(("step", "phase"), [("upload-verify", "after-effect"), ("upload-finish", "after-effect")])
 def test_a_daemon_that_is_killed_at_the_end_finishes_it(daemon: TestDaemon, step: str, phase: str) -> None:
     name = f"{step}-{phase}.iso"
-    daemon.restart(crash_at=f"{step}:{phase}")
+    daemon.crash_at(f"{step}:{phase}")
     one = begin(daemon, name)
     with contextlib.suppress(OSError, http.client.HTTPException):
         piece(daemon, one, 0, CONTENT)

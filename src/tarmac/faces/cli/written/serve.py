@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import re
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ def serve(session: Session) -> int:
     """Returns after SIGTERM or SIGINT. Raises TarmacError when the daemon cannot start."""
     o = session.options
     host, port = listen_address(o.listen)
+    gc.disable()  # what is loaded stays; the daemon freezes it and collects from then on
     daemon = import_module("tarmac.daemon")
     options = daemon.Options(
         data_dir=data_dir(session),
