@@ -15,7 +15,7 @@ import pytest
 
 from support.ceph import Ceph, ceph, missing
 from support.daemon import ApiError, TestDaemon, test_daemon
-from support.faults import eventually
+from support.faults import ask_and_die, eventually, wait_idle
 from support.guest_disk import DISK, read, write
 from support.terminal import words_for
 
@@ -184,6 +184,76 @@ def test_a_killed_guest_is_removed(house: tuple[TestDaemon, Ceph]) -> None:
 
 def _row(daemon: TestDaemon, storage: str) -> dict[str, Any]:
     return next(row for row in daemon.get(f"/nodes/{daemon.node}/storage") if row["storage"] == storage)
+
+
+def _io(cluster: Ceph, image: str, *commands: str) -> None:
+    """Let qemu-io read or write an image that no guest has open; a pattern that is not there fails."""
+    there = f"rbd:rbd/{image}:conf={cluster.root}/ceph.conf"
+    argv = ["qemu-io", "-f", "raw", *(word for command in commands for word in ("-c", command)), there]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0 and "failed" not in done.stdout, done.stdout + done.stderr
+
+
+def _all_or_nothing(daemon: TestDaemon, cluster: Ceph) -> None:
+    """The pool holds the images that configurations name, and no others; nothing waits for a task."""
+    wait_idle(daemon, 60)
+    named = {
+        str(value).partition(",")[0].rpartition(":")[2].rpartition("/")[2]
+        for row in daemon.get(daemon.qemu)
+        for value in daemon.get(f"{daemon.qemu}/{row['vmid']}/config").values()
+        if str(value).startswith("pool:")
+    }
+    assert set(cluster("rbd", "ls", "rbd").split()) == named
+
+
+def _dies(house: tuple[TestDaemon, Ceph], moment: str, method: str, path: str, **params: Any) -> None:
+    """The daemon is killed when the effect is there and the journal does not know it: what the next one finds in the
+    pool decides how it goes on."""
+    daemon, cluster = house
+    daemon.restart(crash_at=f"{moment}:after-effect")
+    ask_and_die(daemon, lambda: daemon.call(method, path, **params))
+    daemon.start()
+    _all_or_nothing(daemon, cluster)
+
+
+def _marked(daemon: TestDaemon, cluster: Ceph, vmid: int) -> str:
+    """A guest that does not run, with a mark on its disk; its path."""
+    daemon.task("POST", daemon.qemu, vmid=vmid, scsi0="pool:0.01", memory=64, vga="none")
+    _io(cluster, f"vm-{vmid}-disk-0", "write -P 0x41 0 64k")
+    return f"{daemon.qemu}/{vmid}"
+
+
+def test_the_daemon_killed_with_points_in_time(house: tuple[TestDaemon, Ceph]) -> None:
+    daemon, cluster = house
+    guest, disk = _marked(daemon, cluster, 600), "vm-600-disk-0"
+
+    def kept() -> list[str]:
+        return [row["name"] for row in json.loads(cluster("rbd", "snap", "ls", disk, "--format", "json"))]
+
+    _dies(house, "snapshot-take", "POST", f"{guest}/snapshot", snapname="one")
+    assert kept() == ["one"] and daemon.get(f"{guest}/snapshot")[0]["name"] == "one"
+    _io(cluster, disk, "write -P 0x42 0 64k")
+    _dies(house, "snapshot-back", "POST", f"{guest}/snapshot/one/rollback")
+    _io(cluster, disk, "read -P 0x41 0 64k", "write -P 0x43 64k 64k")
+    _dies(house, "snapshot-merge", "DELETE", f"{guest}/snapshot/one")
+    assert kept() == [] and [row["name"] for row in daemon.get(f"{guest}/snapshot")] == ["current"]
+    _dies(house, "disk-resize", "PUT", f"{guest}/resize", disk="scsi0", size="16M")
+    assert json.loads(cluster("rbd", "info", disk, "--format", "json"))["size"] == 16 << 20
+    _io(cluster, disk, "read -P 0x41 0 64k", "read -P 0x43 64k 64k")
+    daemon.task("DELETE", guest)
+
+
+def test_the_daemon_killed_with_images_that_come_and_go(house: tuple[TestDaemon, Ceph]) -> None:
+    daemon, cluster = house
+    guest = _marked(daemon, cluster, 610)
+    daemon.task("POST", f"{guest}/template")
+    _dies(house, "volume-clone", "POST", f"{guest}/clone", newid=611)
+    if 611 not in {row["vmid"] for row in daemon.get(daemon.qemu)}:
+        daemon.task("POST", f"{guest}/clone", newid=611)
+    _io(cluster, "vm-611-disk-0", "read -P 0x41 0 64k")
+    _dies(house, "volume-free", "DELETE", f"{daemon.qemu}/611")
+    daemon.task("DELETE", guest)
+    assert cluster("rbd", "ls", "rbd").split() == []
 
 
 def test_a_silent_osd_is_shown_and_hurts_nothing_else(house: tuple[TestDaemon, Ceph]) -> None:
