@@ -20,6 +20,7 @@ def test_changes_are_found_and_secrets_are_not(daemon: TestDaemon) -> None:
     somebody.call("POST", "/access/ticket", {"username": "au@pve", "password": "a secret of 8"})
     Somebody(daemon, {}).call("POST", "/access/ticket", {"username": "au@pve", "password": "wrong secret"})
     daemon.post("/pools", poolid="planned", dryrun=1)
+    assert somebody.call("POST", f"{daemon.qemu}/4711/agent/ping")[0] == 403  # asks, and changes nothing
     daemon.kill()
     daemon.start()
     rows = daemon.get("/access/audit", limit=0)
@@ -32,7 +33,7 @@ def test_changes_are_found_and_secrets_are_not(daemon: TestDaemon) -> None:
     logins = daemon.get("/access/audit", path="/access/ticket", source="127.0.0.1")
     assert [row["status"] for row in logins][:1] == [401]
     assert "secret" not in json.dumps([row["parameters"] for row in rows])
-    assert not [row for row in rows if row["path"] == "/pools"]
+    assert not [row for row in rows if row["path"] == "/pools" or row["path"].endswith("/ping")]
     assert daemon.get("/cluster/log", max=5)[0]["msg"]
 
 

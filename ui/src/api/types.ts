@@ -1204,7 +1204,7 @@ export interface Api {
   "GET /nodes/{node}/qemu/{vmid}/agent/file-read": { params: { node: string; vmid: number; file: string; count?: number | undefined; offset?: number | undefined; decode?: Flag | undefined; }; reply: Record<string, unknown> };
   "POST /nodes/{node}/qemu/{vmid}/agent/file-write": { params: { node: string; vmid: number; file: string; content: string; encode?: Flag | undefined; dryrun?: Flag | undefined; }; reply: null };
   "POST /nodes/{node}/qemu/{vmid}/agent/fsfreeze-freeze": { params: { node: string; vmid: number; dryrun?: Flag | undefined; }; reply: Record<string, unknown> };
-  "POST /nodes/{node}/qemu/{vmid}/agent/fsfreeze-status": { params: { node: string; vmid: number; dryrun?: Flag | undefined; }; reply: Record<string, unknown> };
+  "POST /nodes/{node}/qemu/{vmid}/agent/fsfreeze-status": { params: { node: string; vmid: number; }; reply: Record<string, unknown> };
   "POST /nodes/{node}/qemu/{vmid}/agent/fsfreeze-thaw": { params: { node: string; vmid: number; dryrun?: Flag | undefined; }; reply: Record<string, unknown> };
   "POST /nodes/{node}/qemu/{vmid}/agent/fstrim": { params: { node: string; vmid: number; dryrun?: Flag | undefined; }; reply: Record<string, unknown> };
   "GET /nodes/{node}/qemu/{vmid}/agent/get-fsinfo": { params: { node: string; vmid: number; }; reply: Record<string, unknown> };
@@ -1218,7 +1218,7 @@ export interface Api {
   "GET /nodes/{node}/qemu/{vmid}/agent/get-vcpus": { params: { node: string; vmid: number; }; reply: Record<string, unknown> };
   "GET /nodes/{node}/qemu/{vmid}/agent/info": { params: { node: string; vmid: number; }; reply: Record<string, unknown> };
   "GET /nodes/{node}/qemu/{vmid}/agent/network-get-interfaces": { params: { node: string; vmid: number; }; reply: AgentInterfaces };
-  "POST /nodes/{node}/qemu/{vmid}/agent/ping": { params: { node: string; vmid: number; dryrun?: Flag | undefined; }; reply: Record<string, unknown> };
+  "POST /nodes/{node}/qemu/{vmid}/agent/ping": { params: { node: string; vmid: number; }; reply: Record<string, unknown> };
   "POST /nodes/{node}/qemu/{vmid}/agent/set-user-password": { params: { node: string; vmid: number; username: string; password: string; crypted?: Flag | undefined; dryrun?: Flag | undefined; }; reply: Record<string, unknown> };
   "POST /nodes/{node}/qemu/{vmid}/agent/shutdown": { params: { node: string; vmid: number; dryrun?: Flag | undefined; }; reply: Record<string, unknown> };
   "POST /nodes/{node}/qemu/{vmid}/agent/suspend-disk": { params: { node: string; vmid: number; dryrun?: Flag | undefined; }; reply: Record<string, unknown> };

@@ -158,6 +158,7 @@ class Endpoint:
     tokens: bool
     csrf: bool
     stream: bool
+    asks: bool = False
     later: bool = False  # stands for a feature that is not built yet
     reply: Any = None
 
@@ -179,7 +180,7 @@ class Endpoint:
     @property
     def changes(self) -> bool:
         """Whether it changes anything (so `dryrun` applies and the request is logged)."""
-        return self.method not in READING
+        return self.method not in READING and not self.asks
 
     @property
     def settings(self) -> tuple[Setting, ...]:
@@ -241,6 +242,7 @@ def _declare(
     tokens: bool = True,
     csrf: bool = True,
     stream: bool = False,
+    asks: bool = False,
     reply: Any = None,
 ) -> Callable[[F], F]:
     """Mark a coroutine `handler(call, params)` as an endpoint.
@@ -254,6 +256,7 @@ def _declare(
     plans    the handler obeys `call.dryrun` and returns the Plan (default: where it returns a UPID); a change that
              does not gets a plan of one line from the face, after parameters and rights are checked
     tokens   False: not with an API token;  csrf False: no CSRF token needed with a ticket
+    asks     it changes nothing although its method, which is Proxmox's, says so
     stream   the handler reads the request's body itself; parameters come from path and query only
     reply    the shape of `data`, a type of `faces.api.shapes` or made of such (`list[TaskRow]`); None: not said
     """
@@ -273,6 +276,7 @@ def _declare(
             tokens=tokens,
             csrf=csrf,
             stream=stream,
+            asks=asks,
             reply=reply,
         )
         _check_declaration(endpoint)

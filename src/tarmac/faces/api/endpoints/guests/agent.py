@@ -48,6 +48,7 @@ ACT: dict[str, tuple[str, Allow]] = {
     "suspend-hybrid": ("Have the guest suspend to memory and disk.", POWER),
     "suspend-ram": ("Have the guest suspend to memory.", POWER),
 }
+ASKED_BY_POST = ("ping", "fsfreeze-status")  # clients that wait for a guest call these every few seconds
 
 
 REPLIES = {"network-get-interfaces": AgentInterfaces}
@@ -120,7 +121,7 @@ def _plain(name: str) -> Callable[[Call, Guest], Awaitable[dict[str, Any]]]:
 PLAIN = (
     *(get(f"{BASE}/{name}", params=Guest, allow=AUDIT, returns=OBJECT, help=text, reply=REPLIES.get(name))(_plain(name))
       for name, text in ASK.items()),
-    *(post(f"{BASE}/{name}", params=Guest, allow=rule, returns=OBJECT, help=text)(_plain(name))
+    *(post(f"{BASE}/{name}", params=Guest, allow=rule, returns=OBJECT, help=text, asks=name in ASKED_BY_POST)(_plain(name))
       for name, (text, rule) in ACT.items()),
 )  # fmt: skip
 
