@@ -67,11 +67,11 @@ async def house(tmp_path: Path) -> House:
 
 async def test_a_guests_rows(house: House) -> None:
     await house.guests.create(100, "memory: 512\ncores: 2\n", uid=None, user="t")
-    await house.minute(100, cpu=0.5, mem=1000, netin=0, diskwrite=600)
+    await house.minute(100, cpu=0.5, mem=1000, memhost=1500, netin=0, diskwrite=600)
     await house.minute(100, cpu=0.25, mem=3000, netin=6000, diskwrite=600)
     first, second = await house.last("qemu/100", 2)
     assert first == {
-        "time": START, "cpu": 0.5, "maxcpu": 2, "mem": 1000, "memhost": 1000, "maxmem": 512 << 20, "disk": 0,
+        "time": START, "cpu": 0.5, "maxcpu": 2, "mem": 1000, "memhost": 1500, "maxmem": 512 << 20, "disk": 0,
         "maxdisk": 0,
     }  # fmt: skip
     assert (second["cpu"], second["netin"], second["diskwrite"]) == (0.25, 100, 0)

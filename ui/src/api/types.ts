@@ -167,6 +167,7 @@ export interface GuestStatus {
   diskread: number;
   diskwrite: number;
   agent: number;
+  memhost?: number;
   pid?: number;
   lock?: string | null;
   tags?: string;

@@ -188,8 +188,8 @@ class History:
             "maxdisk": boot_disk_bytes(config),
             **gathered.rates({name: usage[name] for name in RATES if name in usage}, now),
         }
-        if "mem" in values:
-            values["memhost"] = values["mem"]
+        if "memhost" in usage:
+            values["memhost"] = usage["memhost"]
         return GUEST, self._path(id), values
 
 

@@ -84,6 +84,8 @@ class VmStatus:
         status["possible"] = [verb.value for verb in allowed(guest.state)]
         if guest.config.balloon != 0 and guest.state is not State.STOPPED:
             status["balloon"] = status["maxmem"]
+        if "memhost" in guest.usage and guest.state is not State.STOPPED:
+            status["memhost"] = int(guest.usage["memhost"])
         if guest.process is not None:
             status["running-qemu"] = guest.process.record.qemu_version
             status["accelerator"] = accelerator_of(guest.process.record.argv)

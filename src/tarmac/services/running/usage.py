@@ -18,6 +18,7 @@ import psutil
 
 from tarmac.drivers.network.names import tap_name
 from tarmac.model.errors import TarmacError
+from tarmac.model.units import MIB
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.instant.states import shares_memory
 
@@ -91,7 +92,9 @@ class UsageSampler:
             used = (cpu_seconds - before[1]) / (now - before[2])
             guest.usage["cpu"] = round(max(0.0, used / guest.config.present_vcpus), 4)
         self._last[guest.vmid] = (pid, cpu_seconds, now)
-        guest.usage["mem"] = memory
+        guest.usage["memhost"] = memory
+        # The process also holds what QEMU needs for itself; under emulation, the translated code.
+        guest.usage["mem"] = min(memory, guest.config.memory_mib * MIB)
         guest.usage["uptime"] = time.time() - (guest.started or time.time())
 
     def _take_network(self, guest: Guest, counters: Network) -> None:

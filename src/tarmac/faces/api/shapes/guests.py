@@ -34,6 +34,7 @@ GuestStatus = TypedDict(
         "diskread": int,
         "diskwrite": int,
         "agent": int,
+        "memhost": NotRequired[int],
         "pid": NotRequired[int],
         "lock": NotRequired[str | None],
         "tags": NotRequired[str],
