@@ -32,7 +32,7 @@ export const COLUMNS: readonly [Column, ...Column[]] = [
   { id: "state", title: "guests.state", width: "7rem", key: stateOf, show: (r) => <State row={r} word /> },
   { id: "cpu", title: "guests.cpu", width: "6rem", figure: "cpu", key: (r) => r.cpu ?? -1, show: (r) => (r.status === "running" ? percent(r.cpu) : "") },
   {
-    id: "mem", title: "guests.memory", width: "9rem", figure: "mem", key: (r) => r.mem ?? 0,
+    id: "mem", title: "guests.memory", width: "11rem", figure: "mem", key: (r) => r.mem ?? 0,
     show: (r) => (r.status === "running" ? t("common.of", { part: bytes(r.mem), whole: bytes(r.maxmem) }) : bytes(r.maxmem)),
   },
   { id: "uptime", title: "guests.up", width: "7rem", figure: "uptime", key: (r) => r.uptime ?? 0, show: (r) => (r.uptime ? duration(r.uptime) : "") },
