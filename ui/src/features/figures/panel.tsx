@@ -7,6 +7,7 @@ import { lazy, type ReactNode, Suspense, useState } from "react";
 import { ask } from "../../api/client";
 import type { Figures } from "../../api/types";
 import { t } from "../../i18n";
+import { useFollowing } from "../../store/following";
 import type { Resource } from "../../store/inventory";
 import { useLive } from "./live";
 import type { Kind } from "./series";
@@ -52,9 +53,10 @@ function Live(props: { row: Resource; kind: Kind }): ReactNode {
 function Kept(props: { row: Resource; kind: Kind; span: Span; cf: "AVERAGE" | "MAX" }): ReactNode {
   const { row, kind, span, cf } = props;
   const found = useQuery({
-    queryKey: ["figures", row.id, span, cf], queryFn: () => kept(row, kind, span, cf), refetchInterval: EVERY_MS,
+    queryKey: ["figures", row.id, span, cf], queryFn: () => kept(row, kind, span, cf),
     placeholderData: keepPreviousData,
   });
+  useFollowing(["figures", row.id], [row.id], EVERY_MS);
   if (!found.data) return null;
   return <Charts kind={kind} rows={found.data} sync={`kept ${row.id}`} />;
 }

@@ -4,6 +4,7 @@ import { lazy, type ReactNode, Suspense, useEffect } from "react";
 import { t, word } from "../../i18n";
 import { bytes, duration, percent } from "../../lib/format";
 import { watch } from "../../store/feed";
+import { useFollowing } from "../../store/following";
 import { apiPath, type Resource } from "../../store/inventory";
 import { Fact, Gauge } from "../../ui/facts";
 import { addressesOf, statusOf } from "./api";
@@ -15,12 +16,14 @@ export function Summary(props: { row: Resource }): ReactNode {
   const { row } = props;
   const path = apiPath(row);
   const running = row.status === "running";
-  const status = useQuery({ queryKey: ["status", path, row.status], queryFn: () => statusOf(path), refetchInterval: 5000 });
+  const status = useQuery({ queryKey: ["status", path, row.status], queryFn: () => statusOf(path) });
+  useFollowing(["status", path], [row.id], 3000);
   useEffect(() => watch([row.id]), [row.id]);
   const addresses = useQuery({
     queryKey: ["addresses", path], queryFn: () => addressesOf(path), enabled: running && status.data?.agent === 1 && (row.uptime ?? 0) > BOOTING,
-    refetchInterval: 15_000, retry: false,
+    retry: false,
   });
+  useFollowing(["addresses", path], [row.id], 15_000);
   const now = status.data;
   return (
     <div className="summary">

@@ -7,6 +7,7 @@ import { type ReactNode, useCallback, useState } from "react";
 import { ask } from "../../api/client";
 import { t } from "../../i18n";
 import { bytes, duration, percent } from "../../lib/format";
+import { useFollowing } from "../../store/following";
 import { type Resource, useResource } from "../../store/inventory";
 import { Fact, Gauge } from "../../ui/facts";
 import FiguresPanel from "../figures/panel";
@@ -17,9 +18,8 @@ export default function NodePage(props: { node: string }): ReactNode {
   const { node } = props;
   const row = useResource(`node/${node}`);
   const [adding, setAdding] = useState(false);
-  const status = useQuery({
-    queryKey: ["node", node], queryFn: () => ask("GET /nodes/{node}/status", { node }), refetchInterval: 3000,
-  });
+  const status = useQuery({ queryKey: ["node", node], queryFn: () => ask("GET /nodes/{node}/status", { node }) });
+  useFollowing(["node", node], [`node/${node}`], 3000);
   const own = useCallback((one: Resource) => one.node === node, [node]);
   if (!row) return <p className="hint">{t("node.missing")}</p>;
   const now = status.data;

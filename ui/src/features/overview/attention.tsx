@@ -11,13 +11,14 @@ import { time } from "../../lib/format";
 import { href } from "../../lib/router";
 import { useThrottled } from "../../lib/throttle";
 import { placeOf } from "../../shell/tree";
+import { useFollowing } from "../../store/following";
 import { type Resource, titleOf, useResource } from "../../store/inventory";
 import { useTaskVersion } from "../../store/tasks";
 import { FixLine } from "../../ui/fix";
 import { Said } from "../../ui/said";
 import { nameOf } from "../tasks/tasks";
 
-const EVERY_MS = 15_000;
+const LATEST_MS = 15_000;
 const AT_MOST_MS = 2000;
 const FIRST = 5;
 const MARKS: Record<Finding["severity"], string> = { error: "✕", warning: "▲", info: "●" };
@@ -27,9 +28,10 @@ export function Attention(): ReactNode {
   const [all, setAll] = useState(false);
   const queries = useQueryClient();
   const found = useQuery({
-    queryKey: ["attention", version], queryFn: () => ask("GET /cluster/attention", {}), refetchInterval: EVERY_MS,
+    queryKey: ["attention", version], queryFn: () => ask("GET /cluster/attention", {}),
     placeholderData: keepPreviousData,
   });
+  useFollowing(["attention"], null, LATEST_MS);
   const rows = found.data ?? [];
   const again = (): void => void queries.invalidateQueries({ queryKey: ["attention"] });
   return (

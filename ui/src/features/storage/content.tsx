@@ -7,6 +7,7 @@ import { ask } from "../../api/client";
 import { t } from "../../i18n";
 import { bytes, time } from "../../lib/format";
 import { useThrottled } from "../../lib/throttle";
+import { useFollowing } from "../../store/following";
 import { useTaskVersion } from "../../store/tasks";
 import { AskButton } from "../../ui/confirm";
 import { Rows } from "../../ui/rows";
@@ -34,9 +35,10 @@ export function Content(props: { place: Place }): ReactNode {
   const again = useAgain();
   const version = useThrottled(useTaskVersion(), AT_MOST_MS); // a download or an import that has ended brought something
   const content = useQuery({
-    queryKey: ["content", place, version], queryFn: () => ask("GET /nodes/{node}/storage/{storage}/content", place), refetchInterval: 10_000,
+    queryKey: ["content", place, version], queryFn: () => ask("GET /nodes/{node}/storage/{storage}/content", place),
     placeholderData: (before) => before,
   });
+  useFollowing(["content", place], [`storage/${place.node}/${place.storage}`], 5000);
   return (
     <Rows
       items={content.data ?? []} keyOf={(volume) => volume.volid} label={t("storage.volumes")}

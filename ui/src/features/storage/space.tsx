@@ -8,13 +8,15 @@ import type { StorageStatus } from "../../api/types";
 import { t } from "../../i18n";
 import { bytes, duration, percent } from "../../lib/format";
 import { href } from "../../lib/router";
+import { useFollowing } from "../../store/following";
 import type { Resource } from "../../store/inventory";
 import { Fact } from "../../ui/facts";
 import FiguresPanel from "../figures/panel";
 import type { Place } from "./content";
 
 export function useStatus(place: Place): StorageStatus | undefined {
-  return useQuery({ queryKey: ["storage", place], queryFn: () => ask("GET /nodes/{node}/storage/{storage}/status", place), refetchInterval: 10_000 }).data;
+  useFollowing(["storage", place], [`storage/${place.node}/${place.storage}`], 3000);
+  return useQuery({ queryKey: ["storage", place], queryFn: () => ask("GET /nodes/{node}/storage/{storage}/status", place) }).data;
 }
 
 /** What somebody should heed, on every view of the storage. */

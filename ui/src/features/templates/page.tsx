@@ -10,6 +10,7 @@ import type { GuestStatus } from "../../api/types";
 import { t } from "../../i18n";
 import { bytes, time } from "../../lib/format";
 import { href, usePlace } from "../../lib/router";
+import { useFollowing } from "../../store/following";
 import { type Resource, titleOf, useAll } from "../../store/inventory";
 import { Table } from "../../ui/table";
 import { type Version, versions } from "./versions";
@@ -35,8 +36,9 @@ export default function TemplatesPage(): ReactNode {
 function List(props: { rows: readonly Resource[] }): ReactNode {
   const openForm = useForms();
   const asked = useQueries({
-    queries: props.rows.map((row) => ({ queryKey: ["status", row.id], queryFn: () => statusOf(row), refetchInterval: 10_000 })),
+    queries: props.rows.map((row) => ({ queryKey: ["status", row.id], queryFn: () => statusOf(row) })),
   });
+  useFollowing(["status"], props.rows.map((row) => row.id), 10_000);
   const rows = props.rows.map((row, i) => ({ row, status: asked[i]?.data }));
   return (
     <div className="scroll">
@@ -62,7 +64,8 @@ function List(props: { rows: readonly Resource[] }): ReactNode {
 function Details(props: { row: Resource }): ReactNode {
   const { row } = props;
   const place = { node: row.node ?? "", vmid: row.vmid ?? 0 };
-  const clones = useQuery({ queryKey: ["clones", row.id], queryFn: () => ask("GET /nodes/{node}/qemu/{vmid}/clones", place), refetchInterval: 10_000 });
+  const clones = useQuery({ queryKey: ["clones", row.id], queryFn: () => ask("GET /nodes/{node}/qemu/{vmid}/clones", place) });
+  useFollowing(["clones", row.id], null, 5000);
   const all = useAll();
   const running = all.filter((one) => one.status === "running" && clones.data?.some((clone) => clone.vmid === one.vmid));
   return (
@@ -99,8 +102,9 @@ function Details(props: { row: Resource }): ReactNode {
 /** What instant clones that run share with their template. */
 function Shared(props: { rows: readonly Resource[] }): ReactNode {
   const asked = useQueries({
-    queries: props.rows.map((row) => ({ queryKey: ["status", row.id], queryFn: () => statusOf(row), refetchInterval: 5000 })),
+    queries: props.rows.map((row) => ({ queryKey: ["status", row.id], queryFn: () => statusOf(row) })),
   });
+  useFollowing(["status"], props.rows.map((row) => row.id), 5000);
   const rows = props.rows.flatMap((row, i) => {
     const status = asked[i]?.data;
     return status?.["memory-shared"] === undefined ? [] : [{ row, status }];
