@@ -102,10 +102,12 @@ class DirectoryBases(DirectoryImages):
     async def detach(self, volid: VolumeId, *, speed: int = 0, advance: Advance | None = None) -> None:
         name = self._image(volid)
         place = self._place(name)
-        if await self._volume(volid, lambda: image.describe(place, name.format)[1] is None):
+        if name.format != "qcow2":
             return
         chain, size = await self._volume(volid, lambda: self._measured(place, name.format))
-        await image.detach(chain, size=size, speed=speed, advance=advance)
+        if len(chain) > 1:
+            await image.detach(chain, size=size, speed=speed, advance=advance)
+        await image.give_back(place)  # a guest that was killed in the midst of this may have left something
         await self._volume(volid, lambda: files.sync(place))
 
     async def copy(
