@@ -121,7 +121,9 @@ def _plain(name: str) -> Callable[[Call, Guest], Awaitable[dict[str, Any]]]:
 PLAIN = (
     *(get(f"{BASE}/{name}", params=Guest, allow=AUDIT, returns=OBJECT, help=text, reply=REPLIES.get(name))(_plain(name))
       for name, text in ASK.items()),
-    *(post(f"{BASE}/{name}", params=Guest, allow=rule, returns=OBJECT, help=text, asks=name in ASKED_BY_POST)(_plain(name))
+    *(post(f"{BASE}/{name}", params=Guest, allow=rule, returns=OBJECT, asks=name in ASKED_BY_POST, help=text)(
+        _plain(name)
+      )
       for name, (text, rule) in ACT.items()),
 )  # fmt: skip
 
