@@ -256,6 +256,18 @@ def test_the_daemon_killed_with_images_that_come_and_go(house: tuple[TestDaemon,
     assert cluster("rbd", "ls", "rbd").split() == []
 
 
+def test_the_daemon_killed_while_an_image_moves(house: tuple[TestDaemon, Ceph]) -> None:
+    daemon, cluster = house
+    guest = _marked(daemon, cluster, 620)
+    for storage in ("local", "pool"):
+        _dies(house, "volume-copy", "POST", f"{guest}/move_disk", disk="scsi0", storage=storage, delete=1)
+        if not daemon.get(f"{guest}/config")["scsi0"].startswith(f"{storage}:"):
+            daemon.task("POST", f"{guest}/move_disk", disk="scsi0", storage=storage, delete=1)
+    _io(cluster, daemon.get(f"{guest}/config")["scsi0"].partition(",")[0].partition(":")[2], "read -P 0x41 0 64k")
+    daemon.task("DELETE", guest)
+    assert cluster("rbd", "ls", "rbd").split() == []
+
+
 def test_a_silent_osd_is_shown_and_hurts_nothing_else(house: tuple[TestDaemon, Ceph]) -> None:
     daemon, cluster = house
     assert _row(daemon, "pool")["active"] == 1

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from tarmac.model.ids import VolumeId
 from tarmac.model.settings import setting
-from tarmac.model.units import MIB, Bytes, parse_size
+from tarmac.model.units import KIB, MIB, Bytes, parse_size
 
 _ALLOCATE = re.compile(r"[A-Za-z][\w.-]*:(\d+(?:\.\d+)?)", re.ASCII)
 _CLOUDINIT = re.compile(r"(?:[^/]+/)?vm-\d+-cloudinit(?:\.(?:raw|qcow2))?|cloudinit", re.ASCII)
@@ -68,9 +68,10 @@ class Volume:
 
     @property
     def allocate(self) -> Bytes | None:
-        """The size to allocate when `file` is `STORAGE:GIB` (Proxmox counts GiB); None when it names a volume."""
+        """The size to allocate when `file` is `STORAGE:GIB` (Proxmox counts GiB), up to a whole KiB as there; None when
+        it names a volume. QEMU's rbd driver aborts on an image whose end is in the midst of a sector."""
         match = _ALLOCATE.fullmatch(self.file)
-        return parse_size(match[1] + "G") if match else None
+        return Bytes(-(-parse_size(match[1] + "G") // KIB) * KIB) if match else None
 
     @property
     def storage(self) -> str | None:

@@ -91,6 +91,10 @@ def test_lenient_keeps_going_and_names_problems() -> None:
     assert set(caught.value.parameters) == {"cores", "nonsense", "acpi"}
 
 
+def test_a_part_of_a_gib_ends_with_a_whole_kib() -> None:
+    assert VmConfig.parse({"scsi0": "local:0.01"}).disks["scsi0"].allocate == 10486 * 1024
+
+
 def test_disk_texts() -> None:
     config = VmConfig.parse({
         "scsi0": "local:32,ssd=1,iothread=1",
