@@ -211,6 +211,14 @@ def run(daemon: TestDaemon, label: str, mode: GenerationMode, examples: int) -> 
     one()
 
 
+def _of_a_guest(label: str) -> bool:
+    """Whether a guest's whole configuration is among the parameters. Wrong ones of these are not made here: the library
+    that canonicalizes what is to be wrong (jsonschema_rs) was seen to take minutes for one, in which nothing, no time
+    limit either, can interrupt it. Their wrong values: `test_api_fuzz.py`."""
+    method, _, path = label.partition(" ")
+    return "/qemu" in path and "allOf" in json.dumps(WHOLE["paths"][path][method.lower()].get("requestBody", {}))
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_document_is_kept(walled: TestDaemon, cell: str) -> None:
     for label, operation in OPERATIONS.items():
@@ -221,7 +229,7 @@ def test_the_document_is_kept(walled: TestDaemon, cell: str) -> None:
         asks = bool(list(operation.query) or operation.body)
         examples = 1 if label in SLOW or not asks else 12 if changes else 5
         run(walled, label, GenerationMode.POSITIVE, examples)
-        if asks:
+        if asks and not _of_a_guest(label):
             run(walled, label, GenerationMode.NEGATIVE, examples)
 
 
