@@ -1,19 +1,19 @@
 /** An action on what is chosen, as text for another tool. */
 
 import { Button, Code, Modal, SegmentedControl, Select } from "@mantine/core";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useMemo, useState } from "react";
 
 import { copyOf, type Tool, TOOLS } from "../actions/copy";
 import { actionById, fitting, labelOf } from "../actions/registry";
 import { t } from "../i18n";
-import { type Resource, useCurrent } from "../store/inventory";
+import { type Resource, useRows } from "../store/inventory";
 import { toast } from "../store/toasts";
 
 const KEPT = "tarmac-copy-as";
 
 export function CopyAs(props: { rows: readonly Resource[]; onClose: () => void }): ReactNode {
   const { onClose } = props;
-  const rows = useCurrent(props.rows);
+  const rows = useRows(useMemo(() => new Set(props.rows.map((row) => row.id)), [props.rows]));
   const actions = fitting(rows);
   const [tool, setTool] = useState<Tool>(() => TOOLS.find((one) => one === localStorage.getItem(KEPT)) ?? "cli");
   const [id, setId] = useState(actions[0]?.id ?? "");

@@ -189,12 +189,6 @@ export function useRows(ids: ReadonlySet<string>): Resource[] {
   });
 }
 
-/** These rows as they are now; one that has gone stays as it was. */
-export function useCurrent(rows: readonly Resource[]): Resource[] {
-  useAll();
-  return rows.map((row) => inventory.get(row.id) ?? row);
-}
-
 /** The node that is here. */
 export function useNode(): string | undefined {
   return useSyncExternalStore(inventory.onAny, () => inventory.all().find((row) => row.type === "node")?.node);
