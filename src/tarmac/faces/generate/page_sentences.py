@@ -1,4 +1,4 @@
-"""`ui/src/i18n/sentences.json`: the sentences of errors, findings, bad parameters and plans, as they stand in the sources.
+"""`ui/src/i18n/sentences.json`: what errors, findings, refused parameters and plans say, as it stands in the sources.
 
 The page's translations of them are keyed by these very sentences, so none can say something else than the English does;
 its unit tests tell which have none. `{0}`, `{1}` stand for what an f-string puts in.
