@@ -72,6 +72,11 @@ if TYPE_CHECKING:
     from tarmac.services.jobs.jobs import Jobs
     from tarmac.services.jobs.retention import Retention
     from tarmac.services.jobs.tasks import Tasks
+    from tarmac.services.networks.addresses import Addresses
+    from tarmac.services.networks.apply import NetworkApply
+    from tarmac.services.networks.definitions import NetworkDefinitions
+    from tarmac.services.networks.host import NetworkHost
+    from tarmac.services.networks.views import NetworkViews
     from tarmac.services.node.certificates import Certificates
     from tarmac.services.node.cluster import Cluster
     from tarmac.services.node.facts import NodeProbe
@@ -153,6 +158,11 @@ class Services:
     agents: Agents = LATER
     cluster: Cluster = LATER
     nodes: Nodes = LATER
+    networks: NetworkDefinitions = LATER
+    addresses: Addresses = LATER
+    network_host: NetworkHost = LATER
+    network_apply: NetworkApply = LATER
+    network_views: NetworkViews = LATER
     datacenter: Options[Datacenter] = LATER
     node_config: Options[NodeConfig] = LATER
     tags: TagRules = LATER
