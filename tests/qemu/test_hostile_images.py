@@ -18,6 +18,7 @@ from support.storage_site import temporary_root
 from tarmac.drivers.storage import image, pinned, walls
 from tarmac.drivers.storage.directory.storage import DirectoryStorage
 from tarmac.drivers.storage.jail import Jail, JailLimits
+from tarmac.drivers.storage.values import NewImage
 from tarmac.model.errors import DataCorrupt, HostFailure, InvalidInput, NoSpace, TarmacError
 
 MIB = 1 << 20
@@ -54,7 +55,7 @@ async def refused(folder: Path, image: Path, format: str, word: str = "") -> Tar
     await target.activate()
     image.chmod(0o644)
     with pytest.raises(InvalidInput) as caught:
-        await target.import_image(image, format, 100, format="raw")
+        await target.import_image(image, format, NewImage(100, "raw"))
     assert caught.value.error_code == "image-refused"
     assert word in f"{caught.value.cause} {caught.value.evidence}"
     assert caught.value.fixes and caught.value.evidence
@@ -163,7 +164,7 @@ async def test_cut_off_images(folder: Path, keep: int) -> None:
     if keep == 70_000:  # its tables are gone: what can be read is zeroes, or an error, but never a hang
         target = storage(folder)
         try:
-            await target.import_image(folder / "x.qcow2", "qcow2", 100, format="qcow2")
+            await target.import_image(folder / "x.qcow2", "qcow2", NewImage(100, "qcow2"))
         except (InvalidInput, HostFailure):
             assert await target.list() == []
         return
@@ -180,7 +181,7 @@ async def test_a_raw_disk_stays_raw_whatever_its_guest_wrote(folder: Path, secre
     img("create", "-f", "qcow2", "-b", secret, "-F", "raw", folder / "evil", "1M")
     evil = (folder / "evil").read_bytes()
     target = storage(folder)
-    volume = await target.allocate(100, size=4 * MIB, format="raw")
+    volume = await target.allocate(NewImage(100, "raw"), size=4 * MIB)
     with target.path(volume).open("r+b") as file:
         file.write(evil)
     contents = target.path(volume).read_bytes()
@@ -190,7 +191,7 @@ async def test_a_raw_disk_stays_raw_whatever_its_guest_wrote(folder: Path, secre
     assert target.path(volume).read_bytes() == contents + bytes(MIB)
     for foreign in (False, True):
         for format in ("raw", "qcow2"):
-            made = await target.import_image(target.path(volume), "raw", 101, format=format, foreign=foreign)
+            made = await target.import_image(target.path(volume), "raw", NewImage(101, format), foreign=foreign)
             flat = folder / "flat"
             img("convert", "-f", format, "-O", "raw", target.path(made), flat)
             assert flat.read_bytes() == contents + bytes(MIB), "the header is data, not a reference"
@@ -204,7 +205,7 @@ async def test_an_uploaded_raw_image_with_a_qcow2_header(folder: Path, secret: P
     img("create", "-f", "qcow2", "-b", secret, "-F", "raw", folder / "x.raw", "1M")
     (folder / "x.raw").chmod(0o644)
     target = storage(folder)
-    made = await target.import_image(folder / "x.raw", "raw", 100, format="raw")
+    made = await target.import_image(folder / "x.raw", "raw", NewImage(100, "raw"))
     contents = (folder / "x.raw").read_bytes()
     assert target.path(made).read_bytes() == contents + bytes(-len(contents) % 512)
 
@@ -212,12 +213,12 @@ async def test_an_uploaded_raw_image_with_a_qcow2_header(folder: Path, secret: P
 async def test_a_guests_own_image_that_came_to_point_at_the_host(folder: Path, secret: Path) -> None:
     """A QEMU that was taken over rewrites its qcow2 header: nothing here opens the image any more."""
     target = storage(folder)
-    volume = await target.allocate(100, size=MIB, format="qcow2")
+    volume = await target.allocate(NewImage(100, "qcow2"), size=MIB)
     img("rebase", "-u", "-f", "qcow2", "-b", secret, "-F", "raw", target.path(volume))
     for attempt in (
         lambda: target.layers(volume),
         lambda: target.resize(volume, 2 * MIB),
-        lambda: target.import_image(target.path(volume), "qcow2", 101, format="raw", foreign=False),
+        lambda: target.import_image(target.path(volume), "qcow2", NewImage(101, "raw"), foreign=False),
     ):
         with pytest.raises(DataCorrupt) as caught:
             await attempt()
@@ -229,7 +230,7 @@ async def test_a_small_image_that_unfolds(folder: Path) -> None:
     """32 GiB in a file of 200 KiB stay sparse; an image that would fill the disk ends at the reserve."""
     img("create", "-f", "qcow2", folder / "x.qcow2", "32G")
     target = storage(folder)
-    made = await target.import_image(folder / "x.qcow2", "qcow2", 100, format="raw")
+    made = await target.import_image(folder / "x.qcow2", "qcow2", NewImage(100, "raw"))
     info = await target.info(made)
     assert info.size == 32 << 30
     assert info.used is not None and info.used < MIB
@@ -244,7 +245,7 @@ async def test_a_small_image_that_unfolds(folder: Path) -> None:
     total = (await target.status()).total
     greedy = DirectoryStorage("local", folder / "store", jail=Jail(limits=JailLimits(reserve=total, reserve_share=1.0)))
     with pytest.raises(NoSpace) as caught:
-        await greedy.import_image(folder / "bomb.qcow2", "qcow2", 100, format="raw")
+        await greedy.import_image(folder / "bomb.qcow2", "qcow2", NewImage(100, "raw"))
     assert caught.value.evidence and caught.value.fixes and caught.value.cause
     assert await target.list() == []
 
@@ -380,10 +381,10 @@ async def test_a_reference_that_comes_after_our_look_is_not_followed(
     """An empty image that came to stand on the secret reads as zeroes: what it stands on is said by us."""
     target = storage(folder)
     await target.activate()
-    volume = await target.allocate(100, size=MIB, format="qcow2")
+    volume = await target.allocate(NewImage(100, "qcow2"), size=MIB)
     (top,) = await target.layers(volume)
     hostile = Hostile(monkeypatch, target.path(volume), points_at(secret))
-    copied = await target.copy(top, 101, format="raw")
+    copied = await target.copy(top, NewImage(101, "raw"))
     assert target.path(copied).read_bytes() == bytes(MIB)
     assert await image.contents(top.chain, MIB) == bytes(MIB)
     assert hostile.came == 2
@@ -394,12 +395,12 @@ async def test_a_format_that_an_image_claims_for_what_it_stands_on_is_not_believ
     target = storage(folder)
     await target.activate()
     img("create", "-f", "qcow2", "-b", secret, "-F", "raw", folder / "evil", "1M")
-    made = await target.import_image(folder / "evil", "raw", 100, format="raw", foreign=False)
+    made = await target.import_image(folder / "evil", "raw", NewImage(100, "raw"), foreign=False)
     base = await target.make_base(made)
-    clone = await target.clone(base, 101)
+    clone = await target.clone(base, NewImage(101, "qcow2"))
     reference = os.path.relpath(target.path(base), target.path(clone).parent)
     img("rebase", "-u", "-f", "qcow2", "-b", reference, "-F", "qcow2", target.path(clone))
-    copied = await target.copy((await target.layers(clone))[0], 102, format="raw")
+    copied = await target.copy((await target.layers(clone))[0], NewImage(102, "raw"))
     await target.detach(clone)
     img("convert", "-O", "raw", target.path(clone), folder / "flat")
     for found in (target.path(copied).read_bytes(), (folder / "flat").read_bytes()):
@@ -414,7 +415,7 @@ async def test_a_data_file_that_comes_after_our_look_cannot_be_opened(
     """The one reference that cannot be said beforehand: the tool finds no such file behind its walls."""
     target = storage(folder)
     await target.activate()
-    volume = await target.allocate(100, size=MIB, format="qcow2")
+    volume = await target.allocate(NewImage(100, "qcow2"), size=MIB)
     await target.snapshot(volume, "one")
     (folder / "data").write_bytes(bytes(MIB))
     img("create", "-f", "qcow2", "-o", f"data_file={folder}/data,data_file_raw=on", folder / "x.qcow2", "1M")
@@ -423,7 +424,7 @@ async def test_a_data_file_that_comes_after_our_look_cannot_be_opened(
     top = (await target.layers(volume))[0]
     Hostile(monkeypatch, target.path(volume), lambda place: place.write_bytes(evil))
     for attempt in (
-        lambda: target.copy(top, 101, format="raw"),
+        lambda: target.copy(top, NewImage(101, "raw")),
         lambda: image.commit(top.chain, size=MIB),
         lambda: image.detach(top.chain, size=MIB),
         lambda: image.resize(top.chain, 2 * MIB),

@@ -95,7 +95,7 @@ async def test_what_is_promised_and_what_is_refused(local: Site) -> None:
 
 async def test_a_task_that_fills_a_storage_says_so(local: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     async def plan(_: object) -> Plan:
-        args = {"volid": "local:100/vm-100-disk-0.raw", "size": MIB, "format": "raw"}
+        args = {"volid": "local:100/vm-100-disk-0.raw", "size": MIB}
         return Plan(steps=(PlannedStep(step="volume-allocate", title="allocate", args=args),))
 
     now = 0.0

@@ -38,7 +38,7 @@ class MediumMoves:
             able = self._storages.get(args["storage"]).capabilities.formats
             format = format if format in able else None
         made = await self._cloudinit.plan_medium(guest.vmid, key, args["storage"], format)
-        copied = {"volid": made.volid, "format": made.format, "source": medium.file, "speed": args["speed"]}
+        copied = {"volid": made.volid, "source": medium.file, "speed": args["speed"]}
         steps = [PlannedStep(step="volume-copy", title=f"copy {medium.file} to {made.volid}", args=copied)]
         options = split_property_string(Disk, guest.file.current[key])
         options.pop("file")

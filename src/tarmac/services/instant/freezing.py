@@ -109,7 +109,7 @@ class LiveFreezing:
             PlannedStep(
                 step="volume-allocate",
                 title=f"make room for its device state: {volid}",
-                args={"volid": volid, "size": state_file.capacity(0), "format": "raw"},
+                args={"volid": volid, "size": state_file.capacity(0)},
                 takes={storage: STATE_BYTES},
             ),
             *self._disks.layer_steps(source, vmid, disks),

@@ -108,7 +108,7 @@ class LiveTemplates:
             "runningcpu": machine.cpu,
         }
         file = dataclasses.replace(guest.file, current=texts)
-        allocate = {"volid": volid, "size": size, "format": "raw"}
+        allocate = {"volid": volid, "size": size}
         return Plan(
             steps=(
                 PlannedStep(step="volume-allocate", title=f"make room for its state: {volid}", args=allocate),
