@@ -137,15 +137,17 @@ async def test_a_storage_that_hangs_costs_only_its_own_row(monkeypatch: pytest.M
     first = await probe.refresh([good, bad])
     assert first["bad"].active
     bad.dead = True
-    for _ in range(3):
-        async with asyncio.timeout(2):
-            seen = await probe.refresh([good, bad])
-        assert seen["good"].active and not seen["good"].stale
-        assert seen["bad"].stale and not seen["bad"].active
-        assert seen["bad"].status == first["bad"].status
-        assert seen["bad"].problem is not None and seen["bad"].problem.error_code == "storage-timeout"
-    release.set()
-    shutil.rmtree(root)
+    try:
+        for _ in range(3):
+            async with asyncio.timeout(2):
+                seen = await probe.refresh([good, bad])
+            assert seen["good"].active and not seen["good"].stale
+            assert seen["bad"].stale and not seen["bad"].active
+            assert seen["bad"].status == first["bad"].status
+            assert seen["bad"].problem is not None and seen["bad"].problem.error_code == "storage-timeout"
+    finally:
+        release.set()  # a thread that waits on would keep the interpreter from ending
+        shutil.rmtree(root)
 
 
 async def run_steps(local: Site, *steps: PlannedStep) -> str | None:
