@@ -14,7 +14,7 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.storage import definition_of
 from tarmac.model.units import GIB, MIB
 from tarmac.services.guests.guests import Guest
-from tarmac.services.guests.io_errors import disk_states, may_go_on, reason
+from tarmac.services.lifecycle.io_errors import disk_states, may_go_on, reason
 from tarmac.services.storage.space import StorageSpace, committed, growth, outlook, room_to_go_on
 
 

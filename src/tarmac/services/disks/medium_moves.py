@@ -13,10 +13,10 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
 from tarmac.services.cloudinit.cloudinit import CloudInit
-from tarmac.services.guests.config_steps import put_step
-from tarmac.services.guests.disk_plans import drive_text
+from tarmac.services.configuration.disk_plans import drive_text
+from tarmac.services.configuration.steps import put_step
 from tarmac.services.guests.guests import Guest
-from tarmac.services.guests.live_changes import VmLive
+from tarmac.services.running.live_changes import VmLive
 from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.volume_steps import free_step
 
