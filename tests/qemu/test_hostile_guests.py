@@ -13,6 +13,7 @@ import pytest
 
 from support.hostile_images import MIB, SECRET, folder, img, secret, storage
 from tarmac.drivers.storage import image, pinned
+from tarmac.drivers.storage.values import NewImage
 from tarmac.model.errors import DataCorrupt, HostFailure
 
 __all__ = ["folder", "secret"]
@@ -23,7 +24,7 @@ async def test_a_raw_disk_stays_raw_whatever_its_guest_wrote(folder: Path, secre
     img("create", "-f", "qcow2", "-b", secret, "-F", "raw", folder / "evil", "1M")
     evil = (folder / "evil").read_bytes()
     target = storage(folder)
-    volume = await target.allocate(100, size=4 * MIB, format="raw")
+    volume = await target.allocate(NewImage(100, "raw"), size=4 * MIB)
     with target.path(volume).open("r+b") as file:
         file.write(evil)
     contents = target.path(volume).read_bytes()
@@ -33,7 +34,7 @@ async def test_a_raw_disk_stays_raw_whatever_its_guest_wrote(folder: Path, secre
     assert target.path(volume).read_bytes() == contents + bytes(MIB)
     for foreign in (False, True):
         for format in ("raw", "qcow2"):
-            made = await target.import_image(target.path(volume), "raw", 101, format=format, foreign=foreign)
+            made = await target.import_image(target.path(volume), "raw", NewImage(101, format), foreign=foreign)
             flat = folder / "flat"
             img("convert", "-f", format, "-O", "raw", target.path(made), flat)
             assert flat.read_bytes() == contents + bytes(MIB), "the header is data, not a reference"
@@ -46,12 +47,12 @@ async def test_a_raw_disk_stays_raw_whatever_its_guest_wrote(folder: Path, secre
 async def test_a_guests_own_image_that_came_to_point_at_the_host(folder: Path, secret: Path) -> None:
     """A QEMU that was taken over rewrites its qcow2 header: nothing here opens the image any more."""
     target = storage(folder)
-    volume = await target.allocate(100, size=MIB, format="qcow2")
+    volume = await target.allocate(NewImage(100, "qcow2"), size=MIB)
     img("rebase", "-u", "-f", "qcow2", "-b", secret, "-F", "raw", target.path(volume))
     for attempt in (
         lambda: target.layers(volume),
         lambda: target.resize(volume, 2 * MIB),
-        lambda: target.import_image(target.path(volume), "qcow2", 101, format="raw", foreign=False),
+        lambda: target.import_image(target.path(volume), "qcow2", NewImage(101, "raw"), foreign=False),
     ):
         with pytest.raises(DataCorrupt) as caught:
             await attempt()
@@ -84,10 +85,10 @@ async def test_a_reference_that_comes_after_our_look_is_not_followed(
     """An empty image that came to stand on the secret reads as zeroes: what it stands on is said by us."""
     target = storage(folder)
     await target.activate()
-    volume = await target.allocate(100, size=MIB, format="qcow2")
+    volume = await target.allocate(NewImage(100, "qcow2"), size=MIB)
     (top,) = await target.layers(volume)
     hostile = Hostile(monkeypatch, target.path(volume), points_at(secret))
-    copied = await target.copy(top, 101, format="raw")
+    copied = await target.copy(top, NewImage(101, "raw"))
     assert target.path(copied).read_bytes() == bytes(MIB)
     assert await image.contents(top.chain, MIB) == bytes(MIB)
     assert hostile.came == 2
@@ -98,12 +99,12 @@ async def test_a_format_that_an_image_claims_for_what_it_stands_on_is_not_believ
     target = storage(folder)
     await target.activate()
     img("create", "-f", "qcow2", "-b", secret, "-F", "raw", folder / "evil", "1M")
-    made = await target.import_image(folder / "evil", "raw", 100, format="raw", foreign=False)
+    made = await target.import_image(folder / "evil", "raw", NewImage(100, "raw"), foreign=False)
     base = await target.make_base(made)
-    clone = await target.clone(base, 101)
+    clone = await target.clone(base, NewImage(101, "qcow2"))
     reference = os.path.relpath(target.path(base), target.path(clone).parent)
     img("rebase", "-u", "-f", "qcow2", "-b", reference, "-F", "qcow2", target.path(clone))
-    copied = await target.copy((await target.layers(clone))[0], 102, format="raw")
+    copied = await target.copy((await target.layers(clone))[0], NewImage(102, "raw"))
     await target.detach(clone)
     img("convert", "-O", "raw", target.path(clone), folder / "flat")
     for found in (target.path(copied).read_bytes(), (folder / "flat").read_bytes()):
@@ -118,7 +119,7 @@ async def test_a_data_file_that_comes_after_our_look_cannot_be_opened(
     """The one reference that cannot be said beforehand: the tool finds no such file behind its walls."""
     target = storage(folder)
     await target.activate()
-    volume = await target.allocate(100, size=MIB, format="qcow2")
+    volume = await target.allocate(NewImage(100, "qcow2"), size=MIB)
     await target.snapshot(volume, "one")
     (folder / "data").write_bytes(bytes(MIB))
     img("create", "-f", "qcow2", "-o", f"data_file={folder}/data,data_file_raw=on", folder / "x.qcow2", "1M")
@@ -127,7 +128,7 @@ async def test_a_data_file_that_comes_after_our_look_cannot_be_opened(
     top = (await target.layers(volume))[0]
     Hostile(monkeypatch, target.path(volume), lambda place: place.write_bytes(evil))
     for attempt in (
-        lambda: target.copy(top, 101, format="raw"),
+        lambda: target.copy(top, NewImage(101, "raw")),
         lambda: image.commit(top.chain, size=MIB),
         lambda: image.detach(top.chain, size=MIB),
         lambda: image.resize(top.chain, 2 * MIB),

@@ -13,6 +13,7 @@ import pytest
 from support.hostile_images import MIB, folder, img, secret, storage
 from tarmac.drivers.storage.directory.storage import DirectoryStorage
 from tarmac.drivers.storage.jail import Jail, JailLimits
+from tarmac.drivers.storage.values import NewImage
 from tarmac.model.errors import HostFailure, InvalidInput, NoSpace, TarmacError
 
 __all__ = ["folder", "secret"]
@@ -24,7 +25,7 @@ async def refused(folder: Path, image: Path, format: str, word: str = "") -> Tar
     await target.activate()
     image.chmod(0o644)
     with pytest.raises(InvalidInput) as caught:
-        await target.import_image(image, format, 100, format="raw")
+        await target.import_image(image, format, NewImage(100, "raw"))
     assert caught.value.error_code == "image-refused"
     assert word in f"{caught.value.cause} {caught.value.evidence}"
     assert caught.value.fixes and caught.value.evidence
@@ -133,7 +134,7 @@ async def test_cut_off_images(folder: Path, keep: int) -> None:
     if keep == 70_000:  # its tables are gone: what can be read is zeroes, or an error, but never a hang
         target = storage(folder)
         try:
-            await target.import_image(folder / "x.qcow2", "qcow2", 100, format="qcow2")
+            await target.import_image(folder / "x.qcow2", "qcow2", NewImage(100, "qcow2"))
         except (InvalidInput, HostFailure):
             assert await target.list() == []
         return
@@ -149,7 +150,7 @@ async def test_an_uploaded_raw_image_with_a_qcow2_header(folder: Path, secret: P
     img("create", "-f", "qcow2", "-b", secret, "-F", "raw", folder / "x.raw", "1M")
     (folder / "x.raw").chmod(0o644)
     target = storage(folder)
-    made = await target.import_image(folder / "x.raw", "raw", 100, format="raw")
+    made = await target.import_image(folder / "x.raw", "raw", NewImage(100, "raw"))
     contents = (folder / "x.raw").read_bytes()
     assert target.path(made).read_bytes() == contents + bytes(-len(contents) % 512)
 
@@ -158,7 +159,7 @@ async def test_a_small_image_that_unfolds(folder: Path) -> None:
     """32 GiB in a file of 200 KiB stay sparse; an image that would fill the disk ends at the reserve."""
     img("create", "-f", "qcow2", folder / "x.qcow2", "32G")
     target = storage(folder)
-    made = await target.import_image(folder / "x.qcow2", "qcow2", 100, format="raw")
+    made = await target.import_image(folder / "x.qcow2", "qcow2", NewImage(100, "raw"))
     info = await target.info(made)
     assert info.size == 32 << 30
     assert info.used is not None and info.used < MIB
@@ -173,7 +174,7 @@ async def test_a_small_image_that_unfolds(folder: Path) -> None:
     total = (await target.status()).total
     greedy = DirectoryStorage("local", folder / "store", jail=Jail(limits=JailLimits(reserve=total, reserve_share=1.0)))
     with pytest.raises(NoSpace) as caught:
-        await greedy.import_image(folder / "bomb.qcow2", "qcow2", 100, format="raw")
+        await greedy.import_image(folder / "bomb.qcow2", "qcow2", NewImage(100, "raw"))
     assert caught.value.evidence and caught.value.fixes and caught.value.cause
     assert await target.list() == []
 

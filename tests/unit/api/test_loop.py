@@ -14,8 +14,8 @@ import pytest
 from support.event_site import EventSite, event_site
 from support.loop import attempts
 from tarmac.model.users import User
-from tarmac.services.events.encoded_rows import warm
 from tarmac.services.guests.guests import Guest
+from tarmac.services.resources.encoded_rows import warm
 
 GUESTS = 10_000
 TEXT = """\

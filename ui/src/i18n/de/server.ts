@@ -1170,6 +1170,7 @@ export const server: Readonly<Record<string, string>> = {
   "property is not defined in schema and the schema does not allow additional properties": "das gibt es hier nicht",
   "realms of type {0} have no directory": "Realms der Art {0} haben kein Verzeichnis",
   "storage '{0}' has no image format '{1}'": "Storage '{0}' kennt das Abbildformat '{1}' nicht",
+  "storage '{0}' has no linked clones of format '{1}'": "Storage '{0}' kennt keine verbundenen Klone im Format '{1}'",
   "storage ID missmatch ({0} != {1})": "verschiedene Storages ({0} statt {1})",
   "storage does not support content type '{0}'": "der Storage nimmt keine Inhalte der Art '{0}'",
   "target is local node.": "das Ziel ist dieser Knoten selbst",
