@@ -48,6 +48,7 @@ def add_guests(ground: Ground, s: Services) -> None:
         volumes=s.volumes,
         storage_rights=StorageRights(access=access, storages=s.storages),
         tags=s.tags,
+        zone_of=s.networks.zone_of,
         registry=registry,
     )
     s.vm_create = VmCreate(
@@ -83,4 +84,11 @@ def add_many_guests(ground: Ground, s: Services) -> None:
         registry=registry,
         default_workers=lambda: s.datacenter.value.max_workers,
     )
-    s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources, pools=s.pools)
+    s.cluster = Cluster(
+        guests=guests,
+        nodes=s.nodes,
+        access=access,
+        storages=s.storage_views.resources,
+        zones=s.network_views.resources,
+        pools=s.pools,
+    )

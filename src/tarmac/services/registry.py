@@ -71,6 +71,11 @@ if TYPE_CHECKING:
     from tarmac.services.lifecycle.bulk import BulkActions
     from tarmac.services.lifecycle.io_errors import IoErrors
     from tarmac.services.lifecycle.verbs import Vms
+    from tarmac.services.networks.addresses import Addresses
+    from tarmac.services.networks.apply import NetworkApply
+    from tarmac.services.networks.definitions import NetworkDefinitions
+    from tarmac.services.networks.host import NetworkHost
+    from tarmac.services.networks.views import NetworkViews
     from tarmac.services.node.certificates import Certificates
     from tarmac.services.node.facts import NodeProbe
     from tarmac.services.node.host_changes import HostChanges
@@ -153,6 +158,11 @@ class Services:
     agents: Agents = LATER
     cluster: Cluster = LATER
     nodes: Nodes = LATER
+    networks: NetworkDefinitions = LATER
+    addresses: Addresses = LATER
+    network_host: NetworkHost = LATER
+    network_apply: NetworkApply = LATER
+    network_views: NetworkViews = LATER
     datacenter: Options[Datacenter] = LATER
     node_config: Options[NodeConfig] = LATER
     tags: TagRules = LATER

@@ -32,6 +32,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "image list": ("volid", "format", "size", "ctime"),
     "task list": ("starttime", "endtime", "user", "type", "id", "status", "upid"),
     "user list": ("userid", "enable", "expire", "comment"),
+    "zone list": ("zone", "type", "dhcp", "mtu", "nodes", "state"),
+    "vnet list": ("vnet", "zone", "alias", "state"),
+    "subnet list": ("subnet", "cidr", "gateway", "dhcp-range", "dhcp-dns-server", "state"),
+    "vnet addresses": ("vnet", "ip", "mac", "vmid", "hostname", "gateway", "expires"),
     "token list": ("tokenid", "privsep", "expire", "comment"),
 }
 _BYTES = {"mem", "maxmem", "disk", "maxdisk", "size", "used", "avail", "total", "free", "netin", "netout", "diskread"}

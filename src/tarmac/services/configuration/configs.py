@@ -7,7 +7,7 @@ A change is a job (`qmconfig`) like everything that touches a guest: it waits it
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from tarmac.model.conf_file import GuestFile
@@ -51,11 +51,13 @@ class VmConfigs:
         volumes: Volumes,
         storage_rights: StorageRights,
         tags: TagRules,
+        zone_of: Callable[[str], str | None],
         registry: Registry,
     ) -> None:
         self._guests = guests
         self._storage_rights = storage_rights
         self._tags = tags
+        self._zone_of = zone_of
         self._jobs = jobs
         self._access = access
         self._disks = disks
@@ -169,7 +171,7 @@ class VmConfigs:
         """`SDN.Use` on the bridges, and their VLANs, on which the network cards of `texts` hang. Raises Denied.
 
         Source: check_bridge_access of PVE::QemuServer."""
-        for path in sorted({path for key, text in texts.items() for path in bridges_of(key, text)}):
+        for path in sorted({path for key, text in texts.items() for path in bridges_of(key, text, self._zone_of)}):
             self._access.check(identity, path, ["SDN.Use"])
 
     def check_values(

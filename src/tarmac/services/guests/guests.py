@@ -26,6 +26,7 @@ from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound, TarmacErr
 from tarmac.model.lifecycle import State
 from tarmac.model.vm import VmConfig
 from tarmac.model.vm_change import apply_pending
+from tarmac.services.guests.beside import NOTHING_BESIDE, Beside
 
 if TYPE_CHECKING:
     from tarmac.drivers.qemu.process import GuestProcess
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 
 LEND_SECONDS = 60.0
 HISTORY_KEPT = 100
-MOST_DELETES = 100  # with the rest of the transaction below the store's limit of operations
+MOST_DELETES = 60  # with the rest of the transaction below the store's limit of operations
 PREFIX, HISTORY = "guests/", "history/guests/"
 
 
@@ -119,7 +120,8 @@ class Guest:
 class Guests:
     """All guests of the node by number. Every change is durable before the method returns; memory follows the disk.
     `changed` are called with a guest's number after its configuration changed, it came or went. `id_range` (the first
-    number to give, the one behind the last) and `mac_prefix` are the datacenter's options."""
+    number to give, the one behind the last) and `mac_prefix` are the datacenter's options. `beside` says what is
+    written together with a configuration (None: with its removal), and may refuse it."""
 
     def __init__(self, *, store: Store, node: str, mirror: Path) -> None:
         self._store = store
@@ -131,6 +133,7 @@ class Guests:
         self.changed: list[Callable[[int], None]] = []
         self.id_range: Callable[[], tuple[int, int]] = lambda: (FIRST_ID, LAST_ID)
         self.mac_prefix: Callable[[], str] = lambda: MAC_PREFIX
+        self.beside: Callable[[int, GuestFile | None], Beside] = lambda vmid, file: NOTHING_BESIDE
 
     async def load(self) -> None:
         """Read all guests; called once, before anything else."""
@@ -259,7 +262,7 @@ class Guests:
         self, guest: Guest, file: GuestFile, *, user: str, task: str = "", keep_history: bool = True
     ) -> None:
         """Replace a guest's configuration; the predecessor is kept, each with who made it, when and by which task.
-        Raises Conflict when somebody else wrote it meanwhile; then nothing changed."""
+        Raises Conflict when somebody else wrote it meanwhile, and what `beside` raises; then nothing changed."""
         text = print_conf(file)
         if text == guest.text:
             return
@@ -270,11 +273,22 @@ class Guests:
             puts[f"{HISTORY}{guest.vmid}/{guest.revision:012d}"] = json.dumps(old).encode()
         kept = [e.key for e in await self._store.range(f"{HISTORY}{guest.vmid}/")]
         surplus = kept[: max(0, len(kept) - HISTORY_KEPT + 1)][:MOST_DELETES]
-        revision = await self._store.transact([Compare.unchanged(key, guest.revision)], puts=puts, deletes=surplus)
+        async with self.beside(guest.vmid, file) as beside:
+            revision = await self._store.transact(
+                [Compare.unchanged(key, guest.revision), *beside.compares],
+                puts={**puts, **beside.puts},
+                deletes=[*surplus, *beside.deletes],
+            )
         guest.replace_text(text, revision)
         guest.made = made
         self._tell(guest.vmid)
         await self._write_mirror(guest)
+
+    async def write_beside(self, guest: Guest) -> None:
+        """What belongs to a configuration is as it should be, where that did not exist yet when it was written. Raises
+        what `beside` raises."""
+        async with self.beside(guest.vmid, guest.file) as beside:
+            await self._store.transact(beside.compares, puts=beside.puts, deletes=beside.deletes)
 
     async def apply_pending(self, guest: Guest, *, user: str, task: str = "") -> None:
         """Bring into force what waited for a cold boot."""
@@ -291,7 +305,9 @@ class Guests:
     async def remove(self, vmid: int) -> None:
         """Forget a guest and its history; that it is gone already is fine."""
         old = [e.key for e in await self._store.range(f"{HISTORY}{vmid}/")]
-        await self._store.transact([], deletes=[f"{PREFIX}{vmid}", *old[:MOST_DELETES]])
+        async with self.beside(vmid, None) as beside:
+            await self._store.transact([], deletes=[f"{PREFIX}{vmid}", *old[:MOST_DELETES], *beside.deletes])
+        await self._store.transact([], deletes=old[MOST_DELETES:])
         self._guests.pop(vmid, None)
         self._lent.pop(vmid, None)
         self._tell(vmid)
