@@ -5,12 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
+from tarmac.services.guests.autostart import DOWN_SECONDS, Autostart
+
 from tarmac.model.conf_file import parse_conf
 from tarmac.model.job import Plan
 from tarmac.model.lifecycle import State
 from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Identity
-from tarmac.services.guests.autostart import DOWN_SECONDS, Autostart
 from tarmac.services.guests.guests import Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry
