@@ -88,7 +88,7 @@ def _entry(key: str, value: Any, width: int) -> str:
     if _is_rows(value):
         inner = rows(value, _columns(value)).replace("\n", "\n  ")
         return f"{clean(key)}\n  {inner}"
-    if key == "error" and isinstance(value, dict) and value.get("message"):
+    if key in ("error", "refusal") and isinstance(value, dict) and value.get("message"):
         return "\n  ".join([key, *problem(value).splitlines()])
     if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
         if any(" " in one for one in value):

@@ -1,6 +1,14 @@
 /** What the server says, by its English sentence (`sentences.json`, `options.ts`): a sentence that changes loses its translation
  * rather than keep a wrong one. What has none is shown in English. */
 export const server: Readonly<Record<string, string>> = {
+  // Why a running guest does not have a change at once.
+  "QEMU is told of it only when it starts": "QEMU erfährt davon erst, wenn es startet",
+  "a running machine cannot be given it, or be rid of it": "eine laufende Maschine kann es weder bekommen noch hergeben",
+  "the emulated TPM has its state open as long as the guest runs": "das emulierte TPM hat seinen Zustand offen, solange der Gast läuft",
+  "the guest reads it from its cloud-init medium, which is written anew before its next start": "der Gast liest es von seinem Cloud-init-Medium, das vor dem nächsten Start neu geschrieben wird",
+  "the guest's setting 'hotplug' leaves out '{0}'": "die Einstellung 'hotplug' des Gasts nennt '{0}' nicht",
+  "whether it can be built shows at the guest's start": "ob es sich bauen lässt, zeigt sich beim Start des Gasts",
+  "clone the guest when it is off": "den Gast klonen, wenn er aus ist",
   // Help of the options, and what holds where nothing is set.
   "A SATA disk or CD-ROM drive.": "Eine SATA-Platte oder ein CD-Laufwerk.",
   "A SCSI disk or CD-ROM drive.": "Eine SCSI-Platte oder ein CD-Laufwerk.",
