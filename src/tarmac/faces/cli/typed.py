@@ -7,9 +7,9 @@ its name, and for the daemon that this run talked to.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
+from pathlib import Path
 
 _ELSEWHERE = re.compile(r"\bon (?:that|the) machine\b")
 _COMMAND = re.compile(r"(?<![\w/.-])tarmac(?= (?!.*(?:--data-dir|--url|--help))([a-z-]+))")
@@ -43,15 +43,15 @@ def chosen(options: argparse.Namespace | None) -> str:
 def program() -> str:
     """What to type for `tarmac` here: the bare name where the shell finds this very program by it, else its path."""
     import shlex
+    import shutil  # slow to import, and not needed where all goes well
 
-    ours = sys.argv[0]
-    if os.path.basename(ours) != "tarmac" or not os.path.exists(ours):
+    ours = Path(sys.argv[0])
+    if ours.name != "tarmac" or not ours.exists():
         return "tarmac"
-    ours = os.path.realpath(ours)
-    for folder in os.get_exec_path():
-        if os.access(found := os.path.join(folder, "tarmac"), os.X_OK):
-            if os.path.realpath(found) == ours:
-                return "tarmac"
-            break
-    here = os.path.relpath(ours)
-    return shlex.quote(ours if here.startswith("..") else here)
+    found = shutil.which("tarmac")
+    if found is not None and Path(found).resolve() == ours.resolve():
+        return "tarmac"
+    try:
+        return shlex.quote(str(ours.resolve().relative_to(Path.cwd())))
+    except ValueError:
+        return shlex.quote(str(ours.resolve()))
