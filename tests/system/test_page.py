@@ -40,7 +40,7 @@ def test_a_login_link_logs_in_once(daemon: TestDaemon) -> None:
         screen.goto(link)
         expect(screen.get_by_role("grid")).to_be_visible()
         assert "once" not in screen.url
-        screen.get_by_role("button", name="root@pam").click()
+        screen.get_by_role("button", name="root@pam", exact=True).click()
         screen.get_by_role("menuitem", name="Log out").click()
         screen.get_by_label("Password", exact=True).wait_for()
         screen.goto(link)
