@@ -22,7 +22,7 @@ _KEYWORDS = {"cause": "cause", "reason": "cause", "text": "fix", "message": "mes
 _SPOKEN = frozenset({"model", "services", "faces/api", "drivers/storage"})  # where people's parameters are looked at
 _PLANNING = frozenset({"title", "compare", "effect", "effects", "cost", "notes", "waits", "NO_AGENT", "IN_MEMORY"})
 _REFUSALS = frozenset({"MISSING", "UNKNOWN"})
-_WORDING = frozenset({"pause", "words", "_pause_words"})  # functions that answer a line of a plan
+_WORDING = frozenset({"pause", "words", "_pause_words", "warning", "forecast"})  # functions that answer such a line
 
 
 def page_sentences() -> str:
