@@ -66,9 +66,10 @@ def pytest_words(rings: Sequence[str], words: Sequence[str]) -> list[str]:
     # first (`tests/conftest.py`).
     alone = [word for word in words if word not in named] or (len(named) == 1 and (ROOT / _file(named[0])).is_file())
     workers = str(min(4, os.cpu_count() or 1))
-    spread = [] if alone else ["-n", workers, "--dist", "loadfile", "--no-loadscope-reorder", "--durations=25"]
+    # A worker that had to be ended is replaced once: the test that ended it is given to the new one again.
+    spread = ["-n", workers, "--dist", "loadfile", "--no-loadscope-reorder", "--durations=25", "--max-worker-restart=1"]
     quick = ["--hypothesis-profile=quick"] if tuple(rings) == ("unit",) else []
-    return [*spread, *quick, *where, *words]
+    return [*([] if alone else spread), *quick, *where, *words]
 
 
 def _places(words: Sequence[str]) -> list[str]:

@@ -31,16 +31,16 @@ from tarmac.lib.files import write_atomic
 from tarmac.lib.tasks import Supervisor
 from tarmac.model.users import ROOT
 from tarmac.services.access.access import Identity
-from tarmac.services.events.encoded_rows import warm
 from tarmac.services.events.events import CHECK_SECONDS as EVENTS_CHECK_SECONDS
 from tarmac.services.figures.history import SECONDS as HISTORY_SECONDS
 from tarmac.services.figures.metrics import SECONDS as METRICS_SECONDS
-from tarmac.services.guests.io_errors import LOOK_SECONDS
 from tarmac.services.instant.frozen_ends import LOOK_SECONDS as FROZEN_SECONDS
+from tarmac.services.lifecycle.io_errors import LOOK_SECONDS
 from tarmac.services.networks.host import LOOK_SECONDS as NETWORKS_SECONDS
 from tarmac.services.node.instance import Instance, open_instance
 from tarmac.services.node.nodes import SAMPLE_SECONDS
 from tarmac.services.registry import Services
+from tarmac.services.resources.encoded_rows import warm
 from tarmac.services.running.usage import SECONDS as USAGE_SECONDS
 from tarmac.services.snapshots.schedules import SECONDS as SCHEDULE_SECONDS
 

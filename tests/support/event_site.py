@@ -33,9 +33,9 @@ from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import Queues
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.jobs.task_log import TaskLogs
-from tarmac.services.node.cluster import Cluster
 from tarmac.services.node.nodes import Nodes
 from tarmac.services.registry import Services
+from tarmac.services.resources.cluster import Cluster
 
 
 @dataclass(slots=True)

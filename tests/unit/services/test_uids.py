@@ -10,8 +10,8 @@ import pytest
 from tarmac.drivers.store.memory import MemoryStore
 from tarmac.model.errors import Conflict
 from tarmac.services.guests.guests import Guests
+from tarmac.services.guests.uids import Uids
 from tarmac.services.running import uids as module
-from tarmac.services.running.uids import Uids
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
 from tarmac.model.vm_clone import is_cloudinit, volumes_of
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.guests.config_steps import put_step
+from tarmac.services.configuration.steps import put_step
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry

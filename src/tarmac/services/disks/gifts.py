@@ -24,8 +24,8 @@ from tarmac.model.parse import split_property_string
 from tarmac.model.snapshots import disks_of, is_unused
 from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.guests.config_steps import put_step
-from tarmac.services.guests.disk_plans import drive_text
+from tarmac.services.configuration.disk_plans import drive_text
+from tarmac.services.configuration.steps import put_step
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext

@@ -21,11 +21,11 @@ from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
 from tarmac.model.vm_change import Change, apply_set
 from tarmac.services.access.access import Access, Identity
+from tarmac.services.configuration.disk_plans import drive_text
+from tarmac.services.configuration.steps import file_of, file_record, put_step
 from tarmac.services.disks.gifts import DiskGifts
 from tarmac.services.disks.medium_moves import MediumMoves
 from tarmac.services.disks.mirrors import DiskMirrors, Mirror
-from tarmac.services.guests.config_steps import file_of, file_record, put_step
-from tarmac.services.guests.disk_plans import drive_text
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext

@@ -16,8 +16,8 @@ from tarmac.model.settings import find_setting
 from tarmac.model.units import human_size, parse_size
 from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Identity
-from tarmac.services.guests.config_steps import put_step
-from tarmac.services.guests.disk_plans import drive_text
+from tarmac.services.configuration.disk_plans import drive_text
+from tarmac.services.configuration.steps import put_step
 from tarmac.services.guests.guests import Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from tarmac.drivers.qemu.live.memory import memory_fd
 from tarmac.drivers.storage.values import Owner
 from tarmac.drivers.store.base import Compare, Store
 from tarmac.lib.files import remove_durably, write_atomic
@@ -41,9 +42,9 @@ PREFIX, HISTORY = "guests/", "history/guests/"
 @dataclasses.dataclass(slots=True)
 class Guest:
     """One guest. `text` is its whole configuration file; `file`, `config` and `digest` are read from it once.
-    `halted` says why QEMU paused it (a full storage, say). `rows` are those of lists as `services.events.encoded_rows`
-    keeps them until the text changes; `origin` is the record of what it was cloned from (docs/format/state.md), None
-    for what is no clone; `made` says who wrote this text, when and by which task, empty where that is not known."""
+    `halted` says why QEMU paused it (a full storage, say). `rows` are those of lists as `resources.encoded_rows` keeps
+    them until the text changes; `origin` is the record of what it was cloned from (docs/format/state.md), None for what
+    is no clone; `made` says who wrote this text, when and by which task, empty where that is not known."""
 
     vmid: int
     text: str
@@ -94,6 +95,12 @@ class Guest:
     def owner(self) -> Owner | None:
         """Who may open its volumes; None where guests have no users of their own."""
         return None if self.uid is None else Owner(uid=self.uid, gid=self.uid)
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether it runs on a private mapping of a template's memory."""
+        found = None if self.process is None else memory_fd(self.process.record.argv)
+        return found is not None and not found[1]
 
     def replace_text(self, text: str, revision: int) -> None:
         self.text, self.revision = text, revision

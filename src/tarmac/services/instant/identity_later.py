@@ -15,7 +15,7 @@ from tarmac.services.access.access import Identity
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.instant.identity_giving import InstantIdentity
 from tarmac.services.instant.records import DONE, InstantRecords
-from tarmac.services.instant.states import LiveStates, shares_memory
+from tarmac.services.instant.states import LiveStates
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.running.runtime import Runtime
@@ -84,7 +84,7 @@ class Identities:
             await self._records.change(vmid, identity=DONE, left="")
             return
         template = self._guests.find(record.template)
-        if shares_memory(guest) and template is not None:
+        if guest.shares_memory and template is not None:
             await self._identity.give(guest, await self._states.known(template), ctx)
             return
         await self._identity.give_booted(guest, await self._machine(template), ctx)

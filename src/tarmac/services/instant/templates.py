@@ -29,7 +29,7 @@ from tarmac.model.units import human_size
 from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Identity
 from tarmac.services.clones.templates import Templates
-from tarmac.services.guests.config_steps import file_record
+from tarmac.services.configuration.steps import file_record
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.instant.capture import COPIED_PER_SECOND
 from tarmac.services.instant.sources import LiveSources, source_record
@@ -108,7 +108,7 @@ class LiveTemplates:
             "runningcpu": machine.cpu,
         }
         file = dataclasses.replace(guest.file, current=texts)
-        allocate = {"volid": volid, "size": size, "format": "raw"}
+        allocate = {"volid": volid, "size": size}
         return Plan(
             steps=(
                 PlannedStep(step="volume-allocate", title=f"make room for its state: {volid}", args=allocate),

@@ -14,7 +14,7 @@ from tarmac.model.lifecycle import State
 from tarmac.model.vm import HOST, VmConfig
 from tarmac.model.vm_privileges import reaches_host
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.guests.config_steps import file_step
+from tarmac.services.configuration.steps import file_step
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry

@@ -19,8 +19,8 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.units import KIB, human_size
 from tarmac.services.access.access import Identity
-from tarmac.services.guests.config_steps import file_of, file_step
-from tarmac.services.guests.config_values import shown
+from tarmac.services.configuration.steps import file_of, file_step
+from tarmac.services.configuration.values import shown
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext

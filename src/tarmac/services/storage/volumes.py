@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from tarmac.drivers.qemu.facts import VolumeFacts
 from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.jail import Jail
-from tarmac.drivers.storage.values import Layer, Owner, VolumeInfo
+from tarmac.drivers.storage.values import Layer, NewImage, Owner, VolumeInfo
 from tarmac.drivers.storage.volume_names import Content, base_name
 from tarmac.model.conf_file import GuestFile
 from tarmac.model.disk import Volume
@@ -110,9 +110,8 @@ class Volumes:
         bytes_ = int(match[1]) * _UNITS[match[2]]
         takes = self.plans.growing(driver.id, bytes_).get(driver.id, 0)
         async with self._storages.space.held(driver, f"allocation of {filename}", takes):
-            made = await driver.allocate(
-                vmid, size=bytes_, format=self.plans.format_of(driver, format), name=filename
-            )  # fmt: skip
+            new = NewImage(vmid, self.plans.format_of(driver, format), name=filename)
+            made = await driver.allocate(new, size=bytes_)
         return str(made)
 
     async def delete(self, user: str, volid: str, *, dryrun: bool = False) -> Started:

@@ -8,6 +8,7 @@ import type { Problem } from "../../../api/client";
 import { t } from "../../../i18n";
 import { toast } from "../../../store/toasts";
 import { ProblemPanel } from "../../../ui/problem";
+import { Said } from "../../../ui/said";
 import { titleOf } from "./option";
 import { type Config, inverseOf, type Plan, planOf, save, type Wish } from "./use";
 
@@ -118,8 +119,8 @@ export function Outlook(props: { plan: Plan | null }): ReactNode {
         </li>
       ))}
       {others.map((text) => (
-        <li key={text} lang="en">
-          {text}
+        <li key={text}>
+          <Said text={text} />
         </li>
       ))}
     </ul>

@@ -21,16 +21,16 @@ from tarmac.model.vm_change import Change, apply_pending, change_config, is_devi
 from tarmac.model.vm_privileges import bridges_of, needed_privileges, reaches_host
 from tarmac.model.vm_rules import check_change
 from tarmac.services.access.access import Access, Identity
+from tarmac.services.configuration.disk_plans import DiskPlans
+from tarmac.services.configuration.steps import ConfigSteps, put_step
+from tarmac.services.configuration.storage_rights import StorageRights
+from tarmac.services.configuration.tags import TagRules
+from tarmac.services.configuration.values import refuse_internal, shown, shown_value, without_secrets
 from tarmac.services.guests.birth_marks import completed
-from tarmac.services.guests.config_steps import ConfigSteps, put_step
-from tarmac.services.guests.config_values import refuse_internal, shown, shown_value, without_secrets
-from tarmac.services.guests.disk_plans import DiskPlans
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.guests.live_changes import VmLive, touches_guest
-from tarmac.services.guests.storage_rights import StorageRights
-from tarmac.services.guests.tags import TagRules
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry
+from tarmac.services.running.live_changes import VmLive, touches_guest
 from tarmac.services.storage.volume_steps import free_step
 from tarmac.services.storage.volumes import Volumes, base_in_use
 

@@ -13,9 +13,9 @@ from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Access, Identity
 from tarmac.services.access.pools import SEEN_BY as POOLS_SEEN_BY
 from tarmac.services.access.pools import Pools
-from tarmac.services.events.encoded_rows import EncodedRows
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.node.nodes import Nodes
+from tarmac.services.resources.encoded_rows import EncodedRows
 
 _SEEN_BY = ("VM.Audit",)
 _STORAGES_SEEN_BY = ("Datastore.Audit", "Datastore.AllocateSpace")

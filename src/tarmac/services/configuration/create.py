@@ -12,14 +12,14 @@ from tarmac.model.vm_privileges import is_drive
 from tarmac.model.vm_rules import check_change
 from tarmac.services.access.access import Identity
 from tarmac.services.access.pools import Pools, pool_step
+from tarmac.services.configuration.configs import VmConfigs
+from tarmac.services.configuration.disk_plans import DiskPlans
+from tarmac.services.configuration.values import refuse_internal, without_secrets
 from tarmac.services.guests.birth_marks import birth_marks, completed
-from tarmac.services.guests.config import VmConfigs
-from tarmac.services.guests.config_values import refuse_internal, without_secrets
-from tarmac.services.guests.disk_plans import DiskPlans
 from tarmac.services.guests.guests import Guests
+from tarmac.services.guests.uids import Uids
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
-from tarmac.services.running.uids import Uids
 
 Started = str | Plan
 

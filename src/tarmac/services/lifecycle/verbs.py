@@ -1,7 +1,7 @@
 """The verbs of a guest's life: start, stop, shutdown, reboot, reset, suspend, resume, delete.
 
 Each is a job: planned by `model.lifecycle`'s table and the guest's state at its turn, executed by
-`services.running.runtime`. Configuration changes are in `services.guests.config`, creation in `services.guests.create`.
+`services.running.runtime`. How guests are made and changed is in `services.configuration`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from tarmac.services.access.access import Identity
 from tarmac.services.access.acls import Acls
 from tarmac.services.access.pools import Pools
 from tarmac.services.cloudinit.cloudinit import CloudInit
-from tarmac.services.guests.admission import check_memory
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.uids import Uids
 from tarmac.services.instant.admission import CloneAdmission
 from tarmac.services.instant.records import InstantRecords
 from tarmac.services.instant.states import LiveStates
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
+from tarmac.services.lifecycle.admission import check_memory
 from tarmac.services.running.runtime import Runtime
-from tarmac.services.running.uids import Uids
 from tarmac.services.storage.volume_steps import free_step
 from tarmac.services.storage.volumes import Volumes, base_in_use
 
