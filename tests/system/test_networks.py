@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from support.daemon import ApiError, TestDaemon, eventually, test_daemon
+from support.terminal import words_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make bridges")
 ALONE = (
@@ -123,6 +124,39 @@ def test_a_zone_is_defined_applied_kept_and_taken_away(networks: Networks) -> No
     networks.undefine()
     assert "v1" not in networks.links() and daemon.dhcp_pids() == {}
     assert daemon.get("/cluster/resources", type="sdn") == []
+
+
+def test_what_is_typed(networks: Networks) -> None:
+    daemon = networks.daemon
+
+    def tarmac(*words: str) -> str:
+        done = subprocess.run(words_for(daemon, *words), capture_output=True, timeout=120, check=False, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    tarmac("zone", "add", "lab", "--type", "simple", "--dhcp", "dnsmasq", "--ipam", "pve")
+    tarmac("vnet", "add", "net1", "lab", "--alias", "first")
+    dhcp_range = "start-address=10.20.0.50,end-address=10.20.0.51"
+    tarmac("subnet", "add", "net1", "10.20.0.0/24", "--gateway", "10.20.0.1", "--dhcp-range", dhcp_range)
+    assert "make the network net1" in tarmac("zone", "apply", "--dryrun")
+    tarmac("zone", "apply")
+    assert "net1" in networks.links() and "available" in tarmac("zone", "status", "lab")
+    assert "10.20.0.0/24" in tarmac("subnet", "list", "net1") and "first" in tarmac("vnet", "list")
+    card = ("--zone", "lab", "--ip", "10.20.0.50", "--mac", "02:00:00:00:00:01")
+    tarmac("vnet", "reserve", "net1", *card)
+    assert "10.20.0.50" in tarmac("vnet", "addresses", "pve")
+    tarmac("vnet", "give-back", "net1", *card)
+    assert "10.20.0.50" not in tarmac("vnet", "addresses", "pve")
+
+    # Each change can be undone by the call that is named as its inverse.
+    tarmac("subnet", "set", "net1", "lab-10.20.0.0-24", "--dhcp-dns-server", "10.20.0.9")
+    tarmac("subnet", "remove", "net1", "lab-10.20.0.0-24")
+    rows = daemon.get("/cluster/history", kind="subnet")
+    for row in rows[:2]:
+        for call in row["inverse"]:
+            daemon.call(call["method"], call["path"], **call["parameters"])
+    (subnet,) = daemon.get(f"{SDN}/vnets/net1/subnets", pending=1)
+    assert "state" not in subnet and subnet["dhcp-range"][0]["start-address"] == "10.20.0.50"
 
 
 def test_what_cannot_be_is_refused_with_its_remedy(networks: Networks) -> None:
