@@ -19,6 +19,7 @@ from tarmac.model.errors import Fix, HostFailure, InvalidInput, TarmacError, Wro
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
+from tarmac.model.snapshots import kept_by
 from tarmac.model.vm_change import Change, apply_set
 from tarmac.services.access.access import Access, Identity
 from tarmac.services.configuration.disk_plans import drive_text
@@ -178,7 +179,8 @@ class DiskMoves:
         self, guest: Guest, key: str, volume: Volume | UnusedDisk, made: NewVolume, *, delete: bool
     ) -> tuple[Any, bool]:
         """The configuration after the move, and whether the source goes."""
-        kept = any(volume.file in " ".join(texts.values()) for texts in guest.file.snapshots.values())
+        sections = guest.file.snapshots.values()
+        kept = kept_by(guest.file, volume.file) or any(volume.file in " ".join(texts.values()) for texts in sections)
         if delete and kept:
             raise WrongState(
                 "you can't move a disk with snapshots and delete the source",

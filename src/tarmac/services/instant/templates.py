@@ -21,7 +21,7 @@ from tarmac.drivers.qemu.live.machine import Machine
 from tarmac.drivers.qemu.process import GuestProcess
 from tarmac.lib.files import failure_of
 from tarmac.lib.hostcalls import HostCalls
-from tarmac.model.errors import HostFailure, TarmacError, WrongState
+from tarmac.model.errors import Fix, HostFailure, TarmacError, WrongState
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
@@ -150,6 +150,10 @@ class LiveTemplates:
                 code="template-has-snapshots",
                 cause="a base image must be one image that never changes",
                 evidence=", ".join(guest.file.snapshots),
+                fixes=[
+                    Fix(text="make instant clones of the guest itself", parameters={"instant": "1"}),
+                    Fix(text="remove the snapshots", action=f"DELETE .../qemu/{guest.vmid}/snapshot/NAME"),
+                ],
             )
         return self._sources.check(guest)
 
