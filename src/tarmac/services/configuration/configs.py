@@ -36,6 +36,7 @@ from tarmac.services.configuration.tags import TagRules
 from tarmac.services.configuration.values import refuse_internal, shown, shown_value, without_secrets
 from tarmac.services.guests.birth_marks import completed
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry
 from tarmac.services.running.live_changes import VmLive, touches_guest
@@ -144,9 +145,7 @@ class VmConfigs:
         if dryrun:
             return await self._jobs.plan("qmconfig", args)
         await self._change(guest, args)
-        return await self._jobs.submit(
-            "qmconfig", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"]
-        )
+        return await submit_for_guest(self._jobs, "qmconfig", vmid, user=identity.name, args=args)
 
     def check_keys(
         self,

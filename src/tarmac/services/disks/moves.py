@@ -28,6 +28,7 @@ from tarmac.services.disks.gifts import DiskGifts
 from tarmac.services.disks.medium_moves import MediumMoves
 from tarmac.services.disks.mirrors import DiskMirrors, Mirror
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.storage.storages import Storages
@@ -92,7 +93,7 @@ class DiskMoves:
             return await self._jobs.plan("qmmove", args)
         if self._jobs.lock_of(f"guest/{vmid}") is None:
             await self._plan(args)
-        return await self._jobs.submit("qmmove", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"])
+        return await submit_for_guest(self._jobs, "qmmove", vmid, user=identity.name, args=args)
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
         if "target" in args:

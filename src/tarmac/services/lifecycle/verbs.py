@@ -22,6 +22,7 @@ from tarmac.services.access.pools import Pools
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.guests.uids import Uids
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.instant.admission import CloneAdmission
 from tarmac.services.instant.records import InstantRecords
 from tarmac.services.instant.states import LiveStates
@@ -156,7 +157,7 @@ class Vms:
         full = {"vmid": vmid, **args}
         if dryrun:
             return await self._jobs.plan(kind, full)
-        return await self._jobs.submit(kind, id=str(vmid), user=identity.name, args=full, queues=[f"guest/{vmid}"])
+        return await submit_for_guest(self._jobs, kind, vmid, user=identity.name, args=full)
 
     async def _cancel(self, vmid: int, kind: str) -> None:
         for record in self._jobs.running():
