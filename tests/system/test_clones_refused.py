@@ -54,6 +54,8 @@ def test_running_guests_and_guests_with_snapshots_do_not_become_templates(site: 
     site.task("POST", f"{site.qemu}/100/status/start")
     with pytest.raises(ApiError, match="you can't convert a VM to template if VM is running"):
         site.post(f"{site.qemu}/100/template")
+    plan = site.post(f"{site.qemu}/100/template", dryrun=1)
+    assert plan["when"] == "stop" and plan["refusal"]["code"] == "template-running"
 
 
 def test_the_disk_of_a_template_keeps_its_size(site: TestDaemon) -> None:
