@@ -14,7 +14,7 @@ import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -200,19 +200,25 @@ def allowed(label: str) -> st.SearchStrategy[Wanted]:
 
 @st.composite
 def forbidden(draw: st.DrawFn, label: str) -> Wanted:
-    """A request that is allowed but for one fault in its query or body."""
+    """A request with one fault in its query or body, and beside that only what is needed: nothing else is to be what
+    it is refused for."""
     case, _ = draw(allowed(label))
     method, _, path = label.partition(" ")
     operation = WHOLE["paths"][path][method.lower()]
     if "requestBody" not in operation:
-        case.query, name = draw(with_a_fault(dict(case.query), query_schema(operation), as_text=True))
+        schema = query_schema(operation)
+        case.query, name = draw(with_a_fault(_needed(case.query, schema), schema, as_text=True))
         return case, name
     bodies = operation["requestBody"]["content"]
     case.media_type = draw(st.sampled_from(sorted(bodies)))
     schema = body_schema(bodies[case.media_type]["schema"])
     params = case.body if isinstance(case.body, dict) else {}
-    case.body, name = draw(with_a_fault(dict(params), schema, as_text="json" not in case.media_type))
+    case.body, name = draw(with_a_fault(_needed(params, schema), schema, as_text="json" not in case.media_type))
     return case, name
+
+
+def _needed(params: Mapping[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if name in schema["required"]}
 
 
 def query_schema(operation: dict[str, Any]) -> dict[str, Any]:

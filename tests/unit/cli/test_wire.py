@@ -28,6 +28,7 @@ def test_a_body_whose_source_fails_leaves_no_half_request(daemon: Daemon) -> Non
         yield b"name="
         raise ValueError("the file cannot be read")
 
+    assert connection.request("GET", "/api2/json/version", {}).status == 200
     with pytest.raises(ValueError, match="cannot be read"):
         connection.request("POST", "/api2/json/pools", {}, chunks(), length=1000)
     reply = connection.request("GET", "/api2/json/version", {})
