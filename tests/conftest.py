@@ -14,6 +14,7 @@ settings.register_profile("quick", settings.get_profile("whole"), max_examples=2
 settings.load_profile("whole")
 
 LONG = (
+    "qemu/test_image_debian.py",
     "system/test_faults_crash.py",
     "system/test_ansible.py",
     "system/test_storage_rbd.py",

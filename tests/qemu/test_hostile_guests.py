@@ -3,8 +3,10 @@ of the host. Images from outside: `test_hostile_images.py`."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 
 from support.hostile_images import MIB, SECRET, folder, img, secret, storage
 from tarmac.drivers.storage import image, pinned
-from tarmac.drivers.storage.values import NewImage
+from tarmac.drivers.storage.values import Layer, NewImage
 from tarmac.model.errors import DataCorrupt, HostFailure
 
 __all__ = ["folder", "secret"]
@@ -139,3 +141,52 @@ async def test_a_data_file_that_comes_after_our_look_cannot_be_opened(
         assert "Permission denied" in caught.value.evidence and "data" in caught.value.evidence
     assert (folder / "data").read_bytes() == secret.read_bytes()
     assert {v.volid for v in await target.list()} == {volume}
+
+
+async def test_a_pool_gets_a_guests_image_from_behind_the_walls(
+    folder: Path, secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written over the network is written outside, by a server that the tool inside has one connection to."""
+    files = storage(folder)
+    await files.activate()
+    volume = await files.allocate(NewImage(100, "qcow2"), size=MIB)
+    subprocess.run(["qemu-io", "-c", "write -q -P 7 0 64k", files.path(volume)], check=True)
+    (top,) = await files.layers(volume)
+    pool = folder / "pool"
+    target = Layer(path=Path("pool:x"), format="raw", direct=True, protocol={"driver": "file", "filename": str(pool)})
+
+    async def filled() -> bytes:
+        pool.write_bytes(bytes(MIB))
+        await image.fill_layer(top, target, size=MIB, zeroed=True)
+        return pool.read_bytes()
+
+    assert await filled() == b"\7" * 65536 + bytes(MIB - 65536)
+    Hostile(monkeypatch, files.path(volume), points_at(secret))
+    assert await filled() == b"\7" * 65536 + bytes(MIB - 65536)
+    (folder / "data").write_bytes(bytes(MIB))
+    img("create", "-f", "qcow2", "-o", f"data_file={folder}/data,data_file_raw=on", folder / "x.qcow2", "1M")
+    shutil.copy(secret, folder / "data")
+    evil = (folder / "x.qcow2").read_bytes()
+    monkeypatch.undo()
+    hostile = Hostile(monkeypatch, files.path(volume), lambda place: place.write_bytes(evil))
+    with pytest.raises(HostFailure) as caught:
+        await filled()
+    assert hostile.came == 1 and "Permission denied" in caught.value.evidence
+    assert pool.read_bytes() == bytes(MIB)
+    raw = Layer(path=folder / "disk", format="raw", direct=True)
+    raw.path.write_bytes(b"\1" * MIB)
+    monkeypatch.undo()
+    await image.fill_layer(raw, target, size=MIB, zeroed=False)
+    assert pool.read_bytes() == b"\1" * MIB
+    gone = Layer(path=Path("pool:y"), format="raw", direct=True, protocol={"driver": "file", "filename": "/nowhere"})
+    with pytest.raises(HostFailure, match="cannot write to pool:y"):
+        await image.fill_layer(raw, gone, size=MIB, zeroed=False)
+    assert str(pool) not in _words_of_all(), "no server is left"
+
+
+def _words_of_all() -> str:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_text("utf-8", "replace"))
+    return " ".join(words for words in found if "qemu-nbd" in words)

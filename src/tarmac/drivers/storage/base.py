@@ -213,8 +213,8 @@ class FreezingStorage(FileStorage, Protocol):
     async def freeze_base(self, volid: VolumeId, base: VolumeId, *, owner: Owner | None = None) -> None:
         """The image `volid` becomes the base image `base`, and an empty overlay on it is there (`standing`), durably. A
         QEMU that had the image open still writes to it, until it is switched and the base guarded. At no moment does
-        the name lead nowhere. Repeatable. Raises Conflict when the base's name is taken, WrongState for one with
-        snapshots."""
+        the name lead nowhere. Snapshots of the volume stay, and are `held` while the base stands on them. Repeatable.
+        Raises Conflict when the base's name is taken, WrongState for a raw image with snapshots."""
 
     async def guard_base(self, volid: VolumeId, base: VolumeId, *, gid: int | None = None) -> None:
         """Nothing may change the base from now on, and no name but the overlay's leads to the volume; `gid`: the group

@@ -112,6 +112,7 @@ class Layer:
     protocol    how QEMU opens it when it is no file: the options of its protocol node (`{"driver": "rbd", ...}`)
     snapshot    the volume's snapshot whose contents it holds, None for the active layer and for what lies below all
                 snapshots (a base image)
+    held        a frozen state stands on it, too: nobody writes to it, and nothing is merged into it
     below       what it stands on, as it was found when the chain was checked: nobody asks the image again"""
 
     path: Path
@@ -120,6 +121,7 @@ class Layer:
     identity: str = ""
     protocol: Mapping[str, Any] = field(default_factory=dict)
     snapshot: str | None = None
+    held: bool = False
     below: Layer | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -133,12 +135,14 @@ class SnapshotInfo:
     """One point in time that a storage keeps of a volume.
 
     parent   the snapshot on which it stands, None for the first;  used: bytes it takes by itself (None: not known)
-    merges   bytes that must be copied to remove it; 0 where removing costs nothing"""
+    merges   bytes that must be copied to remove it; 0 where removing costs nothing
+    held     the frozen states that stand on it, by number: nothing may be merged into it meanwhile"""
 
     name: str
     parent: str | None
     used: int | None
     merges: int
+    held: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

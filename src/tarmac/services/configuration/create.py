@@ -18,6 +18,7 @@ from tarmac.services.configuration.values import refuse_internal, without_secret
 from tarmac.services.guests.birth_marks import birth_marks, completed
 from tarmac.services.guests.guests import Guests
 from tarmac.services.guests.uids import Uids
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 
@@ -98,9 +99,7 @@ class VmCreate:
             return plan
         self._guests.claim(number)
         try:
-            return await self._jobs.submit(
-                "qmcreate", id=str(number), user=identity.name, args=args, queues=[f"guest/{number}"]
-            )
+            return await submit_for_guest(self._jobs, "qmcreate", number, user=identity.name, args=args)
         except BaseException:
             self._guests.unclaim(number)
             raise
@@ -148,9 +147,7 @@ class VmCreate:
 
     async def _do_start(self, ctx: StepContext, vmid: int) -> None:
         """The start is a task of its own, as in Proxmox: the guest exists whether or not it starts."""
-        upid = await self._jobs.submit(
-            "qmstart", id=str(vmid), user=ctx.user, args={"vmid": vmid}, queues=[f"guest/{vmid}"]
-        )
+        upid = await submit_for_guest(self._jobs, "qmstart", vmid, user=ctx.user, args={"vmid": vmid})
         ctx.log(f"started as {upid}")
 
     def _ended(self, record: JobRecord) -> None:

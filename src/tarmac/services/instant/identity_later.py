@@ -13,6 +13,7 @@ from tarmac.model.errors import TarmacError, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.services.access.access import Identity
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.instant.identity_giving import InstantIdentity
 from tarmac.services.instant.records import DONE, InstantRecords
 from tarmac.services.instant.states import LiveStates
@@ -58,7 +59,7 @@ class Identities:
 
     async def _submit(self, user: str, args: Mapping[str, Any]) -> str:
         vmid = args["vmid"]
-        return await self._jobs.submit("qmidentity", id=str(vmid), user=user, args=args, queues=[f"guest/{vmid}"])
+        return await submit_for_guest(self._jobs, "qmidentity", vmid, user=user, args=args)
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
         guest = self._guests.get(args["vmid"])

@@ -65,7 +65,7 @@ class VolumePlans:
         """An empty volume of `size` bytes under the first free name."""
         driver = self._target_storage(storage)
         chosen = self.format_of(driver, format)
-        takes = self.growing(storage, size)
+        takes = self.growing(storage, size, chosen)
         await self._check_room(driver, takes)
         volid = await self._free_volid(driver, vmid, chosen, taken)
         args = {"volid": volid, "size": size}
@@ -157,12 +157,14 @@ class VolumePlans:
         step that does it); as `plan_copy` otherwise."""
         target, size, chosen, filling = await self._target(vmid, source, storage, format, taken)
         id = VolumeId.parse(target).storage
-        takes = self.growing(id, size)  # one that is allocated whole takes nothing when it is filled
+        takes = self.growing(id, size, chosen)
+        if self._storages.definition_record(id).fills_at_once:
+            filling = {}  # one that is allocated whole takes nothing when it is filled
         await self._check_room(self._storages.get(id), takes)
         args = {"volid": target, "size": size}
         title = f"allocate {target} ({human_size(size)})"
         step = PlannedStep(step="volume-allocate", title=title, args=args, takes=takes)
-        return NewVolume(volid=target, size=size, step=step, filling={} if takes else filling)
+        return NewVolume(volid=target, size=size, step=step, filling=filling)
 
     async def _target(
         self, vmid: int, source: str, storage: str | None, format: str | None, taken: Collection[str]
@@ -204,9 +206,9 @@ class VolumePlans:
     def _taking(storage: str, size: int) -> Mapping[str, int]:
         return {storage: size} if size else {}
 
-    def growing(self, storage: str, more: int) -> Mapping[str, int]:
-        """What a volume that grows by `more` bytes takes at once."""
-        return self._taking(storage, more if self._storages.definition_record(storage).fills_at_once else 0)
+    def growing(self, storage: str, size: int, format: str) -> Mapping[str, int]:
+        """What a new volume of `size` bytes takes at once."""
+        return self._taking(storage, self._storages.definition_record(storage).takes_at_once(size, format))
 
     def overlay(self, driver: Storage) -> Mapping[str, int]:
         """What an empty image on another one takes at once."""

@@ -8,12 +8,13 @@ never one that was there before.
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.directory import files
+from tarmac.drivers.storage.directory import files, held
 from tarmac.drivers.storage.directory import layers as layering
 from tarmac.drivers.storage.directory.frozen import DirectoryFrozen
 from tarmac.drivers.storage.directory.ground import capabilities_of
@@ -102,6 +103,8 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
             if name.is_base:
                 layering.set_immutable(place, False)
             removed = files.remove(place)
+            if name.is_base:
+                held.let_go(place.parent)
             if name.content is Content.IMAGES:
                 for layer in reversed(layering.frozen_layers(place)):
                     files.remove(layer.place)
@@ -142,12 +145,12 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
                 return (Layer(path=place, format="raw", direct=files.takes_direct(place)),)
             top = place if snapshot is None else layering.frozen_place(place, snapshot)
             images = image.chain(top, name.format, self._is_image)
-            for path, _ in images:
-                if is_base(path):
-                    layering.check_seal(path)
+            own = _own(path for path, _ in images)
+            for path, _ in images[len(own) :]:
+                layering.check_seal(path)
             found: list[Layer] = []
             for path, format in reversed(images):
-                found.append(_layer(path, format, found[-1] if found else None))
+                found.append(_layer(path, format, found[-1] if found else None, own=path in own))
             return tuple(reversed(found))
 
         return await self._volume(volid, find)
@@ -155,14 +158,14 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
     async def give(self, volid: VolumeId, owner: Owner) -> frozenset[int]:
         name = self.parse(volid)
         layers = await self.layers(volid)
-        own = [layer for layer in layers if name.content is Content.IMAGES and not is_base(layer.path)]
+        own = _own(layer.path for layer in layers) if name.content is Content.IMAGES else []
 
         def hand_over() -> frozenset[int]:
             groups = set()
             for layer in layers:
-                if layer in own:
+                if layer.path in own and not layer.held:
                     files.hand_over(layer.path, owner)
-                elif (group := files.readers_group(layer.path)) is not None:
+                elif (group := held.readers_group(layer.path)) is not None:
                     groups.add(group)
                 else:
                     files.let_read(layer.path, owner.uid)
@@ -202,16 +205,24 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
         return await self._run(lambda: files.sweep(folders, marks), f"cannot clean up storage '{self._id}'")
 
 
-def _layer(path: Path, format: str, below: Layer | None) -> Layer:
-    """An image as a layer. A cloud-init medium is replaced under its name, so there the name is what lasts."""
+def _own(chain: Iterable[Path]) -> list[Path]:
+    """Of a chain from its top down, what is the guest's: all above the first base image."""
+    return list(itertools.takewhile(lambda path: not is_base(path), chain))
+
+
+def _layer(path: Path, format: str, below: Layer | None, *, own: bool) -> Layer:
+    """An image as a layer. A cloud-init medium is replaced under its name, so there the name is what lasts. Below a
+    base image (not `own`) nothing is a snapshot of this volume."""
     status = path.stat()
+    snapshot = layering.layer_of(path.name)[0] if own else None
     lasting = "" if "-cloudinit." in path.name else f"{status.st_dev:x}:{status.st_ino:x}"
     return Layer(
         path=path,
         format=format,
         direct=files.takes_direct(path),
         identity=lasting,
-        snapshot=layering.layer_of(path.name)[0],
+        snapshot=snapshot,
+        held=snapshot is not None and bool(layering.holders(path)),
         below=below,
     )
 
