@@ -427,7 +427,7 @@ async def test_a_raw_volume_with_snapshots_is_not_frozen(storage: FileStorage) -
     if "raw" not in storage.capabilities.freezes or "raw" not in storage.capabilities.snapshots:
         pytest.skip("no raw disk with snapshots becomes a base image here")
     assert isinstance(storage, FreezingStorage)
-    volid = await storage.allocate(100, size=MIB, format="raw")
+    volid = await storage.allocate(NewImage(100, "raw"), size=MIB)
     await storage.snapshot(volid, "one")
     with pytest.raises(WrongState, match="has snapshots"):
         await storage.freeze_base(volid, VolumeId(storage.id, "900/base-900-disk-0.raw"))

@@ -31,6 +31,24 @@ def test_a_wrong_password_is_told(daemon: TestDaemon) -> None:
         expect(found.page.get_by_role("alert")).to_contain_text("authentication failure")
 
 
+def test_a_login_link_logs_in_once(daemon: TestDaemon) -> None:
+    """Opened anew, and where the page is open already: then only what stands behind the `#` changes."""
+    with visit(daemon) as found:
+        found.refusals = True
+        screen = found.page
+        link = daemon.post("/access/login-link")["url"]
+        screen.goto(link)
+        expect(screen.get_by_role("grid")).to_be_visible()
+        assert "once" not in screen.url
+        screen.get_by_role("button", name="root@pam", exact=True).click()
+        screen.get_by_role("menuitem", name="Log out").click()
+        screen.get_by_label("Password", exact=True).wait_for()
+        screen.goto(link)
+        expect(screen.get_by_role("alert")).to_contain_text("authentication failure")
+        screen.goto(daemon.post("/access/login-link")["url"])
+        expect(screen.get_by_role("grid")).to_be_visible()
+
+
 def test_a_second_factor_is_asked_for(daemon: TestDaemon) -> None:
     daemon.post("/access/users", userid="two@pve", password="a good password")
     keys = daemon.post("/access/tfa/two@pve", type="recovery")["recovery"]

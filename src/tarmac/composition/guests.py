@@ -48,7 +48,7 @@ def add_guests(ground: Ground, s: Services) -> None:
         volumes=s.volumes,
         storage_rights=StorageRights(access=access, storages=s.storages),
         tags=s.tags,
-        zone_of=s.networks.zone_of,
+        zone_of=s.networks.applied_zone_of,
         registry=registry,
     )
     s.vm_create = VmCreate(

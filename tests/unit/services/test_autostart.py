@@ -5,8 +5,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-from tarmac.services.guests.autostart import DOWN_SECONDS, Autostart
-
 from tarmac.model.conf_file import parse_conf
 from tarmac.model.job import Plan
 from tarmac.model.lifecycle import State
@@ -15,6 +13,7 @@ from tarmac.services.access.access import Identity
 from tarmac.services.guests.guests import Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry
+from tarmac.services.lifecycle.autostart import DOWN_SECONDS, Autostart
 
 ROOT = Identity("root@pam")
 

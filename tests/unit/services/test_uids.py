@@ -54,6 +54,16 @@ async def test_several_are_written_with_their_guests_or_not_at_all(tmp_path: Pat
         assert await uids.allocate(103) not in numbers
 
 
+@pytest.mark.usefixtures("as_root")
+async def test_one_that_was_given_away_meanwhile_is_not_written_again() -> None:
+    store = MemoryStore()
+    async with make(store).together([100]) as new:
+        other = await make(store).allocate(101)
+        assert new.uids == {100: other}
+        with pytest.raises(Conflict):
+            await store.transact(new.compares, new.puts)
+
+
 async def test_without_root_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.os, "geteuid", lambda: 1000)
     async with make(MemoryStore()).together([100]) as new:

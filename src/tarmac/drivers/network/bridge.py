@@ -66,6 +66,10 @@ class Bridges:
         """Whether the bridge is there, and is ours."""
         return await asyncio.to_thread(self._there, name)
 
+    def ours(self) -> list[str]:
+        """The names of all bridges of this instance that are there, sorted."""
+        return sorted(path.parent.name for path in CLASS_NET.glob("*/bridge") if self._there(path.parent.name))
+
     def _there(self, name: str) -> bool:
         try:
             address = (CLASS_NET / name / "address").read_text().strip()

@@ -64,6 +64,7 @@ def configuration(network: Network, folder: Path) -> str:
         "bind-interfaces",
         "no-resolv",
         "no-hosts",
+        "domain-needed",  # of names without a dot we know all there is to know
         "pid-file=",
         "quiet-dhcp",
         f"log-facility={folder / 'log'}",

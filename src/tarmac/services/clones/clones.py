@@ -203,7 +203,7 @@ class Clones:
     def _wish(source: Guest, args: Mapping[str, Any]) -> Wish:
         manner = Manner.LINKED
         if args["full"]:
-            running = source.state is not State.STOPPED and args["snapname"] is None
+            running = source.runs(args) and args["snapname"] is None
             manner = Manner.MIRRORED if running else Manner.COPIED
         return Wish(
             manner=manner,

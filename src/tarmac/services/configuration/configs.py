@@ -17,7 +17,15 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.snapshots import check_not_kept, section
 from tarmac.model.vm import HOST, VmConfig
-from tarmac.model.vm_change import Change, apply_pending, change_config, is_device
+from tarmac.model.vm_change import (
+    ON_MEDIUM,
+    Change,
+    Late,
+    apply_pending,
+    change_config,
+    is_cloudinit_key,
+    is_device,
+)
 from tarmac.model.vm_privileges import bridges_of, needed_privileges, reaches_host
 from tarmac.model.vm_rules import check_change
 from tarmac.services.access.access import Access, Identity
@@ -202,6 +210,7 @@ class VmConfigs:
         texts = completed(args["texts"], self._guests.mac_prefix())
         steps, texts = await self._disks.prepare(guest.vmid, texts, guest.config.volumes.values())
         planned = [step.args["volid"] for step in steps]
+        live, reasons = await self._live_keys(guest, texts, args["delete"], planned)
         change = change_config(
             current=guest.file.current,
             pending=guest.file.pending,
@@ -210,7 +219,8 @@ class VmConfigs:
             set_=texts,
             delete=args["delete"],
             revert=args["revert"],
-            live_keys=await self._live_keys(guest, texts, args["delete"], planned),
+            live_keys=live,
+            reasons=reasons,
             force=args.get("force", False),
         )
         later = apply_pending(change.current, {}, change.pending_delete).freed
@@ -236,18 +246,24 @@ class VmConfigs:
 
     async def _live_keys(
         self, guest: Guest, texts: Mapping[str, str], delete: Iterable[str], planned: Collection[str]
-    ) -> list[str]:
-        """The disks and network cards that can be changed, plugged or unplugged in the running guest."""
+    ) -> tuple[list[str], dict[str, Late]]:
+        """The disks and network cards that can be changed, plugged or unplugged in the running guest, and why others,
+        and what it reads from its cloud-init medium, are not in force at once."""
+        live, reasons = list[str](), dict[str, Late]()
         if guest.state is State.STOPPED:
-            return []
+            return live, reasons
         wanted: dict[str, str | None] = {**texts, **dict.fromkeys(delete)}
-        found = []
+        medium = any(disk.is_cloudinit for disk in guest.config.disks.values())
         for key, text in wanted.items():
             if is_device(key):
                 new = {k: v for k, v in {**guest.file.current, key: text}.items() if v is not None}
-                if await self._live.can(guest, key, new, planned):
-                    found.append(key)
-        return found
+                if obstacle := await self._live.obstacle(guest, key, new, planned):
+                    reasons[key] = obstacle
+                else:
+                    live.append(key)
+            elif medium and is_cloudinit_key(key):
+                reasons[key] = ON_MEDIUM
+        return live, reasons
 
     @staticmethod
     def _live_step(guest: Guest, change: Change) -> list[PlannedStep]:

@@ -15,7 +15,7 @@ from typing import Any
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.digest import OF_A_GUEST, check_digest
 from tarmac.model.disk import Disk, UnusedDisk, Volume
-from tarmac.model.errors import Fix, HostFailure, InvalidInput, TarmacError, WrongState
+from tarmac.model.errors import Fix, HostFailure, InvalidInput, NeedsStop, TarmacError, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
@@ -99,11 +99,11 @@ class DiskMoves:
         if "target" in args:
             return await self._gifts.plan(args)
         guest, key = self._guests.get(args["vmid"]), args["disk"]
-        volume = self._movable(guest, key)
+        volume = self._movable(guest, key, runs=guest.runs(args))
         self._check_target(volume.file, args)
         if isinstance(volume, Disk) and volume.is_cloudinit:
             return await self._media.plan(guest, key, volume, args)
-        live = guest.state is not State.STOPPED and not isinstance(volume, UnusedDisk)
+        live = guest.runs(args) and not isinstance(volume, UnusedDisk)
         plans, where = self._volumes.plans, {"storage": args["storage"], "format": args["format"]}
         if live:
             made = await plans.plan_mirror(guest.vmid, volume.file, **where)
@@ -127,9 +127,10 @@ class DiskMoves:
             steps.append(put_step(guest, file, f"let {key} be {made.volid}"))
         if freed:
             steps.append(free_step(volume.file))
-        return Plan(steps=tuple(steps), effects=(f"{volume.file} is removed",) if freed else ())
+        changes = ({"key": key, "old": volume.file, "new": made.volid, "when": "now"},)
+        return Plan(steps=tuple(steps), effects=(f"{volume.file} is removed",) if freed else (), changes=changes)
 
-    def _movable(self, guest: Guest, key: str) -> Volume | UnusedDisk:
+    def _movable(self, guest: Guest, key: str, *, runs: bool) -> Volume | UnusedDisk:
         config = guest.config
         unused = {f"unused{index}": disk for index, disk in config.unused.items()}
         found: dict[str, Any] = {
@@ -156,8 +157,14 @@ class DiskMoves:
                 evidence=f"pending: {guest.file.pending.get(key, '(removal)')}",
                 fixes=[Fix(text="revert them first", action="PUT .../config", parameters={"revert": key})],
             )
-        if key == "tpmstate0" and guest.state is not State.STOPPED:
-            raise WrongState("cannot move TPM state while VM is running", code="tpm-running")
+        if key == "tpmstate0" and runs:
+            raise NeedsStop(
+                "cannot move TPM state while VM is running",
+                code="tpm-running",
+                cause="the emulated TPM has its state open as long as the guest runs",
+                evidence=f"tpmstate0: {volume.file}",
+                fixes=[Fix(text="move it when the guest is off")],
+            )
         return volume
 
     def _check_target(self, volid: str, args: Mapping[str, Any]) -> None:

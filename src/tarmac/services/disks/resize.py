@@ -93,7 +93,9 @@ class DiskResize:
         current = {**guest.file.current, key: _with_size(key, guest.file.current[key], new)}
         file = dataclasses.replace(guest.file, current=current)
         put = put_step(guest, file, "write the new size into the configuration")
-        return Plan(steps=(grow, put), effects=("the guest sees the new size at once, its file system does not grow",))
+        effects = ("the guest sees the new size at once, its file system does not grow",)
+        row = {"key": key, "old": human_size(old), "new": human_size(new), "when": "now"}
+        return Plan(steps=(grow, put), effects=effects, changes=(row,))
 
     async def _do_resize(self, ctx: StepContext, vmid: int, key: str, volid: str, size: int) -> None:
         guest = self._guests.get(vmid)

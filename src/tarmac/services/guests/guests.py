@@ -23,6 +23,7 @@ from tarmac.lib.files import remove_durably, write_atomic
 from tarmac.model.conf_file import GuestFile, digest, parse_conf, print_conf
 from tarmac.model.datacenter import MAC_PREFIX
 from tarmac.model.errors import Conflict, Fix, NotFound, TarmacError
+from tarmac.model.job import OFF
 from tarmac.model.lifecycle import State
 from tarmac.model.vm import VmConfig
 from tarmac.model.vm_change import apply_pending
@@ -76,6 +77,11 @@ class Guest:
         if self._config is None:
             self._config = VmConfig.parse(self.file.current, lenient=True)
         return self._config
+
+    def runs(self, args: Mapping[str, Any]) -> bool:
+        """Whether a job with these arguments is planned for a guest that runs; a dry run may plan it as if it did not
+        (`Jobs.plan`)."""
+        return self.state is not State.STOPPED and not args.get(OFF)
 
     @property
     def digest(self) -> str:

@@ -149,9 +149,10 @@ class Vms:
         dryrun: bool,
         verb: Verb | None = None,
     ) -> Started:
-        """Submit; a `verb` that the present state forbids is refused now, unless work that may change it is queued."""
+        """Submit; a `verb` that the present state forbids is refused now, unless work that may change it is queued.
+        (A dry run plans, which asks the same.)"""
         guest = self._guests.get(vmid)
-        if verb is not None and self._jobs.lock_of(f"guest/{vmid}") is None:
+        if verb is not None and not dryrun and self._jobs.lock_of(f"guest/{vmid}") is None:
             lifecycle.after(guest.state, verb, vmid)
         full = {"vmid": vmid, **args}
         if dryrun:
@@ -266,7 +267,7 @@ class Vms:
 
     async def _plan_delete(self, args: Mapping[str, Any]) -> Plan:
         guest = self._guests.get(args["vmid"])
-        lifecycle.after(guest.state, Verb.DELETE, guest.vmid)
+        lifecycle.after(guest.state if guest.runs(args) else lifecycle.State.STOPPED, Verb.DELETE, guest.vmid)
         self._check_unprotected(guest)
         await self._check_unshared(guest)
         owned = await self._volumes.owned(guest, unreferenced=bool(args.get("unreferenced")))

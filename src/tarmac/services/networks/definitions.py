@@ -107,6 +107,12 @@ class NetworkDefinitions:
                 return definitions.vnets[vnet]["zone"]
         return None
 
+    def applied_zone_of(self, vnet: str) -> str | None:
+        """The zone of a virtual network that this node has. Others count for no rights of guests: whoever may define
+        networks could define one by the name of a bridge that is not his."""
+        network = self.networks.get(vnet)
+        return None if network is None else network.zone
+
     @property
     def waiting(self) -> bool:
         """Whether anything is defined otherwise than it is in force."""

@@ -93,11 +93,17 @@ class NetworkHost:
     async def begin(self) -> None:
         """What is in force is so on this host, too; what nobody knows any more goes. Nothing is raised: what fails is
         said and tried again."""
-        for vnet in await asyncio.to_thread(self._dhcp.strays, self._definitions.networks):
+        for vnet in await asyncio.to_thread(self._strays):
             await self.take_away(vnet)
         for network in self._definitions.networks.values():
             await self._tried(network)
         self._began = True
+
+    def _strays(self) -> list[str]:
+        """What a crash left of networks that are not in force. On one that guests are on, nothing is touched."""
+        known = self._definitions.networks
+        found = {*self._dhcp.strays(known), *self._bridges.ours()} - known.keys()
+        return sorted(vnet for vnet in found if not ports(vnet))
 
     async def look(self) -> None:
         """Put right what is no longer as it should be. The daemon calls it every two seconds."""

@@ -1,6 +1,14 @@
 /** What the server says, by its English sentence (`sentences.json`, `options.ts`): a sentence that changes loses its translation
  * rather than keep a wrong one. What has none is shown in English. */
 export const server: Readonly<Record<string, string>> = {
+  // Why a running guest does not have a change at once.
+  "QEMU is told of it only when it starts": "QEMU erfährt davon erst, wenn es startet",
+  "a running machine cannot be given it, or be rid of it": "eine laufende Maschine kann es weder bekommen noch hergeben",
+  "the emulated TPM has its state open as long as the guest runs": "das emulierte TPM hat seinen Zustand offen, solange der Gast läuft",
+  "the guest reads it from its cloud-init medium, which is written anew before its next start": "der Gast liest es von seinem Cloud-init-Medium, das vor dem nächsten Start neu geschrieben wird",
+  "the guest's setting 'hotplug' leaves out '{0}'": "die Einstellung 'hotplug' des Gasts nennt '{0}' nicht",
+  "whether it can be built shows at the guest's start": "ob es sich bauen lässt, zeigt sich beim Start des Gasts",
+  "clone the guest when it is off": "den Gast klonen, wenn er aus ist",
   // Help of the options, and what holds where nothing is set.
   "A SATA disk or CD-ROM drive.": "Eine SATA-Platte oder ein CD-Laufwerk.",
   "A SCSI disk or CD-ROM drive.": "Eine SCSI-Platte oder ein CD-Laufwerk.",
@@ -1298,6 +1306,9 @@ export const server: Readonly<Record<string, string>> = {
   "freeze guest {0}, and let it go on": "Gast {0} einfrieren und weiterlaufen lassen",
   "freezing takes about {0} s, because its {1} of RAM are copied": "das Einfrieren dauert etwa {0} s, weil seine {1} Arbeitsspeicher kopiert werden",
   "freezing takes less than 0.5 s; {0} of RAM are written after that": "das Einfrieren dauert weniger als 0,5 s; danach werden {0} Arbeitsspeicher geschrieben",
+  "full in about an hour at the present rate": "beim jetzigen Zuwachs in etwa einer Stunde voll",
+  "full in about {0} days at the present rate": "beim jetzigen Zuwachs in etwa {0} Tagen voll",
+  "full in about {0} hours at the present rate": "beim jetzigen Zuwachs in etwa {0} Stunden voll",
   "give each its own identity": "jedem seine eigene Identität geben",
   "give it what it lacks of its own identity": "ihm geben, was ihm an eigener Identität fehlt",
   "go on from the saved memory": "vom gesicherten Arbeitsspeicher weiterlaufen",
@@ -1328,6 +1339,7 @@ export const server: Readonly<Record<string, string>> = {
   "mark '{0}' as going away": "'{0}' als verschwindend kennzeichnen",
   "mirror {0} of running guest {1}": "{0} des laufenden Gasts {1} spiegeln",
   "of what is no longer there, these go: {0}": "von dem, was es nicht mehr gibt, verschwinden: {0}",
+  "only {0} free, less than the reserve of {1}": "nur {0} frei, weniger als die Reserve von {1}",
   "order a certificate for {0}": "ein Zertifikat für {0} bestellen",
   "plug the cables": "die Kabel einstecken",
   "put guest {0} into pool {1}": "Gast {0} in den Pool {1} legen",

@@ -43,7 +43,7 @@ class RemoveVnet(OneVnet, Locked):
 
 @dataclass(frozen=True, kw_only=True)
 class OneSubnet(OneVnet):
-    subnet: str = setting(format="pve-sdn-subnet-id", help="The subnet: zone-10.0.0.0-24, or 10.0.0.0/24.")
+    subnet: str = setting(format="pve-sdn-subnet-id", help="The subnet's id: zone-10.0.0.0-24.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,8 @@ class ShowSubnet(OneSubnet, Staged):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CreateSubnet(OneSubnet, Locked):
+class CreateSubnet(OneVnet, Locked):
+    subnet: str = setting(format="pve-sdn-subnet-id", help="The subnet: 10.0.0.0/24.")
     type: str = setting("subnet", choices=("subnet",), help="Always `subnet`.")
 
 
@@ -147,13 +148,12 @@ async def remove(call: Call, p: RemoveVnet) -> None:
 
 
 def _id(call: Call, p: OneSubnet) -> str:
-    """A subnet's id, whichever way it is named. Raises InvalidInput for one of another virtual network."""
-    zone = call.services.networks.zone_of(p.vnet) or ""
-    id = subnet_id(zone, p.subnet) if "/" in p.subnet else p.subnet
-    texts = call.services.networks.wanted.subnets.get(id) or call.services.networks.running.subnets.get(id)
+    """A subnet's id. Raises InvalidInput for one of another virtual network: that is what rights were asked for."""
+    networks = call.services.networks
+    texts = networks.wanted.subnets.get(p.subnet) or networks.running.subnets.get(p.subnet)
     if texts is not None and texts["vnet"] != p.vnet:
         raise InvalidInput.of("vnet", "wrong vnet")
-    return id
+    return p.subnet
 
 
 @get(
@@ -183,8 +183,9 @@ async def create_subnet(call: Call, p: CreateSubnet) -> None:
     call.services.network_views.check_vnet(call.identity, p.vnet, "SDN.Allocate")
     if "/" not in p.subnet:
         raise InvalidInput.of("subnet", "value does not look like a valid CIDR network")
+    id = subnet_id(call.services.networks.zone_of(p.vnet) or "", p.subnet)
     await call.services.networks.create(
-        "subnets", _id(call, p), {"vnet": p.vnet, **call.config}, token=p.lock_token, by=call.identity.name
+        "subnets", id, {"vnet": p.vnet, **call.config}, token=p.lock_token, by=call.identity.name
     )
 
 
