@@ -36,7 +36,7 @@ async def add_node(ground: Ground, s: Services) -> None:
     await s.nodes.refresh()
     s.host_changes = HostChanges(own=ground.instance.default, jobs=ground.jobs, registry=ground.registry)
     s.guests = Guests(store=ground.store, node=ground.node, mirror=ground.data / "guests")
-    s.guests.id_range = lambda: id_range(s.datacenter.value)
+    s.guests.numbers.id_range = lambda: id_range(s.datacenter.value)
     s.guests.mac_prefix = lambda: s.datacenter.value.mac_prefix or MAC_PREFIX
     await s.guests.load()
 
