@@ -13,6 +13,7 @@ settings.register_profile("quick", settings.get_profile("whole"), max_examples=2
 settings.load_profile("whole")
 
 LONG = (
+    "system/test_kernel_storages.py",
     "system/test_faults_crash.py",
     "system/test_ansible.py",
     "system/test_storage_rbd.py",
