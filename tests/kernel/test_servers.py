@@ -18,7 +18,7 @@ from support.volume_io import MIB, holds, means_below, put, without_owners
 from tarmac.drivers.storage.base import FileStorage, Storage
 from tarmac.drivers.storage.build import build_storage
 from tarmac.drivers.storage.jail import Jail
-from tarmac.drivers.storage.values import Owner
+from tarmac.drivers.storage.values import NewImage, Owner
 from tarmac.drivers.store.memory import MemoryStore
 from tarmac.model.errors import TarmacError
 from tarmac.model.ids import VolumeId
@@ -81,7 +81,7 @@ async def eventually(done: Callable[[], bool], again: Callable[[], object]) -> N
 @pytest.mark.parametrize("kind", STOP)
 async def test_a_server_that_goes_away_is_stale_and_hurts_nobody_and_comes_back(storages: Storages, kind: str) -> None:
     far = storages.get(kind)
-    volid = await far.allocate(100, size=8 * MIB, format="qcow2")
+    volid = await far.allocate(NewImage(100, "qcow2"), size=8 * MIB)
     await put(far, volid, 7)
     await eventually(lambda: all(storages.probe[id].active for id in HOUSE), storages.refresh)
     sh(STOP[kind])
@@ -91,7 +91,7 @@ async def test_a_server_that_goes_away_is_stale_and_hurts_nobody_and_comes_back(
         probed = storages.probe[kind]
         assert probed.stale and probed.problem is not None and probed.problem.error_code == "storage-timeout"
         for id in HOUSE - {kind}:
-            made = await storages.get(id).allocate(101, size=MIB, format="raw")
+            made = await storages.get(id).allocate(NewImage(101, "raw"), size=MIB)
             await storages.get(id).free(made)
         with pytest.raises(TarmacError):
             await far.info(volid)
@@ -105,9 +105,9 @@ async def test_a_server_that_goes_away_is_stale_and_hurts_nobody_and_comes_back(
 @pytest.mark.parametrize("kind", ["nfs", "cifs"])
 async def test_a_guests_user_opens_its_own_disk_and_nobody_else_does(kind: str) -> None:
     async with kernel_storage(kind) as made:
-        volid = await made.allocate(100, size=8 * MIB, format="qcow2", owner=GUEST)
-        base = await made.make_base(await made.allocate(9000, size=8 * MIB, format="qcow2"), gid=61300)
-        clone = await made.clone(base, 101, owner=GUEST)
+        volid = await made.allocate(NewImage(100, "qcow2", owner=GUEST), size=8 * MIB)
+        base = await made.make_base(await made.allocate(NewImage(9000, "qcow2"), size=8 * MIB), gid=61300)
+        clone = await made.clone(base, NewImage(101, "qcow2", owner=GUEST))
         await made.snapshot(volid, "a", owner=GUEST)
         for volume in (volid, clone):
             groups = await made.give(volume, GUEST)
@@ -139,10 +139,10 @@ async def test_a_server_that_squashes_root_says_what_helps() -> None:
     await created(storages, texts)
     made = storages.get("nas")
     with pytest.raises(TarmacError) as caught:
-        await made.allocate(100, size=MIB, format="raw", owner=GUEST)
+        await made.allocate(NewImage(100, "raw", owner=GUEST), size=MIB)
     assert any("no_root_squash" in fix.text for fix in caught.value.fixes), caught.value
     assert await made.list() == []
-    plain = await made.allocate(100, size=MIB, format="raw")
+    plain = await made.allocate(NewImage(100, "raw"), size=MIB)
     with pytest.raises(TarmacError) as caught:
         await made.give(plain, GUEST)
     assert any("no_root_squash" in fix.text for fix in caught.value.fixes), caught.value

@@ -9,7 +9,7 @@ import pytest
 
 from support.volume_io import MIB, holds, io, put
 from tarmac.drivers.storage.base import Storage
-from tarmac.drivers.storage.values import Owner
+from tarmac.drivers.storage.values import NewImage, Owner
 from tarmac.model.errors import NotFound, TarmacError
 from tarmac.model.ids import VolumeId
 
@@ -24,8 +24,8 @@ async def test_others_volumes_are_not_listed_and_not_touched(thin: Storage, plai
     lvm("lvcreate", "-q", "-y", "-L", "8M", "-n", "home", "vg")
     lvm("lvcreate", "-q", "-V", "8M", "-n", "theirs", "--thinpool", "vg/data")
     try:
-        ours = await thin.allocate(100, size=MIB, format="raw")
-        also = await plain.allocate(101, size=MIB, format="raw")
+        ours = await thin.allocate(NewImage(100, "raw"), size=MIB)
+        also = await plain.allocate(NewImage(101, "raw"), size=MIB)
         assert [v.volid for v in await thin.list()] == [ours]
         assert [v.volid for v in await plain.list()] == [also]
         for made in (thin, plain):
@@ -39,9 +39,13 @@ async def test_others_volumes_are_not_listed_and_not_touched(thin: Storage, plai
 
 async def test_after_a_restart_of_the_node_volumes_open_again(thin: Storage, plain: Storage) -> None:
     """Nothing is active then but what is asked for."""
-    base = await thin.make_base(await thin.allocate(9000, size=8 * MIB, format="raw"))
+    base = await thin.make_base(await thin.allocate(NewImage(9000, "raw"), size=8 * MIB))
     for made in (thin, plain):
-        volid = await made.clone(base, 100) if made is thin else await made.allocate(101, size=8 * MIB, format="raw")
+        volid = (
+            await made.clone(base, NewImage(100, "raw"))
+            if made is thin
+            else await made.allocate(NewImage(101, "raw"), size=8 * MIB)
+        )
         await put(made, volid, 5)
         if made is thin:
             await made.snapshot(volid, "before")
@@ -58,7 +62,7 @@ async def test_after_a_restart_of_the_node_volumes_open_again(thin: Storage, pla
 
 async def test_a_volume_in_use_is_not_removed(thin: Storage, plain: Storage) -> None:
     for made in (thin, plain):
-        volid = await made.allocate(100, size=8 * MIB, format="raw")
+        volid = await made.allocate(NewImage(100, "raw"), size=8 * MIB)
         (layer,) = await made.layers(volid)
         with open(layer.path, "rb"):
             with pytest.raises(TarmacError) as caught:
@@ -70,7 +74,7 @@ async def test_a_volume_in_use_is_not_removed(thin: Storage, plain: Storage) -> 
 
 async def test_a_volume_grows_while_it_is_open(thin: Storage, plain: Storage) -> None:
     for made in (thin, plain):
-        volid = await made.allocate(100, size=8 * MIB, format="raw")
+        volid = await made.allocate(NewImage(100, "raw"), size=8 * MIB)
         (layer,) = await made.layers(volid)
         with open(layer.path, "rb") as opened:
             await made.resize(volid, 16 * MIB)
@@ -79,6 +83,6 @@ async def test_a_volume_grows_while_it_is_open(thin: Storage, plain: Storage) ->
 
 async def test_what_does_not_fit_is_refused_and_leaves_nothing(plain: Storage) -> None:
     with pytest.raises(TarmacError) as caught:
-        await plain.allocate(100, size=64 << 30, format="raw")
+        await plain.allocate(NewImage(100, "raw"), size=64 << 30)
     assert caught.value.error_code == "no-space", caught.value
     assert await plain.list() == []

@@ -52,6 +52,11 @@ def id_of(storage: Storage, vmid: int, stem: str, format: str) -> VolumeId:
     return VolumeId(storage.id, str(storage.image_name(vmid, stem, format)))
 
 
+def clone_format(storage: Storage, base: VolumeId) -> str:
+    """The format of linked clones of a base image there."""
+    return storage.clone_name(storage.parse(base), 100, "vm-100-disk-0").format
+
+
 def needs(storage: Storage, format: str) -> str:
     """The format; skips the test where there are no such images."""
     if format not in storage.capabilities.formats:

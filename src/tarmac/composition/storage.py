@@ -14,11 +14,11 @@ from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.cloudinit.schema import Schemas
 from tarmac.services.disks.orphans import Orphans
 from tarmac.services.guests.guests import Guests
+from tarmac.services.guests.uids import Uids
 from tarmac.services.node.facts import NodeProbe
 from tarmac.services.node.host_changes import HostChanges
 from tarmac.services.node.nodes import Nodes
 from tarmac.services.registry import Services
-from tarmac.services.running.uids import Uids
 from tarmac.services.storage.space import SpaceAdmission
 from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.views import StorageViews

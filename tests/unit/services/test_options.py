@@ -22,9 +22,9 @@ from tarmac.model.job import Plan
 from tarmac.model.parse import parse_record
 from tarmac.model.settings import settings_by_name
 from tarmac.services.access.access import Identity
+from tarmac.services.configuration.tags import TagRules
 from tarmac.services.guests.birth_marks import new_mac
 from tarmac.services.guests.guests import Guests
-from tarmac.services.guests.tags import TagRules
 from tarmac.services.node.options import Options, no_effect
 
 JOE, ADMIN = Identity("joe@pve"), Identity("admin@pve")

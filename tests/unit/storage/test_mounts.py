@@ -13,6 +13,7 @@ from support.storage_site import Site, site, temporary_root
 from tarmac.drivers.storage.directory.mounted import MountedStorage
 from tarmac.drivers.storage.directory.mounts import Mount, is_mounted, mount_of, sources_at
 from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.storage.values import NewImage
 from tarmac.model.errors import HostFailure, InvalidInput
 from tarmac.model.storage import definition_of
 from tarmac.services.storage.storages import SECRETS
@@ -122,13 +123,13 @@ async def test_a_storage_mounts_and_unmounts_itself() -> None:
         await storage.activate()
         await storage.activate()
         assert is_mounted(mount) and storage.capabilities.shared
-        made = await storage.allocate(100, size=1 << 20, format="qcow2")
+        made = await storage.allocate(NewImage(100, "qcow2"), size=1 << 20)
         assert (root / "server/images/100/vm-100-disk-0.qcow2").exists()
         await storage.deactivate()
         await storage.deactivate()
         assert not is_mounted(mount)
         with pytest.raises(HostFailure, match="is not mounted"):
-            await storage.allocate(100, size=1 << 20, format="qcow2")
+            await storage.allocate(NewImage(100, "qcow2"), size=1 << 20)
         assert list(target.iterdir()) == [], "nothing is written below the mount point"
         await storage.activate()
         assert (await storage.info(made)).size == 1 << 20

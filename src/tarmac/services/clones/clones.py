@@ -21,8 +21,8 @@ from tarmac.services.clones.flatten import Flatten
 from tarmac.services.clones.live import CloneLive
 from tarmac.services.clones.numbers import RESERVED, CloneNumbers
 from tarmac.services.cloudinit.cloudinit import CloudInit
+from tarmac.services.configuration.configs import VmConfigs
 from tarmac.services.guests.birth_marks import birth_marks, renewed
-from tarmac.services.guests.config import VmConfigs
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import shared
@@ -203,7 +203,7 @@ class Clones:
     def _wish(source: Guest, args: Mapping[str, Any]) -> Wish:
         manner = Manner.LINKED
         if args["full"]:
-            running = source.state is not State.STOPPED and args["snapname"] is None
+            running = source.runs(args) and args["snapname"] is None
             manner = Manner.MIRRORED if running else Manner.COPIED
         return Wish(
             manner=manner,

@@ -14,8 +14,8 @@ from tarmac.model.conf_file import GuestFile, print_conf
 from tarmac.model.errors import InvalidInput
 from tarmac.model.job import PlannedStep
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.uids import Uids
 from tarmac.services.jobs.steps import Registry, StepContext
-from tarmac.services.running.uids import Uids
 
 RESERVED = {"lock": "clone"}
 MOST = 100  # what one transaction of the store holds, with room

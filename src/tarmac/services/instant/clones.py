@@ -25,6 +25,7 @@ from tarmac.services.clones.numbers import CloneNumbers
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.guests.birth_marks import birth_marks, renewed
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.uids import Uids
 from tarmac.services.instant.admission import CloneAdmission
 from tarmac.services.instant.freezing import LiveFreezing
 from tarmac.services.instant.identity_giving import InstantIdentity
@@ -35,7 +36,6 @@ from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import shared
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.running.runtime import Runtime
-from tarmac.services.running.uids import Uids
 
 Started = str | Plan
 

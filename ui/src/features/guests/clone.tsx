@@ -11,6 +11,7 @@ import { t } from "../../i18n";
 import { soon } from "../../store/feed";
 import { apiPath, type Resource, titleOf, useAll } from "../../store/inventory";
 import { ProblemPanel } from "../../ui/problem";
+import { Said } from "../../ui/said";
 import { Table } from "../../ui/table";
 import { statusOf as taskStatus, type TaskStatus } from "../tasks/tasks";
 import { statusOf } from "./api";
@@ -66,7 +67,7 @@ export function CloneForm(props: { row: Resource; onClose: () => void }): ReactN
             data={ways.map((id) => ({ value: id, label: t(`clone.${id}`) }))}
           />
           <p className="hint">{t(`clone.${way}Help`)}</p>
-          {way === "instant" && plan.data?.effects.map((line) => <p className="hint" key={line}>{line}</p>)}
+          {way === "instant" && plan.data?.effects.map((line) => <p className="hint" key={line}><Said text={line} /></p>)}
           <NumberInput label={t("clone.count")} min={1} max={100} value={form.count} onChange={(count) => set({ count: Number(count) })} data-autofocus />
           <TextInput label={t("clone.name")} required value={form.name} onChange={(e) => set({ name: e.currentTarget.value })} description={t("clone.nameHelp", { index: "{n}", number: "{vmid}" })} />
           {way === "full" && (

@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from pathlib import Path
 
 from tarmac.drivers.storage.values import Owner
-from tarmac.drivers.storage.volume_names import is_base
 from tarmac.lib.acl import grant_read
 from tarmac.lib.files import fsync_directory, fsync_file
 
@@ -243,12 +242,6 @@ def hand_over(place: Path, owner: Owner) -> int | None:
     if stat.S_IMODE(status.st_mode) != 0o600:
         place.chmod(0o600)
     return None
-
-
-def readers_group(place: Path) -> int | None:
-    """The group whose members may read a base image, None where it has none of its own."""
-    status = place.stat()
-    return status.st_gid if status.st_gid and status.st_mode & stat.S_IRGRP and is_base(place) else None
 
 
 def let_read(place: Path, uid: int) -> None:

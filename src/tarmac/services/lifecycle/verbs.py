@@ -1,7 +1,7 @@
 """The verbs of a guest's life: start, stop, shutdown, reboot, reset, suspend, resume, delete.
 
 Each is a job: planned by `model.lifecycle`'s table and the guest's state at its turn, executed by
-`services.running.runtime`. Configuration changes are in `services.guests.config`, creation in `services.guests.create`.
+`services.running.runtime`. How guests are made and changed is in `services.configuration`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from tarmac.services.access.access import Identity
 from tarmac.services.access.acls import Acls
 from tarmac.services.access.pools import Pools
 from tarmac.services.cloudinit.cloudinit import CloudInit
-from tarmac.services.guests.admission import check_memory
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.uids import Uids
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.instant.admission import CloneAdmission
 from tarmac.services.instant.records import InstantRecords
 from tarmac.services.instant.states import LiveStates
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
+from tarmac.services.lifecycle.admission import check_memory
 from tarmac.services.running.runtime import Runtime
-from tarmac.services.running.uids import Uids
 from tarmac.services.storage.volume_steps import free_step
 from tarmac.services.storage.volumes import Volumes, base_in_use
 
@@ -148,14 +149,15 @@ class Vms:
         dryrun: bool,
         verb: Verb | None = None,
     ) -> Started:
-        """Submit; a `verb` that the present state forbids is refused now, unless work that may change it is queued."""
+        """Submit; a `verb` that the present state forbids is refused now, unless work that may change it is queued.
+        (A dry run plans, which asks the same.)"""
         guest = self._guests.get(vmid)
-        if verb is not None and self._jobs.lock_of(f"guest/{vmid}") is None:
+        if verb is not None and not dryrun and self._jobs.lock_of(f"guest/{vmid}") is None:
             lifecycle.after(guest.state, verb, vmid)
         full = {"vmid": vmid, **args}
         if dryrun:
             return await self._jobs.plan(kind, full)
-        return await self._jobs.submit(kind, id=str(vmid), user=identity.name, args=full, queues=[f"guest/{vmid}"])
+        return await submit_for_guest(self._jobs, kind, vmid, user=identity.name, args=full)
 
     async def _cancel(self, vmid: int, kind: str) -> None:
         for record in self._jobs.running():
@@ -265,7 +267,7 @@ class Vms:
 
     async def _plan_delete(self, args: Mapping[str, Any]) -> Plan:
         guest = self._guests.get(args["vmid"])
-        lifecycle.after(guest.state, Verb.DELETE, guest.vmid)
+        lifecycle.after(guest.state if guest.runs(args) else lifecycle.State.STOPPED, Verb.DELETE, guest.vmid)
         self._check_unprotected(guest)
         await self._check_unshared(guest)
         owned = await self._volumes.owned(guest, unreferenced=bool(args.get("unreferenced")))

@@ -7,7 +7,7 @@ A change is a job (`qmconfig`) like everything that touches a guest: it waits it
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from tarmac.model.conf_file import GuestFile
@@ -17,20 +17,29 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.snapshots import check_not_kept, section
 from tarmac.model.vm import HOST, VmConfig
-from tarmac.model.vm_change import Change, apply_pending, change_config, is_device
+from tarmac.model.vm_change import (
+    ON_MEDIUM,
+    Change,
+    Late,
+    apply_pending,
+    change_config,
+    is_cloudinit_key,
+    is_device,
+)
 from tarmac.model.vm_privileges import bridges_of, needed_privileges, reaches_host
 from tarmac.model.vm_rules import check_change
 from tarmac.services.access.access import Access, Identity
+from tarmac.services.configuration.disk_plans import DiskPlans
+from tarmac.services.configuration.steps import ConfigSteps, put_step
+from tarmac.services.configuration.storage_rights import StorageRights
+from tarmac.services.configuration.tags import TagRules
+from tarmac.services.configuration.values import refuse_internal, shown, shown_value, without_secrets
 from tarmac.services.guests.birth_marks import completed
-from tarmac.services.guests.config_steps import ConfigSteps, put_step
-from tarmac.services.guests.config_values import refuse_internal, shown, shown_value, without_secrets
-from tarmac.services.guests.disk_plans import DiskPlans
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.guests.live_changes import VmLive, touches_guest
-from tarmac.services.guests.storage_rights import StorageRights
-from tarmac.services.guests.tags import TagRules
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry
+from tarmac.services.running.live_changes import VmLive, touches_guest
 from tarmac.services.storage.volume_steps import free_step
 from tarmac.services.storage.volumes import Volumes, base_in_use
 
@@ -51,11 +60,13 @@ class VmConfigs:
         volumes: Volumes,
         storage_rights: StorageRights,
         tags: TagRules,
+        zone_of: Callable[[str], str | None],
         registry: Registry,
     ) -> None:
         self._guests = guests
         self._storage_rights = storage_rights
         self._tags = tags
+        self._zone_of = zone_of
         self._jobs = jobs
         self._access = access
         self._disks = disks
@@ -134,9 +145,7 @@ class VmConfigs:
         if dryrun:
             return await self._jobs.plan("qmconfig", args)
         await self._change(guest, args)
-        return await self._jobs.submit(
-            "qmconfig", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"]
-        )
+        return await submit_for_guest(self._jobs, "qmconfig", vmid, user=identity.name, args=args)
 
     def check_keys(
         self,
@@ -169,7 +178,7 @@ class VmConfigs:
         """`SDN.Use` on the bridges, and their VLANs, on which the network cards of `texts` hang. Raises Denied.
 
         Source: check_bridge_access of PVE::QemuServer."""
-        for path in sorted({path for key, text in texts.items() for path in bridges_of(key, text)}):
+        for path in sorted({path for key, text in texts.items() for path in bridges_of(key, text, self._zone_of)}):
             self._access.check(identity, path, ["SDN.Use"])
 
     def check_values(
@@ -201,6 +210,7 @@ class VmConfigs:
         texts = completed(args["texts"], self._guests.mac_prefix())
         steps, texts = await self._disks.prepare(guest.vmid, texts, guest.config.volumes.values())
         planned = [step.args["volid"] for step in steps]
+        live, reasons = await self._live_keys(guest, texts, args["delete"], planned)
         change = change_config(
             current=guest.file.current,
             pending=guest.file.pending,
@@ -209,7 +219,8 @@ class VmConfigs:
             set_=texts,
             delete=args["delete"],
             revert=args["revert"],
-            live_keys=await self._live_keys(guest, texts, args["delete"], planned),
+            live_keys=live,
+            reasons=reasons,
             force=args.get("force", False),
         )
         later = apply_pending(change.current, {}, change.pending_delete).freed
@@ -235,18 +246,24 @@ class VmConfigs:
 
     async def _live_keys(
         self, guest: Guest, texts: Mapping[str, str], delete: Iterable[str], planned: Collection[str]
-    ) -> list[str]:
-        """The disks and network cards that can be changed, plugged or unplugged in the running guest."""
+    ) -> tuple[list[str], dict[str, Late]]:
+        """The disks and network cards that can be changed, plugged or unplugged in the running guest, and why others,
+        and what it reads from its cloud-init medium, are not in force at once."""
+        live, reasons = list[str](), dict[str, Late]()
         if guest.state is State.STOPPED:
-            return []
+            return live, reasons
         wanted: dict[str, str | None] = {**texts, **dict.fromkeys(delete)}
-        found = []
+        medium = any(disk.is_cloudinit for disk in guest.config.disks.values())
         for key, text in wanted.items():
             if is_device(key):
                 new = {k: v for k, v in {**guest.file.current, key: text}.items() if v is not None}
-                if await self._live.can(guest, key, new, planned):
-                    found.append(key)
-        return found
+                if obstacle := await self._live.obstacle(guest, key, new, planned):
+                    reasons[key] = obstacle
+                else:
+                    live.append(key)
+            elif medium and is_cloudinit_key(key):
+                reasons[key] = ON_MEDIUM
+        return live, reasons
 
     @staticmethod
     def _live_step(guest: Guest, change: Change) -> list[PlannedStep]:

@@ -12,14 +12,15 @@ from tarmac.model.vm_privileges import is_drive
 from tarmac.model.vm_rules import check_change
 from tarmac.services.access.access import Identity
 from tarmac.services.access.pools import Pools, pool_step
+from tarmac.services.configuration.configs import VmConfigs
+from tarmac.services.configuration.disk_plans import DiskPlans
+from tarmac.services.configuration.values import refuse_internal, without_secrets
 from tarmac.services.guests.birth_marks import birth_marks, completed
-from tarmac.services.guests.config import VmConfigs
-from tarmac.services.guests.config_values import refuse_internal, without_secrets
-from tarmac.services.guests.disk_plans import DiskPlans
 from tarmac.services.guests.guests import Guests
+from tarmac.services.guests.uids import Uids
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
-from tarmac.services.running.uids import Uids
 
 Started = str | Plan
 
@@ -98,9 +99,7 @@ class VmCreate:
             return plan
         self._guests.claim(number)
         try:
-            return await self._jobs.submit(
-                "qmcreate", id=str(number), user=identity.name, args=args, queues=[f"guest/{number}"]
-            )
+            return await submit_for_guest(self._jobs, "qmcreate", number, user=identity.name, args=args)
         except BaseException:
             self._guests.unclaim(number)
             raise
@@ -147,9 +146,7 @@ class VmCreate:
 
     async def _do_start(self, ctx: StepContext, vmid: int) -> None:
         """The start is a task of its own, as in Proxmox: the guest exists whether or not it starts."""
-        upid = await self._jobs.submit(
-            "qmstart", id=str(vmid), user=ctx.user, args={"vmid": vmid}, queues=[f"guest/{vmid}"]
-        )
+        upid = await submit_for_guest(self._jobs, "qmstart", vmid, user=ctx.user, args={"vmid": vmid})
         ctx.log(f"started as {upid}")
 
     def _ended(self, record: JobRecord) -> None:

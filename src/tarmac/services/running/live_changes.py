@@ -24,7 +24,7 @@ from tarmac.drivers.qemu.qmp import Qmp
 from tarmac.model.errors import Fix, HostFailure, TarmacError, Unavailable
 from tarmac.model.units import MIB
 from tarmac.model.vm import VmConfig
-from tarmac.model.vm_change import is_device
+from tarmac.model.vm_change import Late, is_device
 from tarmac.services.guests.guests import Guest
 from tarmac.services.running.launcher import Launcher
 from tarmac.services.running.runtime import Runtime
@@ -45,23 +45,29 @@ _SHARES = ("balloon", "cpulimit", "cpuunits")
 
 
 class VmLive:
-    """`can` decides by building both command lines; `apply` brings the running guest from one to the other."""
+    """`obstacle` decides by building both command lines; `apply` brings the running guest from one to the other."""
 
     def __init__(self, *, runtime: Runtime, launcher: Launcher) -> None:
         self._runtime = runtime
         self._launcher = launcher
 
-    async def can(self, guest: Guest, key: str, new: Texts, planned: Collection[str] = ()) -> bool:
-        """Whether the running guest can be given `new` (its whole active section, changed in `key`); `planned` are
-        volumes that will have been made by then."""
+    async def obstacle(self, guest: Guest, key: str, new: Texts, planned: Collection[str] = ()) -> Late | None:
+        """Why the running guest cannot be given `new` (its whole active section, changed in `key`), None where it can;
+        `planned` are volumes that will have been made by then."""
         config = VmConfig.parse(new)
-        if not _enabled(guest.config, key):
-            return False
         try:
             difference = await self._delta(guest, guest.file.current, config, planned)
-        except TarmacError:
-            return False  # it cannot be built at all; whatever that is, it comes up at the start
-        return difference.live
+        except TarmacError:  # whatever it is, it comes up at the start
+            return Late(reason="whether it can be built shows at the guest's start")
+        if not difference.live:
+            return Late(reason="a running machine cannot be given it, or be rid of it")
+        word = "network" if key.startswith("net") else "disk"
+        comes_or_goes = difference.devices([*difference.added, *difference.removed])
+        if (
+            comes_or_goes and word not in guest.config.hotplug_classes
+        ):  # media, limits and links need none, as in Proxmox
+            return Late(reason=f"the guest's setting 'hotplug' leaves out '{word}'")
+        return None
 
     async def apply(self, guest: Guest, old: Texts, new: Texts) -> None:
         """Carry out what is still lacking of the difference. Raises HostFailure or Unavailable; what was done before
@@ -234,12 +240,6 @@ class VmLive:
 def touches_guest(key: str) -> bool:
     """Whether a key's change is something that a running guest must be given."""
     return is_device(key) or key in _SHARES
-
-
-def _enabled(config: VmConfig, key: str) -> bool:
-    """The guest's own `hotplug` setting. Media, limits and links need none, as in Proxmox."""
-    word = "network" if key.startswith("net") else "disk"
-    return word in config.hotplug_classes
 
 
 async def _ask_to_let_go(qmp: Qmp, device: str) -> bool:
