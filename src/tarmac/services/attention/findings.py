@@ -67,7 +67,9 @@ def of_storage(row: Mapping[str, Any], object: str) -> list[Finding]:
                 evidence=f"{free} of {total} are free",
                 fixes=[
                     _fix("see what nobody needs", f"tarmac storage orphans {name}"),
-                    _fix("keep less in reserve", f"PUT /storage/{name}", {"reserve": "1%"}),
+                    _fix("keep less in reserve", f"PUT /storage/{name}", {"reserve": "1%"})
+                    if row["avail"] < row.get("reserve", 0)
+                    else _fix("foretell nothing for it", f"PUT /storage/{name}", {"forecast-days": "0"}),
                 ],
             )
         )

@@ -95,6 +95,8 @@ class VmCreate:
         }
         plan = await self._plan(args)
         if dryrun:
+            if vmid is None:
+                self._guests.take_back(number)
             return plan
         self._guests.claim(number)
         try:

@@ -187,6 +187,10 @@ class Guests:
         self._lent[vmid] = now + LEND_SECONDS
         return vmid
 
+    def take_back(self, vmid: int) -> None:
+        """End the loan of a number whose asker does not need it any more."""
+        self._lent.pop(vmid, None)
+
     def check_free(self, vmid: int) -> None:
         """Raises InvalidInput `{"vmid": "VM 100 already exists"}`."""
         if vmid in self._guests or vmid in self._claimed:
@@ -204,6 +208,7 @@ class Guests:
             while len(found) < count:
                 found.append(self.next_id())
                 self._claimed.add(found[-1])
+                self.take_back(found[-1])  # claimed is enough; what was only planned is free again at once
         except Unavailable:
             self.unclaim(*found)
             raise
