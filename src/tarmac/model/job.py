@@ -13,6 +13,9 @@ from typing import Any
 
 Json = Any
 
+QUIET_KINDS = frozenset({"vncproxy"})
+"""Jobs whose failure is nobody's trouble: a console that nobody opened, or that a restart of the daemon cut off."""
+
 
 class JobState(enum.StrEnum):
     """Append-only: the values are stored."""

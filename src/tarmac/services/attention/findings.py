@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.model.errors import Fix, TarmacError
-from tarmac.model.job import JobRecord, JobState
+from tarmac.model.job import QUIET_KINDS, JobRecord, JobState
 from tarmac.model.units import human_size
 
 SEVERITIES = ("error", "warning", "info")
@@ -153,7 +153,11 @@ def of_tasks(ended: Iterable[JobRecord], node: str, now: float, exists: Callable
         if key in seen or now - at > FAILED_SECONDS:
             continue
         seen.add(key)
-        if record.state is not JobState.FAILED or (record.id.isdigit() and not exists(int(record.id))):
+        if (
+            record.kind in QUIET_KINDS
+            or record.state is not JobState.FAILED
+            or (record.id.isdigit() and not exists(int(record.id)))
+        ):
             continue
         found.append(_of_task(record, node, at))
     return found
