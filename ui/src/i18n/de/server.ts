@@ -306,6 +306,7 @@ export const server: Readonly<Record<string, string>> = {
   "interface does not exist": "die Schnittstelle gibt es nicht",
   "internal error {0}": "innerer Fehler {0}",
   "internal error: {0}": "innerer Fehler: {0}",
+  "interrupted by a restart of the daemon": "durch einen Neustart des Daemons unterbrochen",
   "interrupted by signal": "durch ein Signal unterbrochen",
   "job kind {0} is registered twice": "die Aufgabenart {0} ist doppelt angemeldet",
   "lease {0} does not exist": "die Frist {0} gibt es nicht",
