@@ -113,7 +113,7 @@ class Clones:
             queue = f"guest/{vmid}"
             if dryrun:
                 plan = await self._jobs.plan("qmclone", args)
-                self._guests.unclaim(*numbers)
+                self._guests.numbers.unclaim(*numbers)
                 return plan
             if self._jobs.lock_of(queue) is None:
                 await self._plan(args)
@@ -121,7 +121,7 @@ class Clones:
             queues = [shared(queue) if still else queue, *(f"guest/{number}" for number in numbers)]
             return await self._jobs.submit("qmclone", id=str(vmid), user=identity.name, args=args, queues=queues)
         except BaseException:
-            self._guests.unclaim(*numbers)
+            self._guests.numbers.unclaim(*numbers)
             raise
 
     def _check(
@@ -278,7 +278,7 @@ class Clones:
 
     def _ended(self, record: JobRecord) -> None:
         if record.kind == "qmclone":
-            self._guests.unclaim(*record.args["newids"])
+            self._guests.numbers.unclaim(*record.args["newids"])
 
 
 def _texts(source: Guest, snapshot: str | None) -> Mapping[str, str]:

@@ -80,8 +80,8 @@ class VmCreate:
         Raises InvalidInput (a wrong key, a taken number), Denied, NotFound (the pool)."""
         if pool is not None:
             self._pools.check(pool)
-        number = self._guests.next_id() if vmid is None else vmid
-        self._guests.check_free(number)
+        number = self._guests.numbers.lend() if vmid is None else vmid
+        self._guests.numbers.check_free(number)
         keys = [key for key in texts if not is_drive(key)]
         self._configs.check_keys(identity, number, keys, pool=pool, texts=[texts])
         self._configs.check_values(identity, number, texts, default_storage=storage)
@@ -96,12 +96,14 @@ class VmCreate:
         }
         plan = await self._plan(args)
         if dryrun:
+            if vmid is None:
+                self._guests.numbers.take_back(number)
             return plan
-        self._guests.claim(number)
+        self._guests.numbers.claim(number)
         try:
             return await submit_for_guest(self._jobs, "qmcreate", number, user=identity.name, args=args)
         except BaseException:
-            self._guests.unclaim(number)
+            self._guests.numbers.unclaim(number)
             raise
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
@@ -152,4 +154,4 @@ class VmCreate:
 
     def _ended(self, record: JobRecord) -> None:
         if record.kind == "qmcreate":
-            self._guests.unclaim(int(record.id))
+            self._guests.numbers.unclaim(int(record.id))
