@@ -217,11 +217,15 @@ class Dnsmasq:
             return self._running[vnet]
         if (old := self._running.pop(vnet, None)) is not None:
             os.close(old)
-        if found := self._find(vnet):
-            self._running[vnet] = found.pop(0)
+        found = self._find(vnet)
+        if len(found) == 1:
+            self._running[vnet] = found[0]
+            return found[0]
         for fd in found:
             os.close(fd)
-        return self._running.get(vnet)
+        if found:  # a start that was cut off: the next one is alone
+            self._end(vnet)
+        return None
 
     def _find(self, vnet: str) -> list[int]:
         """Descriptors of all processes that were started for a network: known by their whole command line, which is

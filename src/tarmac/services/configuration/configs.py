@@ -225,8 +225,10 @@ class VmConfigs:
         )
         later = apply_pending(change.current, {}, change.pending_delete).freed
         check_not_kept(guest.file, [*change.freed, *later])
-        merged = _with_sections(guest.file, change).merged()
+        new = _with_sections(guest.file, change)
+        merged = new.merged()
         check_change(VmConfig.parse(merged), texts)
+        self._guests.check_beside(guest.vmid, new)
         await self._check_template(guest, merged, change.freed)
         return change, steps
 

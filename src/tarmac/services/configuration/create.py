@@ -113,6 +113,7 @@ class VmCreate:
             texts["boot"] = f"order={';'.join(order)}"
         config = VmConfig.parse(texts)
         check_change(config, texts)
+        self._guests.check_beside(vmid, GuestFile(current=texts))
         reserve = PlannedStep(step="guest-reserve", title=f"take the number {vmid}", args={"vmid": vmid})
         pool = args.get("pool")
         member = [pool_step(pool, vmid)] if pool else []

@@ -241,6 +241,11 @@ class Guests:
         self._tell(guest.vmid)
         await self._write_mirror(guest)
 
+    def check_beside(self, vmid: int, file: GuestFile) -> None:
+        """Whether such a configuration could be written, as far as `beside` has a say. Raises what it raises; changes
+        nothing."""
+        self.beside(vmid, file).failed()
+
     async def write_beside(self, guest: Guest) -> None:
         """What belongs to a configuration is as it should be, where that did not exist yet when it was written. Raises
         what `beside` raises."""

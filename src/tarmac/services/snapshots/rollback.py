@@ -72,6 +72,7 @@ class VmRollback:
         texts = tree.check_usable(guest.file, name)
         disks = await self._plans.going_back(texts, name)
         new = tree.rolled_back(guest.file, name, vmgenid=args["vmgenid"])
+        self._guests.check_beside(vmid, new)
         state = texts.get("vmstate")
         if state is not None:
             await self._states.check(state)
