@@ -58,6 +58,15 @@ def test_running_guests_and_guests_with_snapshots_do_not_become_templates(site: 
     assert plan["when"] == "stop" and plan["refusal"]["code"] == "template-running"
 
 
+def test_the_disk_of_a_template_keeps_its_size(site: TestDaemon) -> None:
+    make_template(site)
+    before = path_of(site, 9000, "scsi0").stat().st_size
+    with pytest.raises(ApiError) as refused:
+        site.put(f"{site.qemu}/9000/resize", disk="scsi0", size="+1M")
+    assert refused.value.body["error"]["code"] == "is-base" and refused.value.body["error"]["fixes"]
+    assert path_of(site, 9000, "scsi0").stat().st_size == before
+
+
 def as_user(daemon: TestDaemon, name: str, grants: dict[str, str]) -> Any:
     """A client that may do what `grants` (path: privileges) say."""
     daemon.post("/access/users", userid=f"{name}@pve", password="correct horse battery")

@@ -78,9 +78,10 @@ def test_shutdown_with_force_cuts_the_power(daemon: TestDaemon, tiny: str) -> No
     done = daemon.wait_task(daemon.post(f"{daemon.qemu}/210/status/shutdown", timeout=0))
     assert done["exitstatus"] == "VM quit/powerdown failed - got timeout"
     assert done["error"]["fixes"]
-    daemon.task("POST", f"{daemon.qemu}/210/status/shutdown", timeout=1, forceStop=1)
-    assert daemon.status(210)["status"] == "stopped"
-    daemon.task("DELETE", f"{daemon.qemu}/210")
+    down = daemon.post(f"{daemon.qemu}/210/status/shutdown", timeout=1, forceStop=1)
+    removed = daemon.delete(f"{daemon.qemu}/210")  # its state forbids that now, and no longer when its turn comes
+    assert [daemon.wait_task(upid)["exitstatus"] for upid in (down, removed)] == ["OK", "OK"]
+    assert not any(row["vmid"] == 210 for row in daemon.get(daemon.qemu))
 
 
 def test_a_plan_tells_no_secret(daemon: TestDaemon) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from tarmac.model.errors import HostFailure
 from tarmac.model.units import GIB, MIB
-from tarmac.services.guests.admission import check_memory
 from tarmac.services.instant.admission import OVERHEAD, CloneAdmission
 from tarmac.services.instant.records import InstantRecord
+from tarmac.services.lifecycle.admission import check_memory
 from tarmac.services.node.memory_settings import MemoryRules
 
 MEMORY = GIB

@@ -17,7 +17,7 @@ from tarmac.model.job import PlannedStep
 from tarmac.model.parse import split_property_string
 from tarmac.model.vm_clone import CloneDraft, is_cloudinit
 from tarmac.services.cloudinit.cloudinit import CloudInit
-from tarmac.services.guests.disk_plans import OF_THE_MAKING, drive_text
+from tarmac.services.configuration.disk_plans import OF_THE_MAKING, drive_text
 from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.volume_plans import NewVolume, VolumePlans
 

@@ -17,8 +17,9 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.parse import split_property_string
 from tarmac.model.vm_clone import is_cloudinit, volumes_of
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.guests.config_steps import put_step
+from tarmac.services.configuration.steps import put_step
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry
 from tarmac.services.storage.storages import Storages
@@ -58,9 +59,7 @@ class Templates:
             return await self._jobs.plan("qmtemplate", args)
         if self._jobs.lock_of(f"guest/{vmid}") is None:
             await self._plan(args)
-        return await self._jobs.submit(
-            "qmtemplate", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"]
-        )
+        return await submit_for_guest(self._jobs, "qmtemplate", vmid, user=identity.name, args=args)
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
         guest, disk = self._guests.get(args["vmid"]), args["disk"]

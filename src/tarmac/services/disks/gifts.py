@@ -21,11 +21,11 @@ from tarmac.model.ids import VolumeId
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
-from tarmac.model.snapshots import disks_of, is_unused
+from tarmac.model.snapshots import is_unused, kept_by
 from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.guests.config_steps import put_step
-from tarmac.services.guests.disk_plans import drive_text
+from tarmac.services.configuration.disk_plans import drive_text
+from tarmac.services.configuration.steps import put_step
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs, foreseen
 from tarmac.services.jobs.steps import Registry, StepContext
@@ -122,7 +122,7 @@ class DiskGifts:
                     Fix(text="detach it: it becomes `unusedN`, which can be given away", parameters={"delete": key})
                 ],
             )
-        holders = [n for n, t in giver.file.snapshots.items() if any(d.file == volid for d in disks_of(t).values())]
+        holders = kept_by(giver.file, volid)
         if holders or driver.parse(volume).is_base or giver.template or receiver.template:
             why = f"snapshots: {', '.join(holders)}" if holders else "one of the two guests is a template"
             raise WrongState(

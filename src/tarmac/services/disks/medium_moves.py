@@ -12,10 +12,10 @@ from tarmac.model.errors import Fix, NeedsStop
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.parse import split_property_string
 from tarmac.services.cloudinit.cloudinit import CloudInit
-from tarmac.services.guests.config_steps import put_step
-from tarmac.services.guests.disk_plans import drive_text
+from tarmac.services.configuration.disk_plans import drive_text
+from tarmac.services.configuration.steps import put_step
 from tarmac.services.guests.guests import Guest
-from tarmac.services.guests.live_changes import VmLive
+from tarmac.services.running.live_changes import VmLive
 from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.volume_steps import free_step
 
@@ -37,7 +37,7 @@ class MediumMoves:
             able = self._storages.get(args["storage"]).capabilities.formats
             format = format if format in able else None
         made = await self._cloudinit.plan_medium(guest.vmid, key, args["storage"], format)
-        copied = {"volid": made.volid, "format": made.format, "source": medium.file, "speed": args["speed"]}
+        copied = {"volid": made.volid, "source": medium.file, "speed": args["speed"]}
         steps = [PlannedStep(step="volume-copy", title=f"copy {medium.file} to {made.volid}", args=copied)]
         options = split_property_string(Disk, guest.file.current[key])
         options.pop("file")

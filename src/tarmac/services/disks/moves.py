@@ -19,14 +19,16 @@ from tarmac.model.errors import Fix, HostFailure, InvalidInput, NeedsStop, Tarma
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
+from tarmac.model.snapshots import kept_by
 from tarmac.model.vm_change import Change, apply_set
 from tarmac.services.access.access import Access, Identity
+from tarmac.services.configuration.disk_plans import drive_text
+from tarmac.services.configuration.steps import file_of, file_record, put_step
 from tarmac.services.disks.gifts import DiskGifts
 from tarmac.services.disks.medium_moves import MediumMoves
 from tarmac.services.disks.mirrors import DiskMirrors, Mirror
-from tarmac.services.guests.config_steps import file_of, file_record, put_step
-from tarmac.services.guests.disk_plans import drive_text
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.storage.storages import Storages
@@ -91,7 +93,7 @@ class DiskMoves:
             return await self._jobs.plan("qmmove", args)
         if self._jobs.lock_of(f"guest/{vmid}") is None:
             await self._plan(args)
-        return await self._jobs.submit("qmmove", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"])
+        return await submit_for_guest(self._jobs, "qmmove", vmid, user=identity.name, args=args)
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
         if "target" in args:
@@ -184,7 +186,8 @@ class DiskMoves:
         self, guest: Guest, key: str, volume: Volume | UnusedDisk, made: NewVolume, *, delete: bool
     ) -> tuple[Any, bool]:
         """The configuration after the move, and whether the source goes."""
-        kept = any(volume.file in " ".join(texts.values()) for texts in guest.file.snapshots.values())
+        sections = guest.file.snapshots.values()
+        kept = kept_by(guest.file, volume.file) or any(volume.file in " ".join(texts.values()) for texts in sections)
         if delete and kept:
             raise WrongState(
                 "you can't move a disk with snapshots and delete the source",

@@ -25,8 +25,8 @@ export function Outlook(props: { plan: Plan | null }): ReactNode {
         </li>
       )}
       {others.map((text) => (
-        <li key={text} lang="en">
-          {text}
+        <li key={text}>
+          <Said text={text} />
         </li>
       ))}
     </ul>

@@ -20,8 +20,8 @@ from tarmac.model.units import human_size
 from tarmac.model.users import ROOT
 from tarmac.services.access.access import Identity
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.guests.lifecycle import Vms
 from tarmac.services.jobs.jobs import Jobs
+from tarmac.services.lifecycle.verbs import Vms
 from tarmac.services.running.ending import QMP_SECONDS
 from tarmac.services.running.runtime import Runtime
 from tarmac.services.storage.space import room_to_go_on

@@ -12,14 +12,15 @@ from tarmac.model.vm_privileges import is_drive
 from tarmac.model.vm_rules import check_change
 from tarmac.services.access.access import Identity
 from tarmac.services.access.pools import Pools, pool_step
+from tarmac.services.configuration.configs import VmConfigs
+from tarmac.services.configuration.disk_plans import DiskPlans
+from tarmac.services.configuration.values import refuse_internal, without_secrets
 from tarmac.services.guests.birth_marks import birth_marks, completed
-from tarmac.services.guests.config import VmConfigs
-from tarmac.services.guests.config_values import refuse_internal, without_secrets
-from tarmac.services.guests.disk_plans import DiskPlans
 from tarmac.services.guests.guests import Guests
+from tarmac.services.guests.uids import Uids
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
-from tarmac.services.running.uids import Uids
 
 Started = str | Plan
 
@@ -79,8 +80,8 @@ class VmCreate:
         Raises InvalidInput (a wrong key, a taken number), Denied, NotFound (the pool)."""
         if pool is not None:
             self._pools.check(pool)
-        number = self._guests.next_id() if vmid is None else vmid
-        self._guests.check_free(number)
+        number = self._guests.numbers.lend() if vmid is None else vmid
+        self._guests.numbers.check_free(number)
         keys = [key for key in texts if not is_drive(key)]
         self._configs.check_keys(identity, number, keys, pool=pool, texts=[texts])
         self._configs.check_values(identity, number, texts, default_storage=storage)
@@ -95,14 +96,14 @@ class VmCreate:
         }
         plan = await self._plan(args)
         if dryrun:
+            if vmid is None:
+                self._guests.numbers.take_back(number)
             return plan
-        self._guests.claim(number)
+        self._guests.numbers.claim(number)
         try:
-            return await self._jobs.submit(
-                "qmcreate", id=str(number), user=identity.name, args=args, queues=[f"guest/{number}"]
-            )
+            return await submit_for_guest(self._jobs, "qmcreate", number, user=identity.name, args=args)
         except BaseException:
-            self._guests.unclaim(number)
+            self._guests.numbers.unclaim(number)
             raise
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
@@ -114,6 +115,7 @@ class VmCreate:
             texts["boot"] = f"order={';'.join(order)}"
         config = VmConfig.parse(texts)
         check_change(config, texts)
+        self._guests.check_beside(vmid, GuestFile(current=texts))
         reserve = PlannedStep(step="guest-reserve", title=f"take the number {vmid}", args={"vmid": vmid})
         pool = args.get("pool")
         member = [pool_step(pool, vmid)] if pool else []
@@ -147,11 +149,9 @@ class VmCreate:
 
     async def _do_start(self, ctx: StepContext, vmid: int) -> None:
         """The start is a task of its own, as in Proxmox: the guest exists whether or not it starts."""
-        upid = await self._jobs.submit(
-            "qmstart", id=str(vmid), user=ctx.user, args={"vmid": vmid}, queues=[f"guest/{vmid}"]
-        )
+        upid = await submit_for_guest(self._jobs, "qmstart", vmid, user=ctx.user, args={"vmid": vmid})
         ctx.log(f"started as {upid}")
 
     def _ended(self, record: JobRecord) -> None:
         if record.kind == "qmcreate":
-            self._guests.unclaim(int(record.id))
+            self._guests.numbers.unclaim(int(record.id))

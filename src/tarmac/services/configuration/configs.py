@@ -7,7 +7,7 @@ A change is a job (`qmconfig`) like everything that touches a guest: it waits it
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from tarmac.model.conf_file import GuestFile
@@ -29,16 +29,17 @@ from tarmac.model.vm_change import (
 from tarmac.model.vm_privileges import bridges_of, needed_privileges, reaches_host
 from tarmac.model.vm_rules import check_change
 from tarmac.services.access.access import Access, Identity
+from tarmac.services.configuration.disk_plans import DiskPlans
+from tarmac.services.configuration.steps import ConfigSteps, put_step
+from tarmac.services.configuration.storage_rights import StorageRights
+from tarmac.services.configuration.tags import TagRules
+from tarmac.services.configuration.values import refuse_internal, shown, shown_value, without_secrets
 from tarmac.services.guests.birth_marks import completed
-from tarmac.services.guests.config_steps import ConfigSteps, put_step
-from tarmac.services.guests.config_values import refuse_internal, shown, shown_value, without_secrets
-from tarmac.services.guests.disk_plans import DiskPlans
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.guests.live_changes import VmLive, touches_guest
-from tarmac.services.guests.storage_rights import StorageRights
-from tarmac.services.guests.tags import TagRules
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry
+from tarmac.services.running.live_changes import VmLive, touches_guest
 from tarmac.services.storage.volume_steps import free_step
 from tarmac.services.storage.volumes import Volumes, base_in_use
 
@@ -59,11 +60,13 @@ class VmConfigs:
         volumes: Volumes,
         storage_rights: StorageRights,
         tags: TagRules,
+        zone_of: Callable[[str], str | None],
         registry: Registry,
     ) -> None:
         self._guests = guests
         self._storage_rights = storage_rights
         self._tags = tags
+        self._zone_of = zone_of
         self._jobs = jobs
         self._access = access
         self._disks = disks
@@ -142,9 +145,7 @@ class VmConfigs:
         if dryrun:
             return await self._jobs.plan("qmconfig", args)
         await self._change(guest, args)
-        return await self._jobs.submit(
-            "qmconfig", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"]
-        )
+        return await submit_for_guest(self._jobs, "qmconfig", vmid, user=identity.name, args=args)
 
     def check_keys(
         self,
@@ -177,7 +178,7 @@ class VmConfigs:
         """`SDN.Use` on the bridges, and their VLANs, on which the network cards of `texts` hang. Raises Denied.
 
         Source: check_bridge_access of PVE::QemuServer."""
-        for path in sorted({path for key, text in texts.items() for path in bridges_of(key, text)}):
+        for path in sorted({path for key, text in texts.items() for path in bridges_of(key, text, self._zone_of)}):
             self._access.check(identity, path, ["SDN.Use"])
 
     def check_values(
@@ -224,8 +225,10 @@ class VmConfigs:
         )
         later = apply_pending(change.current, {}, change.pending_delete).freed
         check_not_kept(guest.file, [*change.freed, *later])
-        merged = _with_sections(guest.file, change).merged()
+        new = _with_sections(guest.file, change)
+        merged = new.merged()
         check_change(VmConfig.parse(merged), texts)
+        self._guests.check_beside(guest.vmid, new)
         await self._check_template(guest, merged, change.freed)
         return change, steps
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from tarmac.model.errors import TarmacError
 from tarmac.services.guests.guests import Guest
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import StepContext
 
@@ -60,9 +61,7 @@ async def _one(ctx: StepContext, jobs: Jobs, work: Work, running: str | None) ->
         ctx.warn(f"guest {vmid}: {'failed' if work.fails else 'skipped'}, {work.skip}")
         return {"vmid": vmid, "outcome": FAILED if work.fails else SKIPPED, "status": work.skip}
     try:
-        upid = running or await jobs.submit(
-            work.kind, id=str(vmid), user=ctx.user, args={"vmid": vmid, **work.args}, queues=[f"guest/{vmid}"]
-        )
+        upid = running or await submit_for_guest(jobs, work.kind, vmid, user=ctx.user, args={"vmid": vmid, **work.args})
         record = await jobs.wait(upid)
     except TarmacError as problem:
         ctx.warn(f"guest {vmid}: {problem.message}")

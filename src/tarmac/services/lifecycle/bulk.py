@@ -19,9 +19,9 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.services.access.access import Access, Identity
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.guests.many import FAILED, LAST, Work, by_order, delay, each, names
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
+from tarmac.services.lifecycle.many import FAILED, LAST, Work, by_order, delay, each, names
 
 Started = str | Plan
 WORKERS = 4

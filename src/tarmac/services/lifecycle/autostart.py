@@ -15,9 +15,9 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.services.access.access import Identity
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.guests.many import LAST, Work, by_order, delay, each, names
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
+from tarmac.services.lifecycle.many import LAST, Work, by_order, delay, each, names
 
 DOWN_SECONDS = 180
 IN_MEMORY = "its memory stays in this host's memory, and is lost with the host's power"

@@ -13,12 +13,13 @@ from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Access, Identity
 from tarmac.services.access.pools import SEEN_BY as POOLS_SEEN_BY
 from tarmac.services.access.pools import Pools
-from tarmac.services.events.encoded_rows import EncodedRows
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.node.nodes import Nodes
+from tarmac.services.resources.encoded_rows import EncodedRows
 
 _SEEN_BY = ("VM.Audit",)
 _STORAGES_SEEN_BY = ("Datastore.Audit", "Datastore.AllocateSpace")
+_ZONES_SEEN_BY = ("SDN.Audit",)
 Sees = Callable[[str], bool]
 """Whether somebody may see the object of an id."""
 _encode = msgspec.json.Encoder().encode
@@ -34,12 +35,14 @@ class Cluster:
         nodes: Nodes,
         access: Access,
         storages: Callable[[], list[dict[str, Any]]],
+        zones: Callable[[], list[dict[str, Any]]],
         pools: Pools,
     ) -> None:
         self._guests = guests
         self._nodes = nodes
         self._access = access
         self._storages = storages
+        self._zones = zones
         self._pools = pools
         pools.guest_row, pools.storage_row, pools.changed = self._member, self.storage_row, self._pool_changed
         self.rows = EncodedRows("resources", self.guest_row, at_rest=lambda guest: guest.state is State.STOPPED)
@@ -58,6 +61,9 @@ class Cluster:
         if kind in (None, "storage"):
             may = self._access.filter(identity, "/storage/{}", _STORAGES_SEEN_BY)
             rows += [self._storage(row) for row in self._storages() if may(row["storage"])]
+        if kind in (None, "sdn"):
+            may = self._access.filter(identity, "/sdn/zones/{}", _ZONES_SEEN_BY)
+            rows += [row for row in self._zones() if may(row["sdn"])]
         if kind is None:
             rows += self._pools.resources(identity)
         return await self.rows.encode(guests, rows)
@@ -68,6 +74,7 @@ class Cluster:
         """The ids of all resources that there are now; what comes and goes while one iterates does not matter."""
         yield f"node/{self._nodes.node}"
         yield from [self._storage(row)["id"] for row in self._storages()]
+        yield from [row["id"] for row in self._zones()]
         yield from self._pools.ids()
         for guest in list(self._guests):
             yield f"qemu/{guest.vmid}"
@@ -81,7 +88,8 @@ class Cluster:
         if kind == "node":
             others = [self._nodes.summary()]
         else:
-            others = [*(self._storage(row) for row in self._storages()), *map(self._pools.row, self._pools.ids())]
+            stored = map(self._storage, self._storages())
+            others = [*stored, *self._zones(), *map(self._pools.row, self._pools.ids())]
         return next((_encode(row) for row in others if row["id"] == id), None)
 
     def sees(self, identity: Identity) -> Sees:
@@ -89,6 +97,7 @@ class Cluster:
         were."""
         guests = self._access.filter(identity, "/vms/{}", _SEEN_BY)
         storages = self._access.filter(identity, "/storage/{}", _STORAGES_SEEN_BY)
+        zones = self._access.filter(identity, "/sdn/zones/{}", _ZONES_SEEN_BY)
         pools = self._access.filter(identity, "/pool/{}", POOLS_SEEN_BY)
 
         def sees(id: str) -> bool:
@@ -97,6 +106,8 @@ class Cluster:
                 return guests(name)
             if kind == "storage":
                 return storages(name.partition("/")[2])
+            if kind == "sdn":
+                return zones(name.partition("/")[2])
             return kind == "node" or pools(name.partition("/")[2])
 
         return sees

@@ -24,7 +24,7 @@ from tarmac.model.parse import parse_property_string, parse_value
 from tarmac.model.settings import find_setting
 from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.guests.disk_plans import issubclass_of
+from tarmac.services.configuration.disk_plans import issubclass_of
 from tarmac.services.storage.storages import Storages
 
 SPACE = "Datastore.AllocateSpace"

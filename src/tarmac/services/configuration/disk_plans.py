@@ -23,7 +23,7 @@ from tarmac.model.settings import find_setting
 from tarmac.model.units import format_size
 from tarmac.model.vm import VmConfig
 from tarmac.services.cloudinit.cloudinit import CloudInit
-from tarmac.services.guests.firmware import variables_template
+from tarmac.services.configuration.firmware import variables_template
 from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.volume_plans import NewVolume, VolumePlans
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from tarmac.model.lifecycle import State, allowed
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.events.encoded_rows import EncodedRows
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.instant.records import InstantRecords
 from tarmac.services.instant.states import LiveStates
 from tarmac.services.jobs.jobs import Jobs
-from tarmac.services.node.cluster import boot_disk_bytes, memory_bytes, observed
 from tarmac.services.node.nodes import Nodes
+from tarmac.services.resources.cluster import boot_disk_bytes, memory_bytes, observed
+from tarmac.services.resources.encoded_rows import EncodedRows
 
 _LOCK_WORDS = {
     "qmcreate": "create",

@@ -9,8 +9,8 @@ from tarmac.model.conf_file import GuestFile
 from tarmac.model.job import PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.guests.live_changes import VmLive
 from tarmac.services.jobs.steps import Registry, StepContext
+from tarmac.services.running.live_changes import VmLive
 
 
 class ConfigSteps:

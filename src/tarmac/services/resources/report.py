@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tarmac.lib.process import run
 from tarmac.model.errors import TarmacError
+from tarmac.services.guests.guests import Guests
 from tarmac.services.node import packages
-
-if TYPE_CHECKING:
-    from tarmac.services.registry import Services
+from tarmac.services.node.nodes import Nodes
+from tarmac.services.storage.storages import Storages
 
 _TOOLS = (
     ("uname", "-a"),
@@ -21,13 +21,13 @@ _TOOLS = (
 )
 
 
-async def text(services: Services) -> str:
+async def text(*, nodes: Nodes, storages: Storages, guests: Guests) -> str:
     """All sections; one that cannot be had says why."""
     parts: list[tuple[str, Callable[[], Awaitable[str]]]] = [
-        ("node", lambda: _json([services.nodes.status()])),
+        ("node", lambda: _json([nodes.status()])),
         ("packages", lambda: _lines(packages.versions(), ("Package", "Version", "CurrentState"))),
-        ("storages", lambda: _json(services.storages.definitions())),
-        ("guests", lambda: _guests(services)),
+        ("storages", lambda: _json(storages.definitions())),
+        ("guests", lambda: _guests(guests)),
         *((" ".join(tool), _tool(tool)) for tool in _TOOLS),
     ]
     return "\n".join([await _section(title, make) for title, make in parts])
@@ -56,6 +56,6 @@ async def _lines(rows: Awaitable[list[dict[str, Any]]], keys: tuple[str, ...]) -
     return "\n".join(" ".join(str(row[key]) for key in keys) for row in await rows)
 
 
-async def _guests(services: Services) -> str:
-    rows = sorted(services.guests, key=lambda guest: guest.vmid)
+async def _guests(guests: Guests) -> str:
+    rows = sorted(guests, key=lambda guest: guest.vmid)
     return "\n".join(f"{guest.vmid} {guest.state.value} {guest.config.name or ''}" for guest in rows)
