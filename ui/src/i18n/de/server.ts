@@ -955,6 +955,7 @@ export const server: Readonly<Record<string, string>> = {
   "leave it out: the clone is a copy then": "es weglassen: dann ist der Klon eine Kopie",
   "leave this tag as it is": "diesen Tag lassen, wie er ist",
   "let it run first": "ihn vorher laufen lassen",
+  "let the server export it to this node with no_root_squash: guests' files get owners": "den Server es diesem Knoten mit no_root_squash freigeben lassen: Dateien von Gästen bekommen Besitzer",
   "let the user try again": "den Benutzer wieder versuchen lassen",
   "list the groups": "die Gruppen ansehen",
   "list the jobs": "die Aufgaben ansehen",
