@@ -23,7 +23,7 @@ from tarmac.lib.tasks import first_ends
 from tarmac.model.conf_file import GuestFile, Texts
 from tarmac.model.errors import TarmacError, WrongState
 from tarmac.model.ids import VolumeId
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
@@ -31,7 +31,6 @@ from tarmac.services.running.runtime import Runtime
 from tarmac.services.snapshots.disks import facts_of, key_of
 from tarmac.services.storage.storages import Storages
 
-Started = str | Plan
 QUEUE = "flatten"
 ENDED_SECONDS = 30.0
 

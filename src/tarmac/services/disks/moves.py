@@ -16,7 +16,7 @@ from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.digest import OF_A_GUEST, check_digest
 from tarmac.model.disk import Disk, UnusedDisk, Volume
 from tarmac.model.errors import Fix, HostFailure, InvalidInput, NeedsStop, TarmacError, WrongState
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
 from tarmac.model.snapshots import kept_by
@@ -35,8 +35,6 @@ from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.volume_plans import NewVolume, check_allocates
 from tarmac.services.storage.volume_steps import free_step
 from tarmac.services.storage.volumes import Volumes
-
-Started = str | Plan
 
 
 class DiskMoves:
