@@ -77,7 +77,7 @@ class PageWatch:
         over: list[object] = []
         found: list[float] = []
         session.on("Tracing.dataCollected", lambda message: events.extend(message["value"]))
-        session.on("Tracing.tracingComplete", over.append)
+        session.on("Tracing.tracingComplete", lambda message: over.append(message))
         chosen = {"includedCategories": ["toplevel", "devtools.timeline"], "excludedCategories": ["*"]}
         session.send("Tracing.start", {"transferMode": "ReportEvents", "traceConfig": chosen})
         yield found
@@ -90,5 +90,5 @@ class PageWatch:
         found += [
             one["tdur"] / 1000
             for one in events
-            if one["name"] == "RunTask" and (one["pid"], one["tid"]) == thread and "tdur" in one
+            if one["name"] == "ThreadControllerImpl::RunTask" and (one["pid"], one["tid"]) == thread and "tdur" in one
         ]

@@ -18,6 +18,9 @@ Row = Mapping[str, str]
 OFF = "off"  # among a job's arguments: plan it as if its guest were stopped
 _LATENESS = ("now", "reboot", "stop")
 
+QUIET_KINDS = frozenset({"vncproxy"})
+"""Jobs whose failure is nobody's trouble: a console that nobody opened, or that a restart of the daemon cut off."""
+
 
 class JobState(enum.StrEnum):
     """Append-only: the values are stored."""

@@ -23,7 +23,8 @@ ARGV = ("qemu", "-object", "memory-backend-file,id=pc.ram,size=1,mem-path=/proc/
 def running(private: int) -> Any:
     """A clone on its template's memory that has copied so many bytes."""
     process = SimpleNamespace(record=SimpleNamespace(argv=ARGV))
-    return SimpleNamespace(process=process, config=SimpleNamespace(memory_mib=1024), usage={"private": private})
+    config = SimpleNamespace(memory_mib=1024)
+    return SimpleNamespace(process=process, config=config, usage={"private": private}, shares_memory=True)
 
 
 class States:

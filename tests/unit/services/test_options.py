@@ -119,6 +119,8 @@ async def test_free_numbers_come_from_the_range(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"unable to get any free VMID in range \[200, 203\]"):
         guests.numbers.claim_free(2)
     guests.numbers.claim(202)  # the failed call took none
+    guests.numbers.unclaim(200, 201)
+    assert guests.numbers.claim_free(1) == [200], "what was only planned is free again at once"
 
 
 class Rights:

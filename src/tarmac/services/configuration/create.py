@@ -94,6 +94,8 @@ class VmCreate:
         }
         plan = await self._plan(args)
         if dryrun:
+            if vmid is None:
+                self._guests.numbers.take_back(number)
             return plan
         self._guests.numbers.claim(number)
         try:

@@ -271,7 +271,7 @@ class Guests:
             await self._store.transact([], deletes=[f"{PREFIX}{vmid}", *old[:MOST_DELETES], *beside.deletes])
         await self._store.transact([], deletes=old[MOST_DELETES:])
         self._guests.pop(vmid, None)
-        self.numbers.forget(vmid)
+        self.numbers.take_back(vmid)
         self._tell(vmid)
         await asyncio.to_thread(remove_durably, self._mirror_path(vmid))
 

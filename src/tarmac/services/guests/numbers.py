@@ -41,8 +41,8 @@ class Numbers:
         self._lent[vmid] = now + LEND_SECONDS
         return vmid
 
-    def forget(self, vmid: int) -> None:
-        """To whom it was lent does not matter any more: its guest is gone."""
+    def take_back(self, vmid: int) -> None:
+        """End the loan of a number whose asker does not need it any more."""
         self._lent.pop(vmid, None)
 
     def check_free(self, vmid: int) -> None:
@@ -62,6 +62,7 @@ class Numbers:
             while len(found) < count:
                 found.append(self.lend())
                 self._claimed.add(found[-1])
+                self.take_back(found[-1])  # claimed is enough; what was only planned is free again at once
         except Unavailable:
             self.unclaim(*found)
             raise

@@ -23,13 +23,12 @@ export function GuestList(props: { of?: (row: Resource) => boolean; title?: stri
   const [by, setBy] = useState<{ column: string; down: boolean }>({ column: "vmid", down: false });
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [anchor, setAnchor] = useState<string | null>(null);
-  // The letter and the arrow show at once; the rows follow in a drawing of their own.
-  const [sought, sorted] = [useDeferredValue(words), useDeferredValue(by)];
+  const sorted = useDeferredValue(by); // the arrow shows at once, the rows follow in a drawing of their own
   const column = COLUMNS.find((one) => one.id === sorted.column) ?? COLUMNS[0];
   const wanted = useMemo(() => {
-    const found = finder(sought);
+    const found = finder(words);
     return (row: Resource): boolean => row.vmid !== undefined && (!of || of(row)) && found(row);
-  }, [of, sought]);
+  }, [of, words]);
   const shown = useLineup(wanted, column.key, sorted.down);
   const onSight = useFigures(column.figure !== undefined);
 
