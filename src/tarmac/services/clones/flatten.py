@@ -130,16 +130,13 @@ class Flatten:
         """False when it was broken off, because somebody waits or the guest has ended."""
         done = False
 
-        def advance(part: int, whole: int) -> None:
-            ctx.progress(part, whole, "bytes")
-
         async def work() -> None:
             nonlocal done
             process, key = guest.process, key_of(guest, str(volume))
             if process is not None and key is not None:
                 done = await self._streamed(ctx, guest, process, key, driver, volume, speed)
             else:
-                await cast(FileStorage, driver).detach(volume, speed=speed, advance=advance)
+                await cast(FileStorage, driver).detach(volume, speed=speed, advance=ctx.advance)
                 done = True
 
         try:
@@ -165,7 +162,7 @@ class Flatten:
             if await block_jobs.find(qmp, job) is None:
                 await block_jobs.start_stream(qmp, job, node=node, speed=speed)
             ctx.point("streaming")
-            await block_jobs.until_ended(process, job, lambda part, whole: ctx.progress(part, whole, "bytes"))
+            await block_jobs.until_ended(process, job, ctx.advance)
             await live.close_unused(qmp, key)
         except TarmacError:
             if not process.exited.is_set():

@@ -215,7 +215,7 @@ class DiskMoves:
     async def _do_mirror(self, ctx: StepContext, vmid: int, key: str, source: str, target: str, speed: int) -> None:
         guest, mirror = self._guests.get(vmid), Mirror(key=key, source=source, target=target)
         await self._mirrors.begin(guest, mirror, speed=speed)
-        await self._mirrors.until_ready(guest, [mirror], lambda done, total: ctx.progress(done, total, "bytes"))
+        await self._mirrors.until_ready(guest, [mirror], ctx.advance)
 
     async def _undo_mirror(self, ctx: StepContext, vmid: int, key: str, source: str, target: str, speed: int) -> None:
         guest = self._guests.find(vmid)

@@ -160,7 +160,7 @@ class LostPoints:
 
     async def _do_free(self, ctx: StepContext, volid: str, name: str) -> None:
         driver, volume = self._storages.of(volid)
-        await driver.delete_snapshot(volume, name, advance=lambda done, total: ctx.progress(done, total, "bytes"))
+        await driver.delete_snapshot(volume, name, advance=ctx.advance)
 
 
 async def _without_volume(driver: Storage) -> Sequence[tuple[VolumeId, SnapshotInfo]]:
