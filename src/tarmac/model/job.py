@@ -98,6 +98,10 @@ class Plan:
         }
 
 
+Started = str | Plan
+"""What starting a job returns: its UPID, or with `dryrun` its plan."""
+
+
 @dataclass(slots=True, kw_only=True)
 class StepRecord:
     """A step as the journal knows it."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tarmac.model.errors import Fix, HostFailure, InvalidInput, NotFound, TarmacError
-from tarmac.model.job import JobRecord, Plan, PlannedStep
+from tarmac.model.job import JobRecord, Plan, PlannedStep, Started
 from tarmac.model.lifecycle import State
 from tarmac.model.vm_clone import clone_name, draft_clone, is_cloudinit
 from tarmac.services.access.access import Access, Identity
@@ -27,8 +27,6 @@ from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import shared
 from tarmac.services.jobs.steps import Registry, StepContext
-
-Started = str | Plan
 
 
 class Clones:

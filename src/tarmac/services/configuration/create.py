@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tarmac.model.conf_file import GuestFile, print_conf
-from tarmac.model.job import JobRecord, Plan, PlannedStep
+from tarmac.model.job import JobRecord, Plan, PlannedStep, Started
 from tarmac.model.vm import VmConfig
 from tarmac.model.vm_privileges import is_drive
 from tarmac.model.vm_rules import check_change
@@ -21,8 +21,6 @@ from tarmac.services.guests.uids import Uids
 from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
-
-Started = str | Plan
 
 
 def default_boot_order(config: VmConfig) -> list[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tarmac.drivers.qemu.live.machine import Machine
-from tarmac.model.job import JobRecord, Plan, PlannedStep
+from tarmac.model.job import JobRecord, Plan, PlannedStep, Started
 from tarmac.model.lifecycle import State
 from tarmac.model.vm_clone import clone_name, draft_clone, is_cloudinit
 from tarmac.services.access.access import Identity
@@ -36,8 +36,6 @@ from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import shared
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.running.runtime import Runtime
-
-Started = str | Plan
 
 
 class InstantClones:

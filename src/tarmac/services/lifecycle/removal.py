@@ -7,7 +7,7 @@ from typing import Any
 
 from tarmac.model import lifecycle
 from tarmac.model.errors import Denied, Fix
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.lifecycle import State, Verb
 from tarmac.services.access.access import Identity
 from tarmac.services.access.acls import Acls
@@ -23,8 +23,6 @@ from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.running.runtime import Runtime
 from tarmac.services.storage.volume_steps import free_step
 from tarmac.services.storage.volumes import Volumes, base_in_use
-
-Started = str | Plan
 
 
 class VmRemoval:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tarmac.model import lifecycle
 from tarmac.model.errors import Fix, WrongState
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.lifecycle import Verb
 from tarmac.model.snapshots import kept_by
 from tarmac.model.vm import VmConfig
@@ -28,7 +28,6 @@ from tarmac.services.lifecycle.admission import check_memory
 from tarmac.services.running.runtime import Runtime
 from tarmac.services.storage.volume_steps import free_step
 
-Started = str | Plan
 STOP_SECONDS = 30
 SHUTDOWN_SECONDS = 60
 
