@@ -89,7 +89,7 @@ def test_the_source_goes_on_beside_its_clones(site: TestDaemon) -> None:
         site.delete(f"{site.qemu}/{state}")
     assert "201" in json.dumps(caught.value.body)
     remove(site, 201)
-    assert frozen(site) == [state]
+    assert frozen(site) == [state] and site.status(state)["memory-held"] == 128 << 20, "one still runs on it"
     remove(site, 202)
     eventually(lambda: not frozen(site), 60)
     assert say(site, SOURCE, "cat /data/later; rm /data/later") == "of-the-source\n"

@@ -31,6 +31,24 @@ def test_a_wrong_password_is_told(daemon: TestDaemon) -> None:
         expect(found.page.get_by_role("alert")).to_contain_text("authentication failure")
 
 
+def test_a_login_link_logs_in_once(daemon: TestDaemon) -> None:
+    """Opened anew, and where the page is open already: then only what stands behind the `#` changes."""
+    with visit(daemon) as found:
+        found.refusals = True
+        screen = found.page
+        link = daemon.post("/access/login-link")["url"]
+        screen.goto(link)
+        expect(screen.get_by_role("grid")).to_be_visible()
+        assert "once" not in screen.url
+        screen.get_by_role("button", name="root@pam", exact=True).click()
+        screen.get_by_role("menuitem", name="Log out").click()
+        screen.get_by_label("Password", exact=True).wait_for()
+        screen.goto(link)
+        expect(screen.get_by_role("alert")).to_contain_text("authentication failure")
+        screen.goto(daemon.post("/access/login-link")["url"])
+        expect(screen.get_by_role("grid")).to_be_visible()
+
+
 def test_a_second_factor_is_asked_for(daemon: TestDaemon) -> None:
     daemon.post("/access/users", userid="two@pve", password="a good password")
     keys = daemon.post("/access/tfa/two@pve", type="recovery")["recovery"]
@@ -187,18 +205,17 @@ PLACES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_serious_for_people_who_cannot_see_or_point(daemon: TestDaemon, tiny: str, scheme: str) -> None:
+def test_nothing_serious_for_people_who_cannot_see_or_point(daemon: TestDaemon, tiny: str) -> None:
     if not any(guest["vmid"] == 160 for guest in daemon.get("/cluster/resources", type="vm")):
         daemon.create(160, tiny, name="seen", tags="a;b")
-    with visit(daemon, scheme=scheme) as found:
+    with visit(daemon) as found:
         found.log_in()
         faults: list[str] = []
         for place in PLACES:
             found.go(place)
             found.page.locator(".view h2, .view [role=grid]").first.wait_for()
-            faults += [f"{place} {fault}" for fault in found.faults()]
+            faults += [f"{place} {fault}" for fault in found.faults_in_both_schemes()]
         found.page.get_by_role("button", name="New guest").click()
         found.page.get_by_role("dialog").get_by_label("Name").wait_for()
-        faults += [f"new guest: {fault}" for fault in found.faults()]
+        faults += [f"new guest: {fault}" for fault in found.faults_in_both_schemes()]
     assert not faults, "\n".join(faults)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 
 import pytest
 
@@ -117,3 +118,15 @@ def test_quiet_is_quiet():
     shown.line("x")
     shown.end()
     assert out.getvalue() == ""
+
+
+def test_a_table_that_is_too_wide_goes_on_below(monkeypatch):
+    data = [{"vmid": 100, "name": "a" * 30, "status": "running", "tags": "b" * 30}]
+    assert len(rows(data, ("vmid", "name", "status", "tags")).splitlines()) == 2, "no terminal: lines are kept whole"
+    monkeypatch.setattr("os.get_terminal_size", lambda _: os.terminal_size((50, 20)))
+    monkeypatch.setattr("sys.stdout", os.fdopen(os.dup(1), "w"))
+    text = rows(data, ("vmid", "name", "status", "tags"))
+    assert text.splitlines() == [
+        f"VMID  {'NAME':30}  STATUS", "    TAGS", f" 100  {'a' * 30}  running", f"    {'b' * 30}"
+    ]  # fmt: skip
+    assert max(map(len, text.splitlines())) <= 50

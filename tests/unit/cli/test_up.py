@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from support.api_server import UPID, Asked, Daemon, Reply
-from tarmac.faces.cli import daemon_control
+from tarmac.faces.cli import daemon_control, typed
 from tarmac.faces.cli.errors import CliError
 from tarmac.faces.cli.progress import Progress
-from tarmac.faces.cli.written import up, up_report
+from tarmac.faces.cli.written import up
 
 NODE = "/nodes/pve1"
 WEB = "https://192.0.2.1:8006/"
@@ -163,6 +163,7 @@ def test_only_a_server_that_speaks_counts_as_ssh(words, speaks):
             with connection:
                 connection.sendall(words)
 
+        server.settimeout(20)
         thread = threading.Thread(target=answer)
         thread.start()
         assert up._speaks_ssh(*server.getsockname()) is speaks
@@ -284,9 +285,9 @@ def test_the_program_is_named_so_that_it_can_be_typed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", [str(program)])
     monkeypatch.setenv("PATH", "/nowhere")
-    assert up_report.program() == ".venv/bin/tarmac"
+    assert typed.program() == ".venv/bin/tarmac"
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert up_report.program() == str(program)
+    assert typed.program() == str(program)
     monkeypatch.setenv("PATH", str(program.parent))
-    assert up_report.program() == "tarmac"
+    assert typed.program() == "tarmac"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from support.storage_site import Site, site
+from tarmac.drivers.storage.values import NewImage
 from tarmac.model.errors import HostFailure, NoSpace
 from tarmac.model.job import JobState, Plan, PlannedStep
 from tarmac.services.jobs.steps import StepContext
@@ -177,7 +178,7 @@ async def test_copies_imports_and_preallocated_disks_say_what_they_take(local: S
     made = await plans.plan_new(100, "local", 1 << 40)
     [claimed] = made.step.takes.values()
     driver, volume = local.storages.of(made.volid)
-    await driver.allocate(100, size=1 << 40, format="qcow2")
+    await driver.allocate(NewImage(100, "qcow2"), size=1 << 40)
     used = (await driver.info(volume)).used
     assert used is not None and claimed * 0.99 < used <= claimed, "thin, but for its tables"
     await driver.free(volume)

@@ -14,7 +14,7 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.storage import definition_of
 from tarmac.model.units import GIB, MIB
 from tarmac.services.guests.guests import Guest
-from tarmac.services.guests.io_errors import disk_states, may_go_on, reason
+from tarmac.services.lifecycle.io_errors import disk_states, may_go_on, reason
 from tarmac.services.storage.space import StorageSpace, committed, growth, outlook, room_to_go_on
 
 
@@ -44,7 +44,7 @@ def test_growth_and_forecast() -> None:
     seen = outlook(status(30 * GIB), 5 * GIB, samples, None)
     assert seen.growth == pytest.approx(60 * GIB)
     assert seen.full_in == pytest.approx(30 * 60)
-    assert seen.warning == "full in about 1 hours at the present rate"
+    assert seen.warning == "full in about an hour at the present rate"
     assert outlook(status(30 * GIB), 5 * GIB, samples[:5], None).full_in is None, "too short to tell"
     shrinking = [(t, 100 * GIB - used) for t, used in samples]
     assert outlook(status(30 * GIB), 5 * GIB, shrinking, None).full_in is None
@@ -53,6 +53,14 @@ def test_growth_and_forecast() -> None:
     assert (
         outlook(status(3 * GIB), 5 * GIB, (), None).warning == "only 3.00 GiB free, less than the reserve of 5.00 GiB"
     )
+
+
+def test_an_image_that_came_foretells_nothing() -> None:
+    came = [(60.0 * n, min(max(n - 2, 0), 3) * GIB) for n in range(31)]  # 3 GiB within three minutes, then nothing
+    for minutes in range(2, len(came) + 1):
+        assert outlook(status(30 * GIB), 5 * GIB, came[:minutes], None).warning == ""
+    goes_on = came + [(60.0 * n, (n - 27) * GIB) for n in range(31, 41)]
+    assert outlook(status(30 * GIB), 5 * GIB, goes_on, None).warning == "full in about an hour at the present rate"
 
 
 def test_one_sample_a_minute_is_kept() -> None:
@@ -95,7 +103,7 @@ async def test_what_is_promised_and_what_is_refused(local: Site) -> None:
 
 async def test_a_task_that_fills_a_storage_says_so(local: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     async def plan(_: object) -> Plan:
-        args = {"volid": "local:100/vm-100-disk-0.raw", "size": MIB, "format": "raw"}
+        args = {"volid": "local:100/vm-100-disk-0.raw", "size": MIB}
         return Plan(steps=(PlannedStep(step="volume-allocate", title="allocate", args=args),))
 
     now = 0.0

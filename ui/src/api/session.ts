@@ -63,15 +63,27 @@ const returned = ((): URLSearchParams | null => {
   history.replaceState(null, "", `${location.pathname}${location.hash}`);
   return query;
 })();
+/** The secret of a login link (`tarmac login-link`), taken out of the address at once, too. It outdoes an earlier login. */
+const linked = ((): string | null => {
+  const secret = /^#once=(.+)$/.exec(location.hash)?.[1];
+  if (!secret) return null;
+  history.replaceState(null, "", location.pathname + location.search);
+  keep(null);
+  return secret;
+})();
+// A link that is opened where the page is open already changes nothing but what stands behind the `#`.
+addEventListener("hashchange", () => location.hash.startsWith("#once=") && location.reload());
 let taken = false;
 
 /**
- * The session of who came back from a provider; null where nobody did. Raises ApiError. A login that this browser did
- * not begin is refused: somebody else's code would log it in as somebody else.
+ * The session of who came by a login link or back from a provider; null where nobody did. Raises ApiError. A login that
+ * this browser did not begin is refused: somebody else's code would log it in as somebody else.
  */
 export async function comeBack(): Promise<Session | null> {
-  if (!returned || taken) return null;
+  if (taken) return null;
   taken = true;
+  if (linked) return login("root@pam", linked);
+  if (!returned) return null;
   const begun = sessionStorage.getItem(LEFT);
   sessionStorage.removeItem(LEFT);
   const state = returned.get("state") ?? "";

@@ -10,6 +10,8 @@ interface Pattern {
 }
 
 const PLACE = /\{(\d)\}/g;
+/** What stands in a place is a sentence itself when it is known and has so many letters; shorter, it may be a name. */
+const SENTENCE = 16;
 
 export class Sayings {
   private patterns: Pattern[] | null = null;
@@ -24,9 +26,13 @@ export class Sayings {
     this.patterns ??= Object.entries(this.known).filter(([key]) => /\{\d\}/.test(key)).map(([key, text]) => pattern(key, text)).sort((a, b) => b.fixed - a.fixed);
     for (const { fits, text } of this.patterns) {
       const found = fits.exec(english);
-      if (found) return text.replaceAll(PLACE, (_, place: string) => found.groups?.[`p${place}`] ?? "");
+      if (found) return text.replaceAll(PLACE, (_, place: string) => this.within(found.groups?.[`p${place}`] ?? ""));
     }
     return undefined;
+  }
+
+  private within(place: string): string {
+    return place.length < SENTENCE || !place.includes(" ") ? place : (this.say(place) ?? place);
   }
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,23 @@ class Owner:
 
     uid: int
     gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """An image of a guest that is to be made, whatever fills it.
+
+    name    its file name, None for the first free one
+    owner   whose it is from the start
+    token   the mark of the work that makes it: work that is repeated finds its own image and succeeds, and what undoes
+            it removes no other (`free`)"""
+
+    vmid: int
+    format: str
+    _: KW_ONLY
+    name: str | None = None
+    owner: Owner | None = None
+    token: str = ""
 
 
 class SnapshotKind(enum.StrEnum):

@@ -20,6 +20,7 @@ from tarmac.faces.cli import commands, declared
 from tarmac.faces.cli.catalog import HAND_WRITTEN, NOUNS, Entry
 from tarmac.faces.cli.errors import INTERRUPTED, USAGE, CliError, text_of
 from tarmac.faces.cli.session import Session, common
+from tarmac.faces.cli.typed import typed
 
 Run = Callable[[Session], int]
 
@@ -57,13 +58,13 @@ def entry() -> NoReturn:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line. Never raises; every failure is printed on standard error."""
-    output = "table"
+    output, options = "table", None
     try:
         words, options, rest = split(argv)
         output = options.output
         return dispatch(words, options, rest)
     except CliError as error:
-        _print_error(error, _output_of(argv, output))
+        _print_error(error, _output_of(argv, output), options)
         return error.exit_code
     except KeyboardInterrupt:
         print(file=sys.stderr)
@@ -75,7 +76,7 @@ def main(argv: Sequence[str]) -> int:
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else USAGE
     except Exception as error:  # noqa: BLE001 - the top of a face: nobody is to see a traceback
-        return _bug(error, output)
+        return _bug(error, output, options)
 
 
 def split(argv: Sequence[str]) -> tuple[list[str], argparse.Namespace, list[str]]:
@@ -185,18 +186,21 @@ def _output_of(argv: Sequence[str], output: str) -> str:
     return next((word.partition("=")[2] for word in argv if word.startswith("--output=")), output)
 
 
-def _print_error(error: CliError, output: str) -> None:
-    from tarmac.faces.cli.render import clean
+def _print_error(error: CliError, output: str, options: argparse.Namespace | None) -> None:
+    """For people as lines, for programs as the object `error` in the form that they asked for."""
+    from tarmac.faces.cli.render import clean, show
 
-    if output == "json":
+    if output == "json":  # one line, so that it can be told from what else stands there
         import json
 
         print(json.dumps({"error": error.as_record()}), file=sys.stderr)
+    elif output == "yaml":
+        show({"error": error.as_record()}, output, stream=sys.stderr)
     else:
-        print(clean(text_of(error), lines=True), file=sys.stderr)
+        print(clean(typed(text_of(error), options), lines=True), file=sys.stderr)
 
 
-def _bug(error: Exception, output: str) -> int:
+def _bug(error: Exception, output: str, options: argparse.Namespace | None) -> int:
     import traceback
 
     from tarmac.faces.cli.errors import of_tarmac
@@ -204,7 +208,7 @@ def _bug(error: Exception, output: str) -> int:
 
     if isinstance(error, TarmacError):
         known = of_tarmac(error)
-        _print_error(known, output)
+        _print_error(known, output, options)
         return known.exit_code
     if isinstance(error, OSError):
         problem = CliError("error", error.strerror or str(error), evidence=str(error.filename or error))
@@ -216,7 +220,7 @@ def _bug(error: Exception, output: str) -> int:
         problem = CliError(
             "bug", "a mistake in tarmac itself", evidence=where, fixes=["TARMAC_DEBUG=1 shows the whole trace"]
         )
-    _print_error(problem, output)
+    _print_error(problem, output, options)
     return problem.exit_code
 
 

@@ -7,6 +7,7 @@ terminal: a guest must not be able to move the cursor or to rename the window. J
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
@@ -32,6 +33,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "image list": ("volid", "format", "size", "ctime"),
     "task list": ("starttime", "endtime", "user", "type", "id", "status", "upid"),
     "user list": ("userid", "enable", "expire", "comment"),
+    "zone list": ("zone", "type", "dhcp", "mtu", "nodes", "state"),
+    "vnet list": ("vnet", "zone", "alias", "state"),
+    "subnet list": ("subnet", "cidr", "gateway", "dhcp-range", "dhcp-dns-server", "state"),
+    "vnet addresses": ("vnet", "ip", "mac", "vmid", "hostname", "gateway", "expires"),
     "token list": ("tokenid", "privsep", "expire", "comment"),
 }
 _BYTES = {"mem", "maxmem", "disk", "maxdisk", "size", "used", "avail", "total", "free", "netin", "netout", "diskread"}
@@ -39,6 +44,7 @@ _BYTES |= {"diskwrite", "balloon_min", "freemem", "merges", "balloon", "reserve"
 _BYTES |= {"offset"}
 _TIMES = {"time", "ctime", "starttime", "endtime", "snaptime", "last", "created", "expires", "expire"}
 _ORDER = {"vm list": "vmid"}  # the API lists guests as they came
+_GAP = "  "
 _FIRST = ("vmid", "name", "id", "node", "storage", "key", "status")
 
 
@@ -74,8 +80,9 @@ def table(data: Any, words: str = "") -> str:
             return rows(data, COLUMNS.get(words) or _columns(data))
         return "\n".join(cell("", item) for item in data)
     if isinstance(data, dict):
-        width = max((len(clean(str(key))) for key, value in data.items() if not _is_rows(value)), default=0)
-        return "\n".join(_entry(str(key), value, width) for key, value in data.items())
+        told = {key: value for key, value in data.items() if value != []}
+        width = max((len(clean(str(key))) for key, value in told.items() if not _is_rows(value)), default=0)
+        return "\n".join(_entry(str(key), value, width) for key, value in told.items())
     return clean(str(data), lines=True)
 
 
@@ -84,7 +91,7 @@ def _entry(key: str, value: Any, width: int) -> str:
     if _is_rows(value):
         inner = rows(value, _columns(value)).replace("\n", "\n  ")
         return f"{clean(key)}\n  {inner}"
-    if key == "error" and isinstance(value, dict) and value.get("message"):
+    if key in ("error", "refusal") and isinstance(value, dict) and value.get("message"):
         return "\n  ".join([key, *problem(value).splitlines()])
     if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
         if any(" " in one for one in value):
@@ -121,12 +128,33 @@ def rows(data: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     right = [
         all(isinstance(row.get(name), (int, float)) for row in data if row.get(name) is not None) for name in shown
     ]
-    lines = [[clean(name.upper()) for name in shown], *cells]
     adjust: list[Callable[[str, int], str]] = [str.rjust if to_right else str.ljust for to_right in right]
+    parts = _parts(widths, _columns_of_terminal())
     return "\n".join(
-        "  ".join(move(text, width) for move, text, width in zip(adjust, line, widths, strict=True)).rstrip()
-        for line in lines
+        (_GAP * 2 if number else "")
+        + _GAP.join(adjust[place](line[place], widths[place]) for place in range(first, end)).rstrip()
+        for line in [[clean(name.upper()) for name in shown], *cells]
+        for number, (first, end) in enumerate(parts)
     )
+
+
+def _parts(widths: Sequence[int], room: int | None) -> list[tuple[int, int]]:
+    """Which columns stand on one line (first, and behind the last): what finds no room goes to the next, set in."""
+    parts, first, used = [], 0, 0
+    for place, width in enumerate(widths):
+        if room is not None and place > first and used + width > room:
+            parts.append((first, place))
+            first, used = place, 2 * len(_GAP)
+        used += width + len(_GAP)
+    return [*parts, (first, len(widths))]
+
+
+def _columns_of_terminal() -> int | None:
+    """None where the output is no terminal: a program's lines are never broken."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def cell(name: str, value: Any) -> str:
@@ -139,7 +167,7 @@ def cell(name: str, value: Any) -> str:
         if name in _BYTES:
             return size(value)
         if name in ("uptime", "full-in"):
-            return duration(value)
+            return duration(value) if value else ""
         if name in _TIMES:
             if not value:
                 return "never" if name == "expire" else ""

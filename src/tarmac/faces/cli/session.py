@@ -14,6 +14,7 @@ from tarmac.faces.cli import render
 from tarmac.faces.cli.client import Client, connect
 from tarmac.faces.cli.errors import INTERRUPTED, CliError, from_record
 from tarmac.faces.cli.progress import Progress
+from tarmac.faces.cli.typed import typed
 
 _POLL = (0.05, 0.05, 0.1, 0.1, 0.2, 0.3)
 _POLL_AT_MOST = 0.5
@@ -68,7 +69,7 @@ class Session:
     def say(self, text: str) -> None:
         """A line for people beside the result: on standard error, and not with `--quiet`."""
         if not self.quiet:
-            print(render.clean(text, lines=True), file=sys.stderr, flush=True)
+            print(render.clean(typed(text, self.options), lines=True), file=sys.stderr, flush=True)
 
     def progress(self, title: str) -> Progress:
         return Progress(title, quiet=self.quiet)

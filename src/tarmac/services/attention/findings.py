@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.model.errors import Fix, TarmacError
-from tarmac.model.job import JobRecord, JobState
+from tarmac.model.job import QUIET_KINDS, JobRecord, JobState
 from tarmac.model.units import human_size
 
 SEVERITIES = ("error", "warning", "info")
@@ -67,7 +67,9 @@ def of_storage(row: Mapping[str, Any], object: str) -> list[Finding]:
                 evidence=f"{free} of {total} are free",
                 fixes=[
                     _fix("see what nobody needs", f"tarmac storage orphans {name}"),
-                    _fix("keep less in reserve", f"PUT /storage/{name}", {"reserve": "1%"}),
+                    _fix("keep less in reserve", f"PUT /storage/{name}", {"reserve": "1%"})
+                    if row["avail"] < row.get("reserve", 0)
+                    else _fix("foretell nothing for it", f"PUT /storage/{name}", {"forecast-days": "0"}),
                 ],
             )
         )
@@ -89,6 +91,38 @@ def of_orphans(storage: str, object: str, orphans: Sequence[Mapping[str, Any]]) 
             cause="no guest, snapshot or clone names them",
             evidence=f"{orphans[0]['volid']}{' and others' if len(orphans) > 1 else ''}: {size}",
             fixes=[_fix("look at them, and remove what is not needed", f"tarmac storage orphans {storage}")],
+        )
+    ]
+
+
+def of_network(vnet: str, object: str, problem: TarmacError | None, restarts: int) -> list[Finding]:
+    """`restarts`: how often its DHCP ended by itself since the daemon started."""
+    if problem is not None:
+        parts: dict[str, Any] = problem.as_record()
+        return [
+            Finding(
+                id=f"network/{vnet}",
+                severity="error",
+                object=object,
+                code=parts["code"],
+                message=f"vnet '{vnet}' is not as it should be: {parts['message']}",
+                cause=parts["cause"],
+                evidence=parts["evidence"],
+                fixes=[*parts["fixes"], _fix("apply the definitions again", "PUT /cluster/sdn")],
+            )
+        ]
+    if not restarts:
+        return []
+    return [
+        Finding(
+            id=f"network-dhcp/{vnet}",
+            severity="warning",
+            object=object,
+            code="dhcp-restarted",
+            message=f"DHCP of vnet '{vnet}' ended by itself and was started again",
+            cause="somebody ended it, or it failed",
+            evidence=f"{restarts} time{'s' if restarts > 1 else ''} since the daemon started",
+            fixes=[_fix("look for the reason", "tarmac node syslog")],
         )
     ]
 
@@ -151,7 +185,11 @@ def of_tasks(ended: Iterable[JobRecord], node: str, now: float, exists: Callable
         if key in seen or now - at > FAILED_SECONDS:
             continue
         seen.add(key)
-        if record.state is not JobState.FAILED or (record.id.isdigit() and not exists(int(record.id))):
+        if (
+            record.kind in QUIET_KINDS
+            or record.state is not JobState.FAILED
+            or (record.id.isdigit() and not exists(int(record.id)))
+        ):
             continue
         found.append(_of_task(record, node, at))
     return found

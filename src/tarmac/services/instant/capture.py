@@ -55,8 +55,9 @@ class LiveCaptures:
         size = human_size(machine.memory)
         if in_shared_file(process):
             seconds = machine.memory / COMPARED_PER_SECOND + _BESIDES
-            how = "less than 0.5 s" if seconds <= 0.5 else f"about {seconds:.1f} s"
-            return f"it goes on after {how}; its {size} of RAM are copied before that, while it runs"
+            if seconds <= 0.5:
+                return f"it goes on after less than 0.5 s; its {size} of RAM are copied before that, while it runs"
+            return f"it goes on after about {seconds:.1f} s; its {size} of RAM are copied before that, while it runs"
         seconds = machine.memory / COPIED_PER_SECOND + _BESIDES
         return f"it stands for about {seconds:.1f} s, because its {size} of RAM are copied meanwhile, and goes on then"
 

@@ -29,6 +29,7 @@ from tarmac.model.lifecycle import State
 from tarmac.model.units import MIB
 from tarmac.services.clones.numbers import RESERVED
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.uids import Uids
 from tarmac.services.instant.capture import LiveCaptures
 from tarmac.services.instant.frozen_disks import FrozenDisks, as_args, renamed_volumes
 from tarmac.services.instant.frozen_records import FrozenDisk, FrozenRecord, FrozenRecords
@@ -37,7 +38,6 @@ from tarmac.services.instant.states import LiveState, LiveStates, describe_disk
 from tarmac.services.instant.twins import LiveTwins
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.running.runtime import Runtime
-from tarmac.services.running.uids import Uids
 from tarmac.services.storage.storages import Storages
 
 Disks = Sequence[FrozenDisk]
@@ -108,7 +108,7 @@ class LiveFreezing:
             PlannedStep(
                 step="volume-allocate",
                 title=f"make room for its device state: {volid}",
-                args={"volid": volid, "size": state_file.capacity(0), "format": "raw"},
+                args={"volid": volid, "size": state_file.capacity(0)},
                 takes={storage: STATE_BYTES},
             ),
             *self._disks.layer_steps(source, vmid, disks),

@@ -20,13 +20,13 @@ from tarmac.model.vm import VmConfig
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.cloudinit.documents import host_names
 from tarmac.services.guests.guests import Guest
-from tarmac.services.guests.live_changes import VmLive
 from tarmac.services.instant import identity_inside
 from tarmac.services.instant.identity_inside import NewIdentity
 from tarmac.services.instant.records import DONE, InstantRecords
 from tarmac.services.instant.states import LiveState
 from tarmac.services.jobs.steps import StepContext
 from tarmac.services.running.agents import Agents
+from tarmac.services.running.live_changes import VmLive
 from tarmac.services.running.runtime import Runtime
 
 TRIES = 3

@@ -29,8 +29,9 @@ from tarmac.model.units import human_size
 from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Identity
 from tarmac.services.clones.templates import Templates
-from tarmac.services.guests.config_steps import file_record
+from tarmac.services.configuration.steps import file_record
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.instant.capture import COPIED_PER_SECOND
 from tarmac.services.instant.sources import LiveSources, source_record
 from tarmac.services.instant.states import LiveStates, describe_disk
@@ -85,9 +86,7 @@ class LiveTemplates:
             return await self._jobs.plan("qmlivetemplate", args)
         if self._jobs.lock_of(f"guest/{vmid}") is None:
             self._check(guest)
-        return await self._jobs.submit(
-            "qmlivetemplate", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"]
-        )
+        return await submit_for_guest(self._jobs, "qmlivetemplate", vmid, user=identity.name, args=args)
 
     # -- the plan -----------------------------------------------------------------------------------------------
 
@@ -108,7 +107,7 @@ class LiveTemplates:
             "runningcpu": machine.cpu,
         }
         file = dataclasses.replace(guest.file, current=texts)
-        allocate = {"volid": volid, "size": size, "format": "raw"}
+        allocate = {"volid": volid, "size": size}
         return Plan(
             steps=(
                 PlannedStep(step="volume-allocate", title=f"make room for its state: {volid}", args=allocate),

@@ -21,9 +21,10 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.units import KIB, human_size
 from tarmac.services.access.access import Identity
-from tarmac.services.guests.config_steps import file_of, file_step
-from tarmac.services.guests.config_values import shown
+from tarmac.services.configuration.steps import file_of, file_step
+from tarmac.services.configuration.values import shown
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.snapshots.machine_states import MachineStates
@@ -132,7 +133,7 @@ class VmSnapshots:
 
     async def _submit(self, identity: Identity | str, kind: str, vmid: int, args: Mapping[str, Any]) -> str:
         user = identity if isinstance(identity, str) else identity.name
-        return await self._jobs.submit(kind, id=str(vmid), user=user, args=args, queues=[f"guest/{vmid}"])
+        return await submit_for_guest(self._jobs, kind, vmid, user=user, args=args)
 
     # -- plans --------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,8 @@
     claimed     what running tasks and uploads will still take (`services.storage.claims`)
     committed   what the images may still come to take: their guests' sizes less what they take now
     growth      bytes an hour over the last two hours, from the probes
-    full in     at that rate, if it is less than a day: something fills it just now; else at the rate of the last day
+    full in     at the rate that most of these hours, or most of the last ten minutes, have seen, if it is less than a
+                day: something fills it just now, and not only an image that came; else at the rate of the last day
 
 A storage is said to run low before it is full: below its reserve, or full within its `forecast-days`. What the probes
 told is remembered for a day, and after a restart taken from the figures over time (`remember`).
@@ -13,7 +14,9 @@ told is remembered for a day, and after a restart taken from the figures over ti
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
+import statistics
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -39,6 +42,8 @@ LONG_SECONDS = 6 * 3600.0
 DAY = 24 * 3600.0
 COUNT_SECONDS = 300.0
 """How often the images are added up."""
+PARTS = 6
+"""Growth that fewer than half of so many parts of a time have seen is a step, such as an image that came."""
 _HOUR = 3600.0
 _STILL = re.compile(r"[:/](?:base-\d+-[^/]*|vm-\d+-state-[^/]*)$")
 """Volumes that no guest writes to."""
@@ -53,6 +58,16 @@ def growth(samples: Sequence[Sample]) -> float:
     middle_u = sum(u for _, u in samples) / len(samples)
     spread = sum((t - middle_t) ** 2 for t, _ in samples)
     return sum((t - middle_t) * (u - middle_u) for t, u in samples) / spread if spread else 0.0
+
+
+def steady(samples: Sequence[Sample]) -> float:
+    """Bytes a second that at least half of the time has seen: the median of the rates of its parts."""
+    if len(samples) < 2:
+        return 0.0
+    length = _span(samples) / PARTS
+    ends = [max(s for s in samples if s[0] <= samples[0][0] + length * n) for n in range(PARTS)] + [samples[-1]]
+    pairs = [(a, b) for a, b in itertools.pairwise(ends) if b[0] > a[0]]
+    return statistics.median((b[1] - a[1]) / (b[0] - a[0]) for a, b in pairs) if pairs else 0.0
 
 
 def committed(volumes: Sequence[VolumeInfo]) -> int:
@@ -91,7 +106,9 @@ class Outlook:
             return ""
         if self.full_in >= 2 * DAY:
             return f"full in about {round(self.full_in / DAY)} days at the present rate"
-        return f"full in about {max(1, round(self.full_in / _HOUR))} hours at the present rate"
+        if self.full_in < 1.5 * _HOUR:
+            return "full in about an hour at the present rate"
+        return f"full in about {round(self.full_in / _HOUR)} hours at the present rate"
 
 
 def outlook(
@@ -102,9 +119,11 @@ def outlook(
     forecast_seconds: float = DAY,
 ) -> Outlook:
     """Pure."""
-    recent = [sample for sample in samples if samples[-1][0] - sample[0] <= RECENT_SECONDS]
+    recent = _last(samples, RECENT_SECONDS)
     rate = growth(recent) if _span(recent) >= SPAN_SECONDS else None
-    full_in = _lasts(status.available, rate)
+    full_in = (
+        None if rate is None else _lasts(status.available, max(steady(recent), steady(_last(recent, SPAN_SECONDS))))
+    )
     if (full_in is None or full_in >= DAY) and _span(samples) >= LONG_SECONDS:
         full_in = _lasts(status.available, growth(samples))
     return Outlook(
@@ -115,6 +134,10 @@ def outlook(
         growth=None if rate is None else int(rate * _HOUR),
         full_in=full_in,
     )
+
+
+def _last(samples: Sequence[Sample], seconds: float) -> Sequence[Sample]:
+    return [sample for sample in samples if samples[-1][0] - sample[0] <= seconds]
 
 
 def _span(samples: Sequence[Sample]) -> float:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from tarmac.drivers.qemu.facts import VolumeFacts
 from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.jail import Jail
-from tarmac.drivers.storage.values import Layer, Owner, VolumeInfo
+from tarmac.drivers.storage.values import Layer, NewImage, Owner, VolumeInfo
 from tarmac.drivers.storage.volume_names import Content, base_name
 from tarmac.model.conf_file import GuestFile
 from tarmac.model.disk import Volume
@@ -111,7 +111,7 @@ class Volumes:
         chosen = self.plans.format_of(driver, format)
         takes = self.plans.growing(driver.id, bytes_, chosen).get(driver.id, 0)
         async with self._storages.space.held(driver, f"allocation of {filename}", takes):
-            made = await driver.allocate(vmid, size=bytes_, format=chosen, name=filename)
+            made = await driver.allocate(NewImage(vmid, chosen, name=filename), size=bytes_)
         return str(made)
 
     async def delete(self, user: str, volid: str, *, dryrun: bool = False) -> Started:

@@ -7,10 +7,11 @@ import { type FormEvent, type ReactNode, useEffect, useState } from "react";
 import { problemFrom } from "../../actions/run";
 import { ended as settled } from "../../actions/settle";
 import { call, type Params, type Problem } from "../../api/client";
-import { t } from "../../i18n";
+import { t, word } from "../../i18n";
 import { soon } from "../../store/feed";
 import { apiPath, type Resource, titleOf, useAll } from "../../store/inventory";
 import { ProblemPanel } from "../../ui/problem";
+import { Said } from "../../ui/said";
 import { Table } from "../../ui/table";
 import { statusOf as taskStatus, type TaskStatus } from "../tasks/tasks";
 import { statusOf } from "./api";
@@ -34,13 +35,15 @@ export function CloneForm(props: { row: Resource; onClose: () => void }): ReactN
   const [problem, setProblem] = useState<Problem | null>(null);
   const set = (change: Partial<typeof form>): void => setForm((old) => ({ ...old, ...change }));
   const way = form.way ?? ways[0] ?? "full";
-  // What it means for a guest that runs: how long it stands, say. A refusal is shown when it is asked for.
+  // What it means for a guest that runs: how long it stands, say, or why it cannot be.
   const plan = useQuery({
     queryKey: ["instant-plan", path],
     queryFn: () => call<{ effects: string[] }>("POST", `${path}/clone`, { instant: 1, dryrun: 1 }),
     enabled: running && way === "instant",
     retry: false,
   });
+
+  const refused = way === "instant" && plan.error ? problemFrom(plan.error, "") : null;
 
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
@@ -56,7 +59,7 @@ export function CloneForm(props: { row: Resource; onClose: () => void }): ReactN
   };
 
   return (
-    <Drawer opened onClose={onClose} position="right" size="md" title={t("clone.title", { guest: titleOf(row) })}>
+    <Drawer opened onClose={onClose} position="right" size={begun ? "xl" : "md"} title={t("clone.title", { guest: titleOf(row) })}>
       {begun ? (
         <Stopwatch node={row.node ?? ""} {...begun} onClose={onClose} />
       ) : (
@@ -66,13 +69,13 @@ export function CloneForm(props: { row: Resource; onClose: () => void }): ReactN
             data={ways.map((id) => ({ value: id, label: t(`clone.${id}`) }))}
           />
           <p className="hint">{t(`clone.${way}Help`)}</p>
-          {way === "instant" && plan.data?.effects.map((line) => <p className="hint" key={line}>{line}</p>)}
+          {way === "instant" && plan.data?.effects.map((line) => <p className="hint" key={line}><Said text={line} /></p>)}
           <NumberInput label={t("clone.count")} min={1} max={100} value={form.count} onChange={(count) => set({ count: Number(count) })} data-autofocus />
           <TextInput label={t("clone.name")} required value={form.name} onChange={(e) => set({ name: e.currentTarget.value })} description={t("clone.nameHelp", { index: "{n}", number: "{vmid}" })} />
           {way === "full" && (
             <Select label={t("clone.storage")} placeholder={t("clone.storageSame")} clearable value={form.storage || null} data={storages.map((one) => one.storage ?? "")} onChange={(value) => set({ storage: value ?? "" })} />
           )}
-          {problem && <ProblemPanel problem={problem} />}
+          {(problem ?? refused) && <ProblemPanel problem={(problem ?? refused) as Problem} />}
           <Button type="submit">{t("clone.clone")}</Button>
         </form>
       )}
@@ -124,7 +127,7 @@ function Stopwatch(props: { node: string; upid: string; at: number; onClose: () 
         label={t("clone.made")} rows={made} keyOf={(one) => String(one.vmid)} empty=""
         columns={[
           { title: t("clone.number"), show: (one) => one.vmid },
-          ...steps.map((step) => ({ title: step, show: (one: Made) => t("common.seconds", { n: one.seconds[step]?.toFixed(2) ?? "–" }) })),
+          ...steps.map((step) => ({ title: word("clone", step, step), show: (one: Made) => t("common.seconds", { n: one.seconds[step]?.toFixed(2) ?? "–" }) })),
         ]}
       />
       <Button onClick={onClose} variant="default" mt="sm">

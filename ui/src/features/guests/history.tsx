@@ -79,7 +79,7 @@ function Line(props: { version: Version; path: string; again: () => void }): Rea
       </Group>
       {open === "compare" && <Comparison path={path} revision={version.revision} />}
       {open === "restore" && (
-        <TaskForm title={t("history.restoreTitle", { when: version.time ? time(version.time) : name })} method="POST" path={`${path}/history/${version.revision}/restore`} params={{}} submit={t("history.restoreYes")} onClose={() => setOpen("")} onDone={again}>
+        <TaskForm title={t("history.restoreTitle", { when: version.time ? time(version.time) : name })} method="POST" guest={path} path={`history/${version.revision}/restore`} params={{}} submit={t("history.restoreYes")} onClose={() => setOpen("")} onDone={again}>
           <p>{t("history.restoreHelp")}</p>
         </TaskForm>
       )}
@@ -109,7 +109,9 @@ function Differences(props: { changes: readonly Difference[]; none: string }): R
       {changes.map((one) => (
         <li key={`${one.section ?? ""} ${one.key}`}>
           {one.section && <strong>{t(`history.section_${one.section}`)} </strong>}
-          {t("config.becomes", { what: one.section === "snapshot" ? one.key : titleOf(one.key), old: one.old ?? t("config.unset"), new: one.new ?? t("config.unset") })}
+          {one.section === "snapshot"
+            ? t(one.new ? "history.snapshotTaken" : "history.snapshotGone", { name: one.key })
+            : t("config.becomes", { what: titleOf(one.key), old: one.old ?? t("config.unset"), new: one.new ?? t("config.unset") })}
         </li>
       ))}
     </ul>

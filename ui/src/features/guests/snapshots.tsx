@@ -13,6 +13,7 @@ import { soon } from "../../store/feed";
 import { useTasksOf } from "../../store/tasks";
 import { FormDrawer } from "../../ui/form";
 import { ProblemPanel } from "../../ui/problem";
+import { Said } from "../../ui/said";
 
 interface Work {
   title: string;
@@ -146,7 +147,9 @@ function Confirm(props: { work: Work; onClose: () => void }): ReactNode {
     <Modal opened onClose={onClose} title={work.title} centered>
       <ul className="plan" aria-label={t("snapshots.willHappen")}>
         {[...(plan.data?.effects ?? []), ...(plan.data?.steps ?? []).map((step) => step.title)].map((text) => (
-          <li key={text}>{text}</li>
+          <li key={text}>
+            <Said text={text} />
+          </li>
         ))}
       </ul>
       {(problem ?? refused) && <ProblemPanel problem={(problem ?? refused) as Problem} />}

@@ -21,7 +21,7 @@ from tarmac.drivers.storage.directory.ground import capabilities_of
 from tarmac.drivers.storage.directory.listing import list_volumes
 from tarmac.drivers.storage.directory.points import DirectoryPoints
 from tarmac.drivers.storage.ground import refuse_shrinking
-from tarmac.drivers.storage.values import Advance, Layer, Owner, StorageStatus, VolumeInfo
+from tarmac.drivers.storage.values import Advance, Layer, NewImage, Owner, StorageStatus, VolumeInfo
 from tarmac.drivers.storage.volume_names import Content, VolumeName, is_base
 from tarmac.model.errors import Conflict, Fix, HostFailure
 from tarmac.model.ids import VolumeId
@@ -33,6 +33,8 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
 
     `preallocation` is Proxmox's setting; `is_mountpoint` a path that must be a mount point for the storage to count
     as there; `create` whether missing directories are made; `layout` other places for some contents."""
+
+    _groups_count = True  # what a process may read because of the groups it is in
 
     async def activate(self) -> None:
         def prepare() -> None:
@@ -69,39 +71,27 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
             lambda: list_volumes(self._id, self.root, self.layout, wanted, vmid), f"cannot list storage '{self._id}'"
         )
 
-    async def allocate(
-        self, vmid: int, *, size: int, format: str, name: str | None = None, owner: Owner | None = None, token: str = ""
-    ) -> VolumeId:
+    async def allocate(self, new: NewImage, *, size: int) -> VolumeId:
         async def fill(part: Path) -> None:
-            as_long = format == "raw" or self._preallocation != "off"
+            as_long = new.format == "raw" or self._preallocation != "off"
             # qemu-img would write gigabytes of metadata before it met the file system's limit.
             if as_long and not await self._run(lambda: files.holds(part, size), f"cannot write {part.name}"):
                 raise _too_long(self._id, size)
-            await image.create(part, format, size, preallocation=self._preallocation)
+            await image.create(part, new.format, size, preallocation=self._preallocation)
 
-        return await self._new_image(vmid, format, name, owner, token, fill)
+        return await self._new_image(new, fill)
 
     async def import_image(
-        self,
-        source: Path,
-        source_format: str,
-        vmid: int,
-        *,
-        format: str,
-        name: str | None = None,
-        foreign: bool = True,
-        owner: Owner | None = None,
-        token: str = "",
-        advance: Advance | None = None,
+        self, source: Path, source_format: str, new: NewImage, *, foreign: bool = True, advance: Advance | None = None
     ) -> VolumeId:
         async def fill(part: Path) -> None:
             if foreign:
-                await self._jail.convert(source, source_format, part, format, advance=advance)
+                await self._jail.convert(source, source_format, part, new.format, advance=advance)
                 return
             chain, size = await self._run(lambda: self._measured(source, source_format), f"cannot read {source.name}")
-            await image.copy(chain, part, format, size=size, advance=advance)
+            await image.copy(chain, part, new.format, size=size, advance=advance)
 
-        return await self._new_image(vmid, format, name, owner, token, fill)
+        return await self._new_image(new, fill)
 
     async def free(self, volid: VolumeId, *, token: str = "") -> bool:
         name = self.parse(volid)
@@ -176,8 +166,9 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
             groups = set()
             for layer in layers:
                 if layer.path in own and not layer.held:
-                    files.hand_over(layer.path, owner)
-                elif (group := held.readers_group(layer.path)) is not None:
+                    group = files.hand_over(layer.path, owner)
+                    groups |= {group} if group else set()
+                elif self._groups_count and (group := held.readers_group(layer.path)) is not None:
                     groups.add(group)
                 else:
                     files.let_read(layer.path, owner.uid)

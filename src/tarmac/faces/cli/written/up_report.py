@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 from tarmac.faces.cli.client import Client
 from tarmac.faces.cli.errors import CliError
 from tarmac.faces.cli.session import Session
+from tarmac.faces.cli.typed import program
 from tarmac.faces.cli.written import ssh
 from tarmac.lib.places import default_data_dir
 
@@ -114,21 +113,7 @@ def _next(vm: str, facts: dict[str, Any], suffix: str) -> list[str]:
         f"{vm} console {vmid}{suffix}": "its serial console; Ctrl-] leaves",
         f"{vm} exec {vmid}{suffix} -- uname -a": "a command in it",
         f"{vm} shutdown {vmid}{suffix}": "shut it down",
-        f"{vm} create --name second --image {shlex.quote(facts['image'])} --start{suffix}": "another one",
+        f"{vm.removesuffix(' vm')} up --name second --image {shlex.quote(facts['image'])}{suffix}": "another one",
     }
     width = max(len(words) for words in meanings)
     return [f"  {words:{width}}  {meaning}" for words, meaning in meanings.items()]
-
-
-def program() -> str:
-    """What to type for `tarmac` here: the bare name where the shell finds this very program by it, else its path."""
-    ours = Path(sys.argv[0])
-    if ours.name != "tarmac" or not ours.exists():
-        return "tarmac"
-    found = shutil.which("tarmac")
-    if found is not None and Path(found).resolve() == ours.resolve():
-        return "tarmac"
-    try:
-        return shlex.quote(str(ours.resolve().relative_to(Path.cwd())))
-    except ValueError:
-        return shlex.quote(str(ours.resolve()))

@@ -65,6 +65,8 @@ def create(session: Session) -> int:
     else:
         print(vmid)
         session.say(f"guest {vmid} is {'started' if o.start else f'created; start it: tarmac vm start {vmid}'}")
+        if disk and o.image != "tiny" and not has_cloudinit(texts):
+            session.say("Nobody was given a login: where the image has none of its own, create it with --sshkeys FILE")
     return 0
 
 
@@ -115,10 +117,15 @@ def complete(texts: dict[str, Any], image: str, storage: str, *, documents: bool
     if not any(key.startswith("net") and key[3:].isdigit() for key in full):
         full["net0"] = "virtio"
     wants_login = documents or any(key in full for key in _CLOUDINIT) or any(key.startswith("ipconfig") for key in full)
-    if wants_login and not any("cloudinit" in str(full[key]) for key in full if key.startswith(_DISKS)):
+    if wants_login and not has_cloudinit(full):
         full["ide2"] = f"{storage}:cloudinit"
         full.setdefault("ipconfig0", "ip=dhcp")
     return full, disk
+
+
+def has_cloudinit(texts: Mapping[str, Any]) -> bool:
+    """Whether a drive of the configuration carries cloud-init's medium."""
+    return any("cloudinit" in str(texts[key]) for key in texts if key.startswith(_DISKS))
 
 
 def encoded_keys(word: str) -> str:
