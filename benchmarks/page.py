@@ -1,10 +1,12 @@
 """The web page with 10,000 guests and 100 changes a second, in Chromium: loads, interactions, memory, bytes.
 
     .venv/bin/python benchmarks/page.py [--parts loads,interactions] [--guests 10000] [--changes 100] [--soak MINUTES]
+        [--figures all]
 
 The daemon is a real one; what its guests do is made up (`tests/support/changing`). `--slow 4` slows the browser's
 processor four times, as the targets want it; loads are measured with and without, and over a line of 20 Mbit/s and
-20 ms (`tests/support/slow_line`). The soak is unslowed. Processor is what the page's own thread used, whatever else the
+20 ms (`tests/support/slow_line`). The soak is unslowed; `--figures all` sorts its list by a figure, for which
+those of all guests are asked. Processor is what the page's own thread used, whatever else the
 machine does. Figures of other consoles stand in `benchmarks/README.md`: they cannot be run here.
 """
 
@@ -28,7 +30,7 @@ from support.slow_line import slow_line
 
 BUILT = Path(__file__).resolve().parents[1] / "src/tarmac/faces/page"
 VIEWS = ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp", "ArrowUp")  # server, folder, pool, tag, and back
-PARTS = ("sizes", "quiet", "loads", "interactions", "soak")
+PARTS = ("sizes", "quiet", "loads", "interactions", "work", "soak")
 _READY = """guests => document.querySelectorAll('.list [role=row]').length > 10 &&
   document.querySelector('.list .hint').textContent.startsWith(guests) && performance.now()"""
 
@@ -154,6 +156,13 @@ def counted(watch: PageWatch) -> Iterator[list[int]]:
     watch.session.remove_listener("Network.dataReceived", data)
 
 
+def sort_by_figure(page: Visit) -> None:
+    """From now on the figures of all guests are asked for, not only of those in sight."""
+    page.go("#/")
+    page.page.locator(".table-head").get_by_role("button", name=re.compile("^CPU")).click()
+    page.page.wait_for_timeout(2000)
+
+
 def idle(page: Visit, watch: PageWatch, minutes: float, what: str) -> list[Row]:
     """A tab that nobody touches: processor, bytes, and memory minute by minute, beside that after the first."""
     busy, begun, memory = watch.metric("TaskDuration"), time.monotonic(), []
@@ -189,11 +198,23 @@ def sizes() -> list[Row]:
     ]
 
 
+def work(page: Visit, watch: PageWatch) -> list[Row]:
+    """What the interactions cost the page's thread, whatever else the machine does; unslowed."""
+    with watch.worked() as tasks:
+        interact(page, watch)
+    return [
+        Row("interactions: longest task of the page's thread, its own time", "ms", [max(tasks)]),
+        Row("the same: how many took more than 8 ms", "", [float(sum(took > 8 for took in tasks))]),
+        Row("the same: all together", "ms", [sum(tasks)]),
+    ]
+
+
 def interactions(page: Visit, watch: PageWatch, slow: float) -> list[Row]:
     watch.session.send("Emulation.setCPUThrottlingRate", {"rate": slow})
     page.page.evaluate("__events.length = 0")
     interact(page, watch)
     seen, slowed = watch.interactions(), f"processor /{slow:g}"
+    print("longest (waited + worked + until painted):", *watch.longest(), sep="\n  ", file=sys.stderr)
     found = [
         Row(f"interactions (n={len(seen)}), p98, {slowed}", "ms", [percentile(seen, 0.98)]),
         Row("the same, median", "ms", [percentile(seen, 0.5)]),
@@ -226,6 +247,7 @@ def main() -> None:
     options.add_argument("--guests", type=int, default=10_000)
     options.add_argument("--changes", type=float, default=100)
     options.add_argument("--soak", type=float, default=30, help="minutes")
+    options.add_argument("--figures", choices=("sight", "all"), default="sight", help="whose figures the soak asks for")
     options.add_argument("--slow", type=float, default=4, help="how many times slower the browser's processor is")
     chosen = options.parse_args()
     parts = chosen.parts.split(",")
@@ -233,7 +255,7 @@ def main() -> None:
     if "quiet" in parts:
         with crowd(chosen.guests) as daemon, visit(daemon) as page:
             rows += idle(page, _entered(page, chosen.guests), 1, "idle tab, nothing changes")
-    if {"loads", "interactions", "soak"} & set(parts):
+    if {"loads", "interactions", "work", "soak"} & set(parts):
         with crowd(chosen.guests, changes=chosen.changes) as daemon:
             if "loads" in parts:
                 rows += loads(daemon, chosen.guests, chosen.slow)
@@ -241,8 +263,13 @@ def main() -> None:
                 watch = _entered(page, chosen.guests)
                 if "interactions" in parts:
                     rows += interactions(page, watch, chosen.slow)
+                if "work" in parts:
+                    rows += work(page, watch)
                 if "soak" in parts:
-                    rows += idle(page, watch, chosen.soak, f"idle tab, {chosen.changes:g} changes a second")
+                    if chosen.figures == "all":
+                        sort_by_figure(page)
+                    what = f"idle tab, {chosen.changes:g} changes a second, figures of {chosen.figures}"
+                    rows += idle(page, watch, chosen.soak, what)
                 _told(page)
     report("page", rows)
 

@@ -61,14 +61,15 @@ def pytest_words(rings: Sequence[str], words: Sequence[str]) -> list[str]:
     """Pytest's command line for these rings, narrowed by what somebody wrote after them."""
     named = _places(words)
     where = [] if named else [f"tests/{ring}" for ring in rings if (ROOT / "tests" / ring).is_dir()]
-    # Most of a test is waiting for a guest: two at a time, files whole, because tests of a file share a daemon. What
-    # somebody chose by other words than places (`-k`, `-x`, `-s`, `--pdb`) or in one file runs alone. Long files begin
-    # first (`tests/conftest.py`).
+    # Half of a test is waiting, for a guest or for time to pass: half as many again as there are processors run at a
+    # time, files whole, because tests of a file share a daemon. What somebody chose by other words than places (`-k`,
+    # `-x`, `-s`, `--pdb`) or in one file runs alone. Long files begin first (`tests/conftest.py`).
     alone = [word for word in words if word not in named] or (len(named) == 1 and (ROOT / _file(named[0])).is_file())
-    workers = str(min(4, os.cpu_count() or 1))
-    spread = [] if alone else ["-n", workers, "--dist", "loadfile", "--no-loadscope-reorder", "--durations=25"]
+    workers = str(min(6, (os.cpu_count() or 1) * 3 // 2))
+    # A worker that had to be ended is replaced once: the test that ended it is given to the new one again.
+    spread = ["-n", workers, "--dist", "loadfile", "--no-loadscope-reorder", "--durations=25", "--max-worker-restart=1"]
     quick = ["--hypothesis-profile=quick"] if tuple(rings) == ("unit",) else []
-    return [*spread, *quick, *where, *words]
+    return [*([] if alone else spread), *quick, *where, *words]
 
 
 def _places(words: Sequence[str]) -> list[str]:

@@ -31,15 +31,16 @@ from tarmac.lib.files import write_atomic
 from tarmac.lib.tasks import Supervisor
 from tarmac.model.users import ROOT
 from tarmac.services.access.access import Identity
-from tarmac.services.events.encoded_rows import warm
 from tarmac.services.events.events import CHECK_SECONDS as EVENTS_CHECK_SECONDS
 from tarmac.services.figures.history import SECONDS as HISTORY_SECONDS
 from tarmac.services.figures.metrics import SECONDS as METRICS_SECONDS
-from tarmac.services.guests.io_errors import LOOK_SECONDS
 from tarmac.services.instant.frozen_ends import LOOK_SECONDS as FROZEN_SECONDS
+from tarmac.services.lifecycle.io_errors import LOOK_SECONDS
+from tarmac.services.networks.host import LOOK_SECONDS as NETWORKS_SECONDS
 from tarmac.services.node.instance import Instance, open_instance
 from tarmac.services.node.nodes import SAMPLE_SECONDS
 from tarmac.services.registry import Services
+from tarmac.services.resources.encoded_rows import warm
 from tarmac.services.running.usage import SECONDS as USAGE_SECONDS
 from tarmac.services.snapshots.schedules import SECONDS as SCHEDULE_SECONDS
 
@@ -123,6 +124,7 @@ class House:
         """Adopt what runs, clean up, take up what a crash cut off, start the watchers."""
         services = self.services
         counts = await services.runtime.adopt_all()
+        await services.network_host.begin()
         await services.uploads.sweep()
         unfinished = await services.jobs.recover()
         log.info("guests adopted", extra={**counts, "known": len(services.guests), "unfinished_jobs": len(unfinished)})
@@ -143,12 +145,14 @@ class House:
             (services.definition_history.prune, RETENTION_SECONDS, "old changes"),
             (services.io_errors.look, LOOK_SECONDS, "waiting guests"),
             (services.frozen_ends.look, FROZEN_SECONDS, "frozen states"),
+            (services.network_host.look, NETWORKS_SECONDS, "networks"),
             (services.resumable.expire, EXPIRE_SECONDS, "uploads that were given up"),
         )
         for work, seconds, name in watchers:
             self._supervisor.repeat(work, every=seconds, name=name)
         kinds = (services.cluster.rows, services.vm_status.rows)
         self._supervisor.start(warm(list(services.guests), kinds), name="rows of lists")
+        self._supervisor.start(services.network_host.follow(), name="addresses for DHCP")
         if not os.environ.get(OFFLINE):
             self._supervisor.start(services.cloudinit.fetch_schemas(), name="cloud-init schemas")
         if await asyncio.to_thread(_host_was_restarted, self.instance.data):

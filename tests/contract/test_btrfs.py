@@ -12,6 +12,7 @@ from support.file_systems import file_system
 from tarmac.drivers.storage.directory.btrfs import BtrfsStorage
 from tarmac.drivers.storage.directory.files import part_of
 from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.storage.values import NewImage
 from tarmac.model.errors import HostFailure
 from tarmac.model.ids import VolumeId
 
@@ -36,11 +37,11 @@ def subvolumes(root: Path) -> set[str]:
 
 
 async def test_the_layout_is_proxmoxs(storage: BtrfsStorage) -> None:
-    raw = await storage.allocate(100, size=MIB, format="raw")
-    await storage.allocate(100, size=MIB, format="qcow2")
+    raw = await storage.allocate(NewImage(100, "raw"), size=MIB)
+    await storage.allocate(NewImage(100, "qcow2"), size=MIB)
     await storage.snapshot(raw, "before")
-    base = await storage.make_base(await storage.allocate(9000, size=MIB, format="raw"))
-    clone = await storage.clone(base, 101)
+    base = await storage.make_base(await storage.allocate(NewImage(9000, "raw"), size=MIB))
+    clone = await storage.clone(base, NewImage(101, "raw"))
     assert [str(v) for v in (raw, base, clone)] == [
         "pool:100/vm-100-disk-0.raw", "pool:9000/base-9000-disk-0.raw", "pool:101/vm-101-disk-0.raw",
     ]  # fmt: skip
@@ -74,7 +75,7 @@ async def test_a_subvolume_that_a_crash_left(storage: BtrfsStorage) -> None:
 
 
 async def test_a_file_that_a_crash_left_beside_an_image(storage: BtrfsStorage) -> None:
-    made = await storage.allocate(100, size=MIB, format="raw")
+    made = await storage.allocate(NewImage(100, "raw"), size=MIB)
     for token in ("dead", "alive"):
         part_of(storage.path(made), token).write_bytes(b"rest")
     assert len(await storage.sweep(keep=["alive"])) == 1

@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 
+from support.volume_io import keeps_owners
 from tarmac.drivers.storage.base import FileStorage
-from tarmac.drivers.storage.values import Owner
+from tarmac.drivers.storage.values import NewImage, Owner
 from tarmac.drivers.storage.volume_names import Content, parse_volume_name
 from tarmac.model.errors import Conflict, InvalidInput, NotFound
 from tarmac.model.ids import VolumeId
@@ -30,28 +31,28 @@ def volid(text: str) -> VolumeId:
 )
 async def test_a_bad_name_is_refused_and_leaves_nothing(files: FileStorage, name: str, text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        await files.allocate(100, size=MIB, format="qcow2", name=name)
+        await files.allocate(NewImage(100, "qcow2", name=name), size=MIB)
     assert caught.value.message == text
     assert await files.list() == []
 
 
 async def test_an_image_of_ours_is_copied_with_its_contents(files: FileStorage) -> None:
-    source = await files.allocate(100, size=8 * MIB, format="raw")
+    source = await files.allocate(NewImage(100, "raw"), size=8 * MIB)
     contents = os.urandom(MIB)
     with files.path(source).open("r+b") as file:
         file.write(contents)
     steps: list[tuple[int, int]] = []
     made = await files.import_image(
-        files.path(source), "raw", 101, format="qcow2", foreign=False, advance=lambda *a: steps.append(a)
+        files.path(source), "raw", NewImage(101, "qcow2"), foreign=False, advance=lambda *a: steps.append(a)
     )
-    back = await files.import_image(files.path(made), "qcow2", 102, format="raw", foreign=False)
+    back = await files.import_image(files.path(made), "qcow2", NewImage(102, "raw"), foreign=False)
     assert files.path(back).read_bytes() == contents + bytes(7 * MIB)
     assert steps[-1] == (8 * MIB, 8 * MIB)
 
 
 @pytest.mark.parametrize("format", ["qcow2", "raw"])
 async def test_replaced_contents(files: FileStorage, format: str) -> None:
-    made = await files.allocate(100, size=MIB, format=format)
+    made = await files.allocate(NewImage(100, format), size=MIB)
     mode = files.path(made).stat().st_mode
     with files.path(made).open("rb") as opened:
         old = opened.read()
@@ -104,8 +105,9 @@ async def test_the_next_start_removes_what_a_crash_left(files: FileStorage) -> N
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 async def test_a_guests_volume_is_its_own(files: FileStorage) -> None:
-    made = await files.allocate(100, size=MIB, format="raw", owner=Owner(uid=61234, gid=61235))
+    keeps_owners(files)
+    made = await files.allocate(NewImage(100, "raw", owner=Owner(uid=61234, gid=61235)), size=MIB)
     status = files.path(made).stat()
     assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (61234, 61235, 0o600)
-    plain = await files.allocate(100, size=MIB, format="raw")
+    plain = await files.allocate(NewImage(100, "raw"), size=MIB)
     assert files.path(plain).stat().st_mode & 0o7777 == 0o640

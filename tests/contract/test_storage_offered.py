@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from support.block_servers import MIB, Server, iscsi_target, nbd_server, no_iscsi
-from support.storage_site import means_below
-from support.volume_io import io, opened
+from support.volume_io import io, means_below, opened
 from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.build import build_storage
 from tarmac.drivers.storage.directory.storage import DirectoryStorage
 from tarmac.drivers.storage.jail import Jail
-from tarmac.drivers.storage.values import Owner
+from tarmac.drivers.storage.values import NewImage, Owner
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import HostFailure, InvalidInput, NotFound
 from tarmac.model.ids import VolumeId
@@ -70,7 +69,7 @@ async def test_a_volume_is_copied_out_of_it(far: Storage, server: Server, tmp_pa
     io(layer, "write -P 9 2M 1M")
     local = DirectoryStorage("local", tmp_path, jail=Jail())
     await local.activate()
-    made = await local.copy(layer, 100, format="qcow2")
+    made = await local.copy(layer, NewImage(100, "qcow2"))
     io((await local.layers(made))[0], "read -P 9 2M 1M", read_only=True)
     assert (await local.info(made)).size == 32 * MIB
     assert opened((await local.layers(made))[0])[:2] == ["-f", "qcow2"]
@@ -80,11 +79,11 @@ async def test_what_cannot_be_changed_says_so(far: Storage, server: Server) -> N
     volid = VolumeId("far", next(iter(server.disks)))
     assert far.capabilities.allocates is False
     for call in (
-        far.allocate(100, size=MIB, format="raw"),
+        far.allocate(NewImage(100, "raw"), size=MIB),
         far.free(volid),
         far.resize(volid, 64 * MIB),
         far.make_base(volid),
-        far.clone(volid, 100),
+        far.clone(volid, NewImage(100, "raw")),
         far.snapshot(volid, "a"),
         far.replace(volid, b""),
     ):

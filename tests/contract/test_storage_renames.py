@@ -6,7 +6,7 @@ import pytest
 
 from support.volume_io import MIB, holds, put
 from tarmac.drivers.storage.base import FileStorage
-from tarmac.drivers.storage.values import SnapshotKind
+from tarmac.drivers.storage.values import NewImage, SnapshotKind
 from tarmac.model.errors import Conflict, NotFound, WrongState
 from tarmac.model.ids import VolumeId
 
@@ -17,7 +17,7 @@ def named(vmid: int, file: str) -> VolumeId:
 
 @pytest.mark.parametrize("format", ["qcow2", "raw"])
 async def test_an_image_gets_another_guests_name(files: FileStorage, format: str) -> None:
-    volid = await files.allocate(100, size=2 * MIB, format=format)
+    volid = await files.allocate(NewImage(100, format), size=2 * MIB)
     await put(files, volid, 1)
     other = named(101, f"vm-101-disk-3.{format}")
     await files.rename(volid, other)
@@ -27,7 +27,7 @@ async def test_an_image_gets_another_guests_name(files: FileStorage, format: str
     assert not (files.path(volid).parent).exists(), "no empty directory stays"
     await files.rename(other, volid)  # taken back
     await holds(files, volid, 1, 0)
-    taken = await files.allocate(101, size=MIB, format=format)
+    taken = await files.allocate(NewImage(101, format), size=MIB)
     with pytest.raises(Conflict):
         await files.rename(volid, taken)
     with pytest.raises(NotFound):
@@ -35,7 +35,7 @@ async def test_an_image_gets_another_guests_name(files: FileStorage, format: str
 
 
 async def test_one_with_points_in_time_keeps_its_name(files: FileStorage) -> None:
-    volid = await files.allocate(100, size=MIB, format="qcow2")
+    volid = await files.allocate(NewImage(100, "qcow2"), size=MIB)
     await files.snapshot(volid, "before")
     with pytest.raises(WrongState, match="has snapshots"):
         await files.rename(volid, named(101, "vm-101-disk-0.qcow2"))
@@ -43,11 +43,11 @@ async def test_one_with_points_in_time_keeps_its_name(files: FileStorage) -> Non
 
 
 async def test_a_linked_clone_is_made_whole(files: FileStorage) -> None:
-    volid = await files.allocate(9000, size=4 * MIB, format="qcow2")
+    volid = await files.allocate(NewImage(9000, "qcow2"), size=4 * MIB)
     await put(files, volid, 1)
     await put(files, volid, 2, at=1)
     base = await files.make_base(volid)
-    clone = await files.clone(base, 100)
+    clone = await files.clone(base, NewImage(100, "qcow2"))
     await put(files, clone, 3, at=1)
     moved: list[tuple[int, int]] = []
     await files.detach(clone, advance=lambda done, total: moved.append((done, total)))
@@ -62,7 +62,7 @@ async def test_a_linked_clone_is_made_whole(files: FileStorage) -> None:
 
 
 async def test_points_in_time_without_a_disk_are_found_and_can_go(files: FileStorage) -> None:
-    volid = await files.allocate(100, size=MIB, format="qcow2")
+    volid = await files.allocate(NewImage(100, "qcow2"), size=MIB)
     await files.snapshot(volid, "one")
     await files.snapshot(volid, "two")
     assert await files.lost_points() == ()

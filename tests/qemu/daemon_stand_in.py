@@ -42,4 +42,5 @@ async def main(mode: str, place: Path, count: int) -> None:
     await asyncio.Event().wait()
 
 
+signal.alarm(200)  # whoever reads what it says reads in a thread, which no time limit of a test ends
 asyncio.run(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))

@@ -112,7 +112,7 @@ async def test_what_is_not_the_guest_is_refused_and_not_touched(start: Start, pl
     guest = await start()
     record = guest.record
     await guest.close()
-    with subprocess.Popen(["sleep", "1000"]) as stranger:
+    with subprocess.Popen(["sleep", "100"]) as stranger:
         wrong = {
             "another process has the pid": {"pid": stranger.pid},
             "the pid was reused": {"start_time": record.start_time - 1},

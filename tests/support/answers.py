@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import time
 from dataclasses import dataclass
 
 from support.daemon import TestDaemon, _UnixConnection
@@ -35,9 +36,19 @@ def ask(
         with contextlib.suppress(BrokenPipeError):  # refused before the body was sent; the reply is there
             connection.endheaders(body or None)
         reply: http.client.HTTPResponse = connection.getresponse()
-        return Answer(reply.status, reply.reason, reply.read(), method)
+        return Answer(reply.status, reply.reason, _whole(reply, seconds), method)
     finally:
         connection.close()
+
+
+def _whole(reply: http.client.HTTPResponse, seconds: float) -> bytes:
+    """The body. A reply that goes on and on is an error, which no time limit of a socket notices: a stream that beats
+    is never silent."""
+    end, parts = time.monotonic() + seconds, []
+    while part := reply.read1(1 << 16):
+        assert time.monotonic() < end, f"the reply does not end: {part[:200]!r}"
+        parts.append(part)
+    return b"".join(parts)
 
 
 def check(answer: Answer, what: object) -> None:

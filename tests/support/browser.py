@@ -41,16 +41,33 @@ class Visit:
         self.page.get_by_role("button", name="Log in").click()
         self.page.get_by_role("grid").wait_for()
 
-    def faults(self) -> list[str]:
-        """What axe finds serious or worse in what is shown now."""
-        self.page.evaluate(AXE.read_text())
-        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    def faults(self, *, only: str = "") -> list[str]:
+        """What axe finds serious or worse in what is shown now; `only` is the one rule that is looked at."""
+        if self.page.evaluate("typeof axe") == "undefined":
+            self.page.evaluate(AXE.read_text())
+        rules = f"runOnly: ['{only}']" if only else ""
+        found = self.page.evaluate(f"axe.run(document, {{resultTypes: ['violations'], {rules}}})")
         return [
             f"{fault['id']}: {node['target']} {node['failureSummary']}"
             for fault in found["violations"]
             if fault["impact"] in ("serious", "critical")
             for node in fault["nodes"]
         ]
+
+    def faults_in_both_schemes(self) -> list[str]:
+        """The same, and what the colours do to it in the dark: nothing else is another there."""
+        found = self.faults()
+        try:
+            self._show("dark")
+            return found + [f"dark: {fault}" for fault in self.faults(only="color-contrast")]
+        finally:
+            self._show("light")
+
+    def _show(self, scheme: str) -> None:
+        self.page.emulate_media(color_scheme=scheme)
+        expect(self.page.locator("html")).to_have_attribute("data-mantine-color-scheme", scheme)
+        # Some colours fade; what is between two schemes is nobody's fault.
+        self.page.evaluate("document.getAnimations().forEach(a => a instanceof CSSTransition && a.finish())")
 
     def go(self, place: str) -> None:
         """`#/qemu/100/console` and the like, without loading the page again."""

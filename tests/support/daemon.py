@@ -264,10 +264,20 @@ class TestDaemon:
                         found[int(text.split(f"{sock.parent}/")[1].split("/")[0])] = int(proc.name)
         return found
 
+    def dhcp_pids(self) -> dict[str, list[int]]:
+        """The processes of every dnsmasq of this daemon, by network."""
+        found: dict[str, list[int]] = {}
+        for proc in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                text = (proc / "cmdline").read_bytes().decode("utf-8", "replace")
+                if text.startswith("dnsmasq\0") and f"={self.data}/networks/" in text:
+                    found.setdefault(text.split(f"{self.data}/networks/")[1].split("/")[0], []).append(int(proc.name))
+        return found
+
     def remove(self) -> None:
         """End the daemon and every guest of it, and remove all it made."""
         self.end()
-        for pid in self.qemu_pids().values():
+        for pid in (*self.qemu_pids().values(), *(pid for pids in self.dhcp_pids().values() for pid in pids)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         sock = places.api_socket(self.data)

@@ -33,9 +33,9 @@ from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import Queues
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.jobs.task_log import TaskLogs
-from tarmac.services.node.cluster import Cluster
 from tarmac.services.node.nodes import Nodes
 from tarmac.services.registry import Services
+from tarmac.services.resources.cluster import Cluster
 
 
 @dataclass(slots=True)
@@ -89,7 +89,9 @@ async def event_site(tmp_path: Path) -> AsyncIterator[EventSite]:
         s.tickets, s.tokens, s.acls = Tickets(directory, signer), Tokens(directory), Acls(directory, access)
         s.users = Users(directory, access, None)  # type: ignore[arg-type]
         pools = Pools(directory, access)
-        s.cluster = Cluster(guests=guests, nodes=nodes, access=access, storages=lambda: storages, pools=pools)
+        s.cluster = Cluster(
+            guests=guests, nodes=nodes, access=access, storages=lambda: storages, zones=list, pools=pools
+        )
         s.figures = Figures(guests, nodes)
         s.events = Events(
             cluster=s.cluster,

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from support.serving import serving
+
 HOST = "127.0.0.1"
 PIECE = 1 << 20
 
@@ -50,12 +52,8 @@ def file_server() -> Iterator[FileServer]:
 
     server = ThreadingHTTPServer((HOST, 0), Handler)
     served.base = f"http://{HOST}:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield served
-    finally:
-        served.go_on.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(server):
+        try:
+            yield served
+        finally:
+            served.go_on.set()

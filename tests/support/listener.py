@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import http.server
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from support.daemon import TestDaemon
+from support.serving import serving
 
 
 @contextmanager
@@ -24,12 +24,9 @@ def listener() -> Iterator[tuple[int, list[bytes]]]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_address[1], bodies
-        server.shutdown()
-        thread.join()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with serving(server):
+        yield server.server_port, bodies
 
 
 def tell(daemon: TestDaemon, port: int, field: str) -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from playwright.sync_api import CDPSession, Page
 
 _WATCH = """
-window.__long = []; window.__events = [];
+window.__long = []; window.__events = []; window.__frames = [];
+const where = e => e.target ? [e.target.tagName, e.target.getAttribute?.('aria-label') ?? e.target.textContent.slice(0, 20)].join(' ') : '';
 new PerformanceObserver(list => list.getEntries().forEach(e => __long.push(e.duration))).observe({type: 'longtask', buffered: true});
-new PerformanceObserver(list => list.getEntries().forEach(e => e.interactionId && __events.push([e.name, e.duration])))
+new PerformanceObserver(list => list.getEntries().forEach(e => e.interactionId &&
+  __events.push([e.name, e.duration, e.processingStart - e.startTime, e.processingEnd - e.processingStart, where(e)])))
   .observe({type: 'event', durationThreshold: 16, buffered: true});
+new PerformanceObserver(list => list.getEntries().forEach(e => __frames.push([e.startTime, e.duration, e.styleAndLayoutStart - e.startTime,
+  e.scripts.map(s => [s.invoker, s.sourceFunctionName, s.duration, s.forcedStyleAndLayoutDuration])])))
+  .observe({type: 'long-animation-frame', buffered: true});
 new PerformanceObserver(list => list.getEntries().forEach(e => window.__largest = e.startTime))
   .observe({type: 'largest-contentful-paint', buffered: true});
 """  # noqa: E501
@@ -38,7 +46,15 @@ class PageWatch:
 
     def interactions(self) -> list[float]:
         """Milliseconds from each input that took 16 or more until what it changed was painted."""
-        return [float(duration) for _, duration in self.page.evaluate("__events")]
+        return [float(entry[1]) for entry in self.page.evaluate("__events")]
+
+    def longest(self, count: int = 12) -> list[str]:
+        """The longest of them in words: how long each waited for the thread, was worked on, waited to be painted."""
+        found = sorted(self.page.evaluate("__events"), key=lambda entry: -entry[1])[:count]
+        return [
+            f"{took:.0f} ms = {waited:.0f} + {worked:.0f} + {took - waited - worked:.0f}: {name} {target}"
+            for name, took, waited, worked, target in found
+        ]
 
     def heap(self) -> float:
         """Bytes of live objects."""
@@ -49,3 +65,30 @@ class PageWatch:
         """One of DevTools' own: `JSHeapUsedSize`, `Nodes`, `TaskDuration` (seconds of the page's thread)."""
         found: list[dict[str, Any]] = self.session.send("Performance.getMetrics")["metrics"]
         return float(next(one["value"] for one in found if one["name"] == name))
+
+    @contextmanager
+    def worked(self) -> Iterator[list[float]]:
+        """Milliseconds of the page's thread for each of its tasks meanwhile, its own time alone: a machine that others
+        use makes them no longer. Known at the end."""
+        browser = self.page.context.browser
+        assert browser is not None
+        session = browser.new_browser_cdp_session()
+        events: list[dict[str, Any]] = []
+        over: list[object] = []
+        found: list[float] = []
+        session.on("Tracing.dataCollected", lambda message: events.extend(message["value"]))
+        session.on("Tracing.tracingComplete", lambda message: over.append(message))
+        chosen = {"includedCategories": ["toplevel", "devtools.timeline"], "excludedCategories": ["*"]}
+        session.send("Tracing.start", {"transferMode": "ReportEvents", "traceConfig": chosen})
+        yield found
+        session.send("Tracing.end")
+        while not over:
+            self.page.wait_for_timeout(50)
+        session.detach()
+        threads = Counter((one["pid"], one["tid"]) for one in events if one["name"] == "EventDispatch")
+        [(thread, _)] = threads.most_common(1)
+        found += [
+            one["tdur"] / 1000
+            for one in events
+            if one["name"] == "ThreadControllerImpl::RunTask" and (one["pid"], one["tid"]) == thread and "tdur" in one
+        ]

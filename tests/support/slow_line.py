@@ -59,7 +59,7 @@ class _Line:
     def begin(self) -> threading.Thread:
         thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         thread.start()
-        self._begun.wait()
+        assert self._begun.wait(20)
         return thread
 
     def end(self) -> None:
@@ -88,6 +88,8 @@ def slow_line(port: int, *, bits: float = 20e6, seconds: float = 0.02) -> Iterat
     """The port at which the server of `port` is reached over the line; `seconds` there and back."""
     line = _Line(port, bits, seconds)
     thread = line.begin()
-    yield line.port
-    line.end()
-    thread.join()
+    try:
+        yield line.port
+    finally:
+        line.end()
+        thread.join(20)

@@ -17,6 +17,7 @@ SAMPLES = {
     "url": "https://images.example/x.iso", "filename": "x.iso", "size": "1G", "service": "cron", "path": "/vms/999",
     "roles": "PVEAuditor", "pos": "0", "osdid": "0", "idlist": "scsi0", "key": "ret", "vncticket": "x", "port": "5900",
     "command": "ping", "file": "/etc/hosts", "content": "iso", "type": "dir", "pid": "1", "username": "root@pam",
+    "subnet": "some1-10.0.0.0-24", "ip": "10.0.0.9",
     "disk": "/dev/nosuch", "schedule": "daily", "contact": "a@example.com",
     "certificates": "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----",
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """schemathesis on the OpenAPI document that we generate, against a whole daemon: data that the document allows, and
 data that it forbids. Every answer is a result of the documented type or a well-formed refusal, a refusal changes
 nothing, and nothing is left hanging. Seeded; the number of examples is bounded: all of it takes about a minute.
+What is forbidden is made of what is allowed by one fault (`support/wrong.py`), and must be refused.
 
 The daemon runs without a network and cannot write outside its own directories: what it is asked to do is random."""
 
@@ -22,11 +23,13 @@ import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 
 from support.answers import GOOD, ask, check
 from support.daemon import ApiError, TestDaemon
 from support.faults import CPU_STOPPED, wait_idle
+from support.wrong import with_a_fault
 from tarmac.faces.api.endpoints.table import endpoints
 from tarmac.faces.generate.openapi import openapi
 
@@ -187,7 +190,47 @@ def documented(label: str, body: bytes) -> None:
         jsonschema.validate(json.loads(body), schema)
 
 
-def run(daemon: TestDaemon, label: str, mode: GenerationMode, examples: int) -> None:
+Wanted = tuple[Case, str]
+"""A request, and the parameter in it that is wrong, or nothing."""
+
+
+def allowed(label: str) -> st.SearchStrategy[Wanted]:
+    return OPERATIONS[label].as_strategy(generation_mode=GenerationMode.POSITIVE).map(lambda case: (case, ""))
+
+
+@st.composite
+def forbidden(draw: st.DrawFn, label: str) -> Wanted:
+    """A request that is allowed but for one fault in its query or body."""
+    case, _ = draw(allowed(label))
+    method, _, path = label.partition(" ")
+    operation = WHOLE["paths"][path][method.lower()]
+    if "requestBody" not in operation:
+        case.query, name = draw(with_a_fault(dict(case.query), query_schema(operation), as_text=True))
+        return case, name
+    bodies = operation["requestBody"]["content"]
+    case.media_type = draw(st.sampled_from(sorted(bodies)))
+    schema = body_schema(bodies[case.media_type]["schema"])
+    params = case.body if isinstance(case.body, dict) else {}
+    case.body, name = draw(with_a_fault(dict(params), schema, as_text="json" not in case.media_type))
+    return case, name
+
+
+def query_schema(operation: dict[str, Any]) -> dict[str, Any]:
+    rows = [row for row in operation["parameters"] if row["in"] == "query"]
+    return {
+        "properties": {row["name"]: row["schema"] for row in rows},
+        "required": [row["name"] for row in rows if row.get("required")],
+    }
+
+
+def body_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """A body's own parameters and those of the configuration that may stand beside them."""
+    parts = [WHOLE["components"]["schemas"][one["$ref"].rpartition("/")[2]] for one in schema.get("allOf", [])]
+    properties = {name: one for part in [*parts, schema] for name, one in part.get("properties", {}).items()}
+    return {"properties": properties, "required": schema.get("required", [])}
+
+
+def run(daemon: TestDaemon, requests: st.SearchStrategy[Wanted], label: str, examples: int) -> None:
     @settings(
         max_examples=examples,
         deadline=None,
@@ -196,27 +239,21 @@ def run(daemon: TestDaemon, label: str, mode: GenerationMode, examples: int) -> 
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(OPERATIONS[label].as_strategy(generation_mode=mode))
-    def one(case: Case) -> None:
+    @given(requests)
+    def one(wanted: Wanted) -> None:
+        case, wrong = wanted
         before = state_of(daemon)
         answer = send(daemon, case)
-        what = (label, case.path_parameters, case.query, str(case.body)[:1000])
+        what = (label, wrong, case.path_parameters, case.query, str(case.body)[:1000])
         check(answer, what)
         if answer.status in GOOD:
+            assert not wrong, what
             if answer.status == 200 and answer.body:
                 documented(label, answer.body)
         else:
             assert changed_nothing(daemon, case, before), (what, answer)
 
     one()
-
-
-def _of_a_guest(label: str) -> bool:
-    """Whether a guest's whole configuration is among the parameters. Wrong ones of these are not made here: the library
-    that canonicalizes what is to be wrong (jsonschema_rs) was seen to take minutes for one, in which nothing, no time
-    limit either, can interrupt it. Their wrong values: `test_api_fuzz.py`."""
-    method, _, path = label.partition(" ")
-    return "/qemu" in path and "allOf" in json.dumps(WHOLE["paths"][path][method.lower()].get("requestBody", {}))
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -228,9 +265,9 @@ def test_the_document_is_kept(walled: TestDaemon, cell: str) -> None:
         changes = not label.startswith("GET ")
         asks = bool(list(operation.query) or operation.body)
         examples = 1 if label in SLOW or not asks else 12 if changes else 5
-        run(walled, label, GenerationMode.POSITIVE, examples)
-        if asks and not _of_a_guest(label):
-            run(walled, label, GenerationMode.NEGATIVE, examples)
+        run(walled, allowed(label), label, examples)
+        if asks:
+            run(walled, forbidden(label), label, examples)
 
 
 def test_the_daemon_is_well_afterwards(walled: TestDaemon) -> None:

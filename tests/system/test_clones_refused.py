@@ -54,6 +54,17 @@ def test_running_guests_and_guests_with_snapshots_do_not_become_templates(site: 
     site.task("POST", f"{site.qemu}/100/status/start")
     with pytest.raises(ApiError, match="you can't convert a VM to template if VM is running"):
         site.post(f"{site.qemu}/100/template")
+    plan = site.post(f"{site.qemu}/100/template", dryrun=1)
+    assert plan["when"] == "stop" and plan["refusal"]["code"] == "template-running"
+
+
+def test_the_disk_of_a_template_keeps_its_size(site: TestDaemon) -> None:
+    make_template(site)
+    before = path_of(site, 9000, "scsi0").stat().st_size
+    with pytest.raises(ApiError) as refused:
+        site.put(f"{site.qemu}/9000/resize", disk="scsi0", size="+1M")
+    assert refused.value.body["error"]["code"] == "is-base" and refused.value.body["error"]["fixes"]
+    assert path_of(site, 9000, "scsi0").stat().st_size == before
 
 
 def as_user(daemon: TestDaemon, name: str, grants: dict[str, str]) -> Any:

@@ -103,7 +103,7 @@ def mirroring(daemon: TestDaemon, upid: str) -> bool:
 def test_a_killed_daemon_goes_on_with_a_move(daemon: TestDaemon, guest: int, other: str) -> None:
     fill(daemon, guest)
     pid = pid_of(daemon, guest)
-    upid = daemon.post(f"{daemon.qemu}/{guest}/move_disk", disk="scsi1", storage=other, delete=1, **SLOW)
+    upid = daemon.post(f"{daemon.qemu}/{guest}/move_disk", disk="scsi1", storage=other, delete=1, bwlimit=8192)
     eventually(lambda: mirroring(daemon, upid))
     daemon.kill()
     daemon.start()

@@ -66,7 +66,8 @@ def program(words: list[str], **environment: str) -> Iterator[list[str]]:
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=env, start_new_session=True)
     lines: list[str] = []
     assert process.stdout is not None
-    reader = threading.Thread(target=lambda: lines.extend(iter(process.stdout.readline, "")))  # type: ignore[union-attr]
+    read = process.stdout.readline
+    reader = threading.Thread(target=lambda: lines.extend(iter(read, "")), daemon=True)
     reader.start()
     try:
         yield lines

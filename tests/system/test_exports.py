@@ -150,11 +150,13 @@ def test_a_rollback_waits_until_what_it_changes_is_read(daemon: TestDaemon, disk
     file = tmp_path / "disk.raw"
     argv = [sys.executable, "-m", "tarmac", "--data-dir", daemon.data, "vm", "export-disk", "read", "scsi0", file]
     with subprocess.Popen(argv) as reading:
-        eventually((tmp_path / "go-on.begun").exists, "the copy has begun")
-        upid = daemon.post(f"{daemon.qemu}/104/snapshot/before/rollback")
-        where = f"/nodes/{daemon.node}/tasks/{upid}/status"
-        eventually(lambda: "export" in daemon.get(where).get("waits-for", ""), "the rollback waits for it")
-        go_on.touch()
+        try:
+            eventually((tmp_path / "go-on.begun").exists, "the copy has begun")
+            upid = daemon.post(f"{daemon.qemu}/104/snapshot/before/rollback")
+            where = f"/nodes/{daemon.node}/tasks/{upid}/status"
+            eventually(lambda: "export" in daemon.get(where).get("waits-for", ""), "the rollback waits for it")
+        finally:
+            go_on.touch()
         assert reading.wait(60) == 0
     assert daemon.wait_task(upid)["exitstatus"] == "OK"
     assert file.read_bytes() == b"\7" * 65536 + disk[65536:], "what was read is whole"

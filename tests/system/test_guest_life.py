@@ -60,6 +60,8 @@ def test_wrong_states_are_refused_with_what_is_possible(daemon: TestDaemon, tiny
     assert again["exitstatus"] == "VM 200 already running"
     with pytest.raises(ApiError, match="VM 200 is running - destroy failed"):
         daemon.delete(f"{daemon.qemu}/200")
+    plan = daemon.delete(f"{daemon.qemu}/200", dryrun=1)
+    assert plan["when"] == "stop" and plan["refusal"]["message"] == "VM 200 is running - destroy failed"
     daemon.task("POST", f"{daemon.qemu}/200/status/reset")
     daemon.task("POST", f"{daemon.qemu}/200/status/stop")
     daemon.put(f"{daemon.qemu}/200/config", protection=1)
@@ -76,9 +78,10 @@ def test_shutdown_with_force_cuts_the_power(daemon: TestDaemon, tiny: str) -> No
     done = daemon.wait_task(daemon.post(f"{daemon.qemu}/210/status/shutdown", timeout=0))
     assert done["exitstatus"] == "VM quit/powerdown failed - got timeout"
     assert done["error"]["fixes"]
-    daemon.task("POST", f"{daemon.qemu}/210/status/shutdown", timeout=1, forceStop=1)
-    assert daemon.status(210)["status"] == "stopped"
-    daemon.task("DELETE", f"{daemon.qemu}/210")
+    down = daemon.post(f"{daemon.qemu}/210/status/shutdown", timeout=1, forceStop=1)
+    removed = daemon.delete(f"{daemon.qemu}/210")  # its state forbids that now, and no longer when its turn comes
+    assert [daemon.wait_task(upid)["exitstatus"] for upid in (down, removed)] == ["OK", "OK"]
+    assert not any(row["vmid"] == 210 for row in daemon.get(daemon.qemu))
 
 
 def test_a_plan_tells_no_secret(daemon: TestDaemon) -> None:
@@ -105,6 +108,11 @@ def test_changes_wait_or_apply_and_digest_guards(daemon: TestDaemon, tiny: str) 
     daemon.task("POST", f"{daemon.qemu}/230/status/start")
     path = f"{daemon.qemu}/230/config"
     digest = daemon.get(path)["digest"]
+    plan = daemon.put(path, cores=2, name="renamed", agent=0, ide1="local:1", digest=digest, dryrun=1)
+    assert {row["key"]: (row["when"], "reason" in row) for row in plan["changes"]} == {
+        "cores": ("reboot", True), "name": ("now", False), "agent": ("reboot", True), "ide1": ("reboot", True),
+    }  # fmt: skip
+    assert plan["when"] == "reboot" and "refusal" not in plan
     assert daemon.put(path, cores=2, name="renamed", digest=digest) is None
     with pytest.raises(ApiError, match="checksum mismatch"):
         daemon.put(path, cores=3, digest=digest)
@@ -146,7 +154,7 @@ def test_a_medium_and_limits_change_in_a_running_guest(daemon: TestDaemon, tiny:
     iso = daemon.data / "storage/template/iso"
     iso.mkdir(parents=True, exist_ok=True)
     (iso / "medium.iso").write_bytes(bytes(4 << 20))
-    daemon.create(250, tiny, ide2="none,media=cdrom")
+    daemon.create(250, tiny, ide2="none,media=cdrom", hotplug="0")  # neither a medium nor limits need it
     daemon.task("POST", f"{daemon.qemu}/250/status/start")
     daemon.wait_agent(250)
     path = f"{daemon.qemu}/250/config"

@@ -1,13 +1,17 @@
-"""Instant clones of a whole Debian: each has its own name, keys, machine id and address. Minutes under emulation."""
+"""Instant clones of a whole Debian: each has its own name, keys, machine id and address, as root from our DHCP, which
+they ask with the client id of the one whose memory they have. Minutes under emulation."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.daemon import TestDaemon, eventually
+from support.daemon import TestDaemon, eventually, test_daemon
+
+from .test_networks import WRAPPER, Networks, has
 
 pytestmark = pytest.mark.slow
 TEMPLATE = 900
@@ -17,6 +21,27 @@ SHOW = (
     "cat /etc/ssh/ssh_host_ed25519_key.pub /etc/ssh/ssh_host_ecdsa_key.pub; cat /run/mark; "
     "ls /sys/class/net; systemctl is-active ssh systemd-networkd; findmnt -no OPTIONS /"
 )
+
+
+ROOT = os.geteuid() == 0
+NET = "virtio,bridge=v1" if ROOT else "virtio"
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[TestDaemon]:
+    """As root in a network namespace with a network of ours."""
+    if not ROOT:
+        with test_daemon() as running:
+            yield running
+        return
+    with test_daemon(wrapper=WRAPPER) as running:
+        networks = Networks(running)
+        try:
+            networks.define()
+            networks.apply()
+            yield running
+        finally:
+            networks.close()
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +55,7 @@ def template(daemon: TestDaemon, debian_image: Path) -> Iterator[list[str]]:
         cores=2,
         ostype="l26",
         instant=1,
-        net0="virtio",
+        net0=NET,
         ide2="local:cloudinit",
         ciupgrade=0,
     )
@@ -54,7 +79,11 @@ def test_two_clones_are_two_machines(daemon: TestDaemon, template: list[str]) ->
     for line in (3, 4, 5):
         assert len({lines[line] for lines in (*shown.values(), template)}) == 3, f"line {line} is not its own"
     for vmid in shown:
-        eventually(lambda vmid=vmid: "inet 10.0.2." in daemon.run(vmid, "ip", "-4", "addr"), 120)
+        if ROOT:
+            address = next(row["ip"] for row in daemon.get("/cluster/sdn/ipams/pve/status") if row.get("vmid") == vmid)
+            eventually(lambda vmid=vmid, address=address: has(daemon, vmid, address), 120)
+        else:
+            eventually(lambda vmid=vmid: "inet 10.0.2." in daemon.run(vmid, "ip", "-4", "addr"), 120)
         networks = daemon.run(vmid, "ls", "/sys/class/net").split()
         assert networks == [line for line in template if line in ("eth0", "lo")] == ["eth0", "lo"]
         mac = daemon.get(f"{daemon.qemu}/{vmid}/config")["net0"].partition("=")[2].partition(",")[0].lower()

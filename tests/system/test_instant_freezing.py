@@ -37,13 +37,10 @@ def test_what_cannot_be_frozen_is_refused_by_name(site: TestDaemon) -> None:
     assert "not running" in caught.value.body["message"]
     site.task("POST", f"{site.qemu}/910/status/start")
     site.task("POST", f"{site.qemu}/910/snapshot", snapname="before")
-    for path, code, params in (
-        ("template", "template-has-snapshots", {"live": 1}),
-        ("clone", "live-has-snapshots", {"instant": 1}),
-    ):
-        with pytest.raises(ApiError) as caught:
-            site.post(f"{site.qemu}/910/{path}", **params)
-        assert caught.value.body["error"]["code"] == code and "before" in caught.value.body["error"]["evidence"]
+    with pytest.raises(ApiError) as caught:
+        site.post(f"{site.qemu}/910/template", live=1)
+    refused = caught.value.body["error"]
+    assert refused["code"] == "template-has-snapshots" and "before" in refused["evidence"] and refused["fixes"]
     site.task("POST", f"{site.qemu}/910/status/stop")
     with pytest.raises(ApiError) as caught:
         site.post(f"{site.qemu}/910/clone", instant=1)

@@ -89,7 +89,7 @@ def test_the_source_goes_on_beside_its_clones(site: TestDaemon) -> None:
         site.delete(f"{site.qemu}/{state}")
     assert "201" in json.dumps(caught.value.body)
     remove(site, 201)
-    assert frozen(site) == [state]
+    assert frozen(site) == [state] and site.status(state)["memory-held"] == 128 << 20, "one still runs on it"
     remove(site, 202)
     eventually(lambda: not frozen(site), 60)
     assert say(site, SOURCE, "cat /data/later; rm /data/later") == "of-the-source\n"
@@ -183,6 +183,40 @@ def test_a_source_that_is_removed_or_started_anew(site: TestDaemon, plain: int) 
     assert len(frozen(site)) == 1
 
 
+def test_a_source_with_snapshots(site: TestDaemon, plain: int) -> None:
+    """What stands on a snapshot's layer stays as it is, whatever becomes of the source: snapshots, a way back."""
+    fill = "dd if=/dev/urandom of=/data/{0} bs=64k count=16 2>/dev/null; sync; sha256sum /data/{0}"
+    site.task("POST", f"{site.qemu}/{plain}/snapshot", snapname="old")
+    was = say(site, plain, fill.format("one"))
+    clone(site, plain, newid=231, name="heir")
+    assert say(site, 231, "sha256sum /data/one; cat /data/mark") == was + "plain\n"
+    with pytest.raises(ApiError) as caught:
+        site.delete(f"{site.qemu}/{plain}/snapshot/old")
+    assert "clones: 231" in json.dumps(caught.value.body)
+    site.task("POST", f"{site.qemu}/{plain}/snapshot", snapname="new")
+    more = say(site, plain, fill.format("two"))
+    site.task("DELETE", f"{site.qemu}/{plain}/snapshot/new")
+    assert say(site, plain, "sha256sum /data/one /data/two") == was + more
+    site.task("POST", f"{site.qemu}/{plain}/snapshot/old/rollback", start=1)
+    site.wait_agent(plain)
+    assert say(site, plain, "ls /data/one /data/two 2>/dev/null; cat /data/mark") == "plain\n"
+    assert not [key for key in site.get(f"{site.qemu}/{plain}/config") if key.startswith("unused")]
+    site.task("POST", f"{site.qemu}/231/status/stop")
+    site.task("POST", f"{site.qemu}/231/status/start")
+    site.wait_agent(231)
+    assert say(site, 231, "sha256sum /data/one; cat /data/mark") == was + "plain\n"
+    remove(site, 231)
+    eventually(lambda: not frozen(site), 60)
+    upid = site.delete(f"{site.qemu}/{plain}/snapshot/old")  # its QEMU has it open for reading only
+    assert site.wait_task(upid)["error"]["code"] == "snapshot-open-read-only"
+    site.task("POST", f"{site.qemu}/{plain}/status/stop")
+    site.task("DELETE", f"{site.qemu}/{plain}/snapshot/old")
+    site.task("POST", f"{site.qemu}/{plain}/status/start")
+    site.wait_agent(plain)
+    assert say(site, plain, "cat /data/mark") == "plain\n"
+    assert "snap-" not in " ".join(path.name for path in (site.data / "storage/images").glob("*/*"))
+
+
 def test_a_raw_disk_stays_raw(site: TestDaemon) -> None:
     """Its guest goes on with a qcow2 overlay meanwhile; the daemon's end at the moment of the freeze is undone."""
     site.create(
@@ -221,8 +255,10 @@ MOMENTS = [
 
 
 def test_a_crash_anywhere_lets_the_source_go_on(site: TestDaemon) -> None:
-    """Undone as long as no clone has its identity, finished after that; what the source wrote meanwhile is kept."""
+    """Undone as long as no clone has its identity, finished after that; what the source wrote meanwhile is kept, and
+    so is its snapshot."""
     pid = site.status(SOURCE)["pid"]
+    site.task("POST", f"{site.qemu}/{SOURCE}/snapshot", snapname="before")
     for number, moment in enumerate(MOMENTS):
         site.crash_at(moment)
         ask_and_die(site, lambda: site.post(f"{site.qemu}/{SOURCE}/clone", instant=1, newid=401))
@@ -241,6 +277,9 @@ def test_a_crash_anywhere_lets_the_source_go_on(site: TestDaemon) -> None:
     assert say(site, 402, "cat /run/mark; hostname") == "in-memory\nlate\n"
     assert site.status(402)["instant"]["identity"] == "done"
     assert say(site, SOURCE, "cat /data/number; rm /data/number") == f"{len(MOMENTS) - 1}\n"
+    remove(site, 402)
+    eventually(lambda: not frozen(site), 60)
+    site.task("DELETE", f"{site.qemu}/{SOURCE}/snapshot/before")
 
 
 def test_clones_are_made_in_a_pool_and_leave_it_when_undone(site: TestDaemon) -> None:

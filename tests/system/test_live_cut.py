@@ -19,8 +19,8 @@ from tarmac.drivers.qemu.parts import parts
 from tarmac.drivers.qemu.qmp import Qmp
 from tarmac.model.errors import OutcomeUnknown
 from tarmac.services.guests.guests import Guest
-from tarmac.services.guests.live_changes import VmLive
 from tarmac.services.registry import Services
+from tarmac.services.running.live_changes import VmLive
 
 VMID = 100
 NIC = "virtio=BC:24:11:00:00:01"

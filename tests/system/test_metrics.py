@@ -20,7 +20,7 @@ def get(daemon: TestDaemon, path: str, token: str) -> str:
     request = urllib.request.Request(f"https://localhost:{daemon.port}{path}")
     # As Prometheus sends it: `authorization: {type: PVEAPIToken, credentials: USER@REALM!NAME=SECRET}`.
     request.add_header("Authorization", f"PVEAPIToken {token}")
-    with urllib.request.urlopen(request, context=trust) as reply:
+    with urllib.request.urlopen(request, context=trust, timeout=60) as reply:
         return str(reply.read().decode())
 
 

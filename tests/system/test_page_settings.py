@@ -94,6 +94,53 @@ def test_what_a_running_guest_cannot_be_given_waits_and_can_be_given_up(
         daemon.task("POST", f"{daemon.qemu}/201/status/stop")
 
 
+def test_what_needs_a_stop_is_said_before_and_done_between_a_shutdown_and_a_start(
+    page: Visit, daemon: TestDaemon, tiny: str
+) -> None:
+    daemon.create(207, tiny, name="deaf", freeze=1)
+    daemon.create(208, tiny, name="hears", agent=1)
+    for vmid in (207, 208):
+        daemon.task("POST", f"{daemon.qemu}/{vmid}/status/start")
+    screen = page.page
+    try:
+        page.go("#/qemu/207/hardware")
+        form = _open(page, "Disk (scsi0)", "Give away")
+        form.get_by_label("Number of the other guest").fill("208")
+        form.get_by_label("What it is called there").fill("scsi5")
+        expect(form.get_by_label("What will happen")).to_contain_text("Needs a stop Disk (scsi0)")
+        expect(form.get_by_label("What will happen")).to_contain_text("the guest has it open")
+        expect(form.get_by_role("button", name="Give away", exact=True)).to_be_disabled()
+        form.get_by_label("Time to shut down, s").fill("1")
+        form.get_by_role("button", name="Shut down, apply, start again").click()
+        expect(form).to_contain_text("The guest did not shut down in time. Nothing was changed.", timeout=60_000)
+        expect(form).to_contain_text("Give away: not done")
+        assert daemon.status(207)["status"] == "running" and "scsi0" in _config(daemon, 207)
+        assert not page.faults()
+
+        daemon.wait_agent(208)
+        page.go("#/qemu/208/hardware")
+        form = _open(page, "Cores")
+        form.get_by_label("Cores").fill("2")
+        expect(form.get_by_label("What will happen")).to_contain_text("At reboot Cores: not set becomes 2")
+        form.get_by_role("button", name="Shut down, apply, start again").click()
+        expect(_line(page, "Cores").get_by_role("form")).to_have_count(0, timeout=60_000)
+        assert _config(daemon, 208)["cores"] == 2 and daemon.status(208)["status"] == "running"
+        assert "cores=2" in _command_line(daemon, 208)
+
+        daemon.wait_agent(208)
+        screen.get_by_role("button", name="More actions").first.click()
+        screen.get_by_role("menuitem", name="Make it a template").click()
+        dialog = screen.get_by_role("dialog")
+        expect(dialog.get_by_label("What will happen")).to_contain_text("Needs a stop")
+        expect(dialog.get_by_role("button", name="Make it a template", exact=True)).to_be_disabled()
+        dialog.get_by_role("button", name="Shut down, then apply").click()
+        expect(dialog).to_have_count(0, timeout=60_000)
+        assert daemon.status(208)["template"] == 1
+    finally:
+        for vmid in (207, 208):
+            daemon.task("POST", f"{daemon.qemu}/{vmid}/status/stop")
+
+
 def test_disks_and_media_and_cards(page: Visit, daemon: TestDaemon, tiny: str) -> None:
     daemon.create(202, tiny, name="disks")
     screen = page.page
@@ -125,6 +172,7 @@ def test_disks_and_media_and_cards(page: Visit, daemon: TestDaemon, tiny: str) -
     screen.get_by_role("menuitem", name="CD-ROM drive").click()
     screen.get_by_role("form", name="CD-ROM drive").get_by_role("button", name="Add").click()
     expect(_line(page, "Disk (ide0)")).to_contain_text("none,media=cdrom")
+    expect(screen.get_by_role("form", name="CD-ROM drive")).to_have_count(0)
     screen.get_by_role("button", name="Add", exact=True).click()
     screen.get_by_role("menuitem", name="Network card").click()
     form = screen.get_by_role("form", name="Network card")

@@ -13,6 +13,7 @@ from tarmac.composition.copies import add_copies
 from tarmac.composition.ground import Ground, lay_ground
 from tarmac.composition.guests import add_guests, add_many_guests
 from tarmac.composition.instant import add_instant
+from tarmac.composition.networks import add_networks
 from tarmac.composition.options import add_acme, add_options
 from tarmac.composition.people import add_people
 from tarmac.composition.running import add_running
@@ -37,6 +38,7 @@ async def compose(ground: Ground, stack: contextlib.AsyncExitStack) -> Services:
     await add_acme(ground, services)
     await add_node(ground, services)
     await add_storage(ground, services)
+    await add_networks(ground, services, stack)
     add_running(ground, services, stack)
     await services.instant_records.load()
     await services.frozen_records.load()

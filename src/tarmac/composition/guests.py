@@ -1,21 +1,22 @@
-"""What is done with guests, one by one and many at once: `services.guests`."""
+"""What is done with guests, one by one and many at once: `services.configuration`, `services.lifecycle`."""
 
 from __future__ import annotations
 
 from tarmac.composition.ground import Ground
-from tarmac.services.guests.autostart import Autostart
-from tarmac.services.guests.bulk import BulkActions
-from tarmac.services.guests.config import VmConfigs
-from tarmac.services.guests.create import VmCreate
-from tarmac.services.guests.disk_plans import DiskPlans
-from tarmac.services.guests.io_errors import IoErrors
-from tarmac.services.guests.lifecycle import Vms
-from tarmac.services.guests.live_changes import VmLive
-from tarmac.services.guests.status import VmStatus
-from tarmac.services.guests.storage_rights import StorageRights
-from tarmac.services.guests.tags import TagRules
-from tarmac.services.node.cluster import Cluster
+from tarmac.services.configuration.configs import VmConfigs
+from tarmac.services.configuration.create import VmCreate
+from tarmac.services.configuration.disk_plans import DiskPlans
+from tarmac.services.configuration.storage_rights import StorageRights
+from tarmac.services.configuration.tags import TagRules
+from tarmac.services.lifecycle.autostart import Autostart
+from tarmac.services.lifecycle.bulk import BulkActions
+from tarmac.services.lifecycle.io_errors import IoErrors
+from tarmac.services.lifecycle.removal import VmRemoval
+from tarmac.services.lifecycle.verbs import Vms
 from tarmac.services.registry import Services
+from tarmac.services.resources.cluster import Cluster
+from tarmac.services.resources.status import VmStatus
+from tarmac.services.running.live_changes import VmLive
 
 
 def add_guests(ground: Ground, s: Services) -> None:
@@ -25,13 +26,20 @@ def add_guests(ground: Ground, s: Services) -> None:
         guests=guests,
         jobs=jobs,
         runtime=s.runtime,
+        records=s.instant_records,
+        admission=s.clone_admission,
+        registry=registry,
+    )
+    s.vm_removal = VmRemoval(
+        guests=guests,
+        jobs=jobs,
+        runtime=s.runtime,
         volumes=s.volumes,
         cloudinit=s.cloudinit,
         uids=s.uids,
         acls=s.acls,
         records=s.instant_records,
         states=s.live_states,
-        admission=s.clone_admission,
         pools=s.pools,
         registry=registry,
     )
@@ -48,6 +56,7 @@ def add_guests(ground: Ground, s: Services) -> None:
         volumes=s.volumes,
         storage_rights=StorageRights(access=access, storages=s.storages),
         tags=s.tags,
+        zone_of=s.networks.applied_zone_of,
         registry=registry,
     )
     s.vm_create = VmCreate(
@@ -83,4 +92,11 @@ def add_many_guests(ground: Ground, s: Services) -> None:
         registry=registry,
         default_workers=lambda: s.datacenter.value.max_workers,
     )
-    s.cluster = Cluster(guests=guests, nodes=s.nodes, access=access, storages=s.storage_views.resources, pools=s.pools)
+    s.cluster = Cluster(
+        guests=guests,
+        nodes=s.nodes,
+        access=access,
+        storages=s.storage_views.resources,
+        zones=s.network_views.resources,
+        pools=s.pools,
+    )

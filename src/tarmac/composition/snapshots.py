@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tarmac.composition.ground import Ground
-from tarmac.services.guests.features import VmFeatures
+from tarmac.services.clones.features import VmFeatures
 from tarmac.services.registry import Services
 from tarmac.services.snapshots.disks import SnapshotDisks
 from tarmac.services.snapshots.lost_points import LostPoints

@@ -86,6 +86,7 @@ def _add_attention(ground: Ground, s: Services) -> None:
         metrics=s.metrics,
         second_factors=s.second_factors,
         certificates=s.certificates.rows,
+        networks=s.network_views.states,
     )
     ground.jobs.on_end.append(s.attention.task_ended)
 
@@ -104,5 +105,12 @@ def _add_events(ground: Ground, s: Services) -> None:
     s.runtime.changed.append(events.touch_guest)
     s.cluster.touched.append(events.touch)
     s.storages.probe.changed.append(events.touch_storage)
+
+    def touch_networks() -> None:
+        for id in s.network_views.ids():
+            events.touch(id)
+
+    s.networks.changed.append(touch_networks)
+    s.network_host.changed.append(touch_networks)
     s.usage.wanted = events.wanted
     s.usage.sampled.append(events.sampled)

@@ -9,6 +9,7 @@
     ├── NotFound            the object does not exist
     ├── Conflict            it exists already, or changed meanwhile
     ├── WrongState          not possible in the object's present state
+    │   └── NeedsStop       not while the guest runs; once it is stopped, it is
     ├── Busy                somebody else works on it
     ├── Unavailable         try again later
     ├── HostFailure         QEMU, the kernel, a tool or a disk said no
@@ -123,6 +124,10 @@ class Conflict(TarmacError):
 
 class WrongState(TarmacError):
     code = "wrong-state"
+
+
+class NeedsStop(WrongState):
+    """Refused because the guest runs. A plan (`dryrun`) says so instead of being refused."""
 
 
 class Busy(TarmacError):

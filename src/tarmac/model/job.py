@@ -11,7 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tarmac.model.errors import TarmacError
+
 Json = Any
+Row = Mapping[str, str]
+OFF = "off"  # among a job's arguments: plan it as if its guest were stopped
+_LATENESS = ("now", "reboot", "stop")
 
 QUIET_KINDS = frozenset({"vncproxy"})
 """Jobs whose failure is nobody's trouble: a console that nobody opened, or that a restart of the daemon cut off."""
@@ -58,17 +63,27 @@ class PlannedStep:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a job will do, decided before it does anything. `effects` are lines for people (who is affected, what is
-    lost); `changes` the same of a configuration, key by key; `result` goes into the finished task."""
+    lost); `changes` the same of a configuration, key by key; `result` goes into the finished task. `refusal`: the guest
+    runs, so the job itself is refused by this; the plan is that of the stopped guest."""
 
     steps: tuple[PlannedStep, ...]
     effects: tuple[str, ...] = ()
-    changes: tuple[Mapping[str, str], ...] = ()
+    changes: tuple[Row, ...] = ()
     result: Mapping[str, Json] = field(default_factory=dict)
+    refusal: TarmacError | None = None
+
+    @property
+    def when(self) -> str:
+        """The latest of what its changes are: `now`, `reboot` or `stop`."""
+        found = [row["when"] for row in self.changes] + (["stop"] if self.refusal else [])
+        return max(found, key=_LATENESS.index, default="now")
 
     def as_record(self) -> dict[str, Json]:
         """For `dryrun`: plain values, without the steps' arguments: those are the platform's own, and may hold what
         no reply tells (the hash of a cloud-init password)."""
+        late = {"when": "stop", "reason": self.refusal.cause} if self.refusal else {}
         return {
+            "when": self.when,
             "steps": [
                 {
                     "step": s.step,
@@ -78,7 +93,8 @@ class Plan:
                 for s in self.steps
             ],
             "effects": list(self.effects),
-            "changes": [dict(change) for change in self.changes],
+            "changes": [{**change, **late} for change in self.changes],
+            **({"refusal": self.refusal.as_record()} if self.refusal else {}),
         }
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 
-from tarmac.model.errors import Fix, WrongState
+from tarmac.model.errors import Fix, NeedsStop, WrongState
 
 
 class State(enum.StrEnum):
@@ -91,7 +91,8 @@ def after(state: State, verb: Verb, vmid: int) -> State:
     outcome = TABLE[state, verb]
     if isinstance(outcome, State):
         return outcome
-    raise WrongState(
+    kind = NeedsStop if verb is Verb.DELETE else WrongState
+    raise kind(
         outcome.format(vmid=vmid),
         code=f"cannot-{verb}-{state}",
         cause=f"'{verb}' is not possible while the guest is {state}",

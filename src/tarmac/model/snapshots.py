@@ -61,9 +61,24 @@ def disks_of(texts: Mapping[str, str]) -> dict[str, Disk | EfiDisk]:
     return found
 
 
+def image_of(volid: str) -> str:
+    """A volume id without the base image that it names: the same image has one while it stands on a frozen state, and
+    none before and after, so sections of different moments may call it by either."""
+    storage, _, name = volid.partition(":")
+    parts = name.split("/")
+    if len(parts) == 4:
+        return f"{storage}:{parts[2]}/{parts[3]}"
+    return f"{storage}:{parts[1]}" if len(parts) == 2 and parts[0].startswith("base-") else volid
+
+
 def kept_by(file: GuestFile, volid: str) -> list[str]:
     """The guest's snapshots that have a volume."""
-    return [name for name, texts in file.snapshots.items() if any(d.file == volid for d in disks_of(texts).values())]
+    image = image_of(volid)
+    return [
+        name
+        for name, texts in file.snapshots.items()
+        if any(image_of(disk.file) == image for disk in disks_of(texts).values())
+    ]
 
 
 def check_not_kept(file: GuestFile, freed: Iterable[str]) -> None:
@@ -100,11 +115,11 @@ def rolled_back(file: GuestFile, name: str, *, vmgenid: str) -> GuestFile:
     new["parent"] = name
     if "description" in file.current:
         new["description"] = file.current["description"]
-    used = {volume.file for volume in disks_of(new).values()}
+    used = {image_of(volume.file) for volume in disks_of(new).values()}
     left = [v.split(",", 1)[0] for k, v in sorted(file.current.items()) if is_unused(k)]
     left += [volume.file for volume in disks_of(file.current).values()]
     return dataclasses.replace(
-        file, current=with_unused(new, [v for v in left if v not in used]), pending={}, pending_delete={}
+        file, current=with_unused(new, [v for v in left if image_of(v) not in used]), pending={}, pending_delete={}
     )
 
 
@@ -138,8 +153,9 @@ def without(file: GuestFile, name: str) -> GuestFile:
 
     snapshots = {n: moved(t) for n, t in file.snapshots.items() if n != name}
     current = moved(file.current)
-    known = {v.file for texts in (current, file.pending, *snapshots.values()) for v in disks_of(texts).values()}
-    lost = [volume.file for volume in disks_of(gone).values() if volume.file not in known]
+    sections = (current, file.pending, *snapshots.values())
+    known = {image_of(volume.file) for texts in sections for volume in disks_of(texts).values()}
+    lost = [volume.file for volume in disks_of(gone).values() if image_of(volume.file) not in known]
     return dataclasses.replace(file, current=with_unused(current, lost), snapshots=snapshots)
 
 

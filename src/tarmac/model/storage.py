@@ -57,6 +57,7 @@ def _check_portal(text: str) -> None:
 FORMATS["pve-storage-portal-dns"] = _check_portal
 FORMATS["pve-storage-portal-dns-list"] = _check_portals
 _POOL = r"[a-zA-Z0-9_][a-zA-Z0-9_.:-]{0,126}(/[a-zA-Z0-9_][a-zA-Z0-9_.:-]{0,126}){0,8}"
+_CLUSTER = 64 * 1024
 _VG = r"[a-zA-Z0-9+_.][a-zA-Z0-9+_.-]{0,126}"
 
 
@@ -166,7 +167,7 @@ class StorageOptions(OtherTypes):  # type: ignore[misc,valid-type]
     allow_untested: bool = setting(
         False,
         name="allow-untested",
-        help="lvm, lvmthin, zfspool: use it although it is not yet run against a real kernel. (Not of Proxmox.)",
+        help="zfspool: use it although it is not yet run against a real kernel. (Not of Proxmox.)",
     )
     options: str | None = setting(None, max_length=512, pattern=r"[^\s,]+(,[^\s,]+)*", help="nfs, cifs: mount options.")
     subdir: str | None = setting(None, format="pve-storage-path", help="cifs: the directory in the share.")
@@ -226,6 +227,14 @@ class StorageDefinition(StorageOptions):
     def fills_at_once(self) -> bool:
         """Whether an image takes all its space when it is made or grows."""
         return self.preallocation in (Preallocation.FALLOC, Preallocation.FULL)
+
+    def takes_at_once(self, size: int, format: str) -> int:
+        """Bytes that a new, empty image of `size` bytes takes: all, or a qcow2 image's tables (8 bytes for where each
+        cluster of 64 KiB lies and 2 for its count), or nothing to speak of."""
+        if self.fills_at_once:
+            return size
+        tables = format == "qcow2" and self.preallocation is Preallocation.METADATA
+        return size // _CLUSTER * 10 + 4 * _CLUSTER if tables else 0
 
     def reserved(self, total: int) -> int:
         """Bytes of `total` that no new volume may take."""

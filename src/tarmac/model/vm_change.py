@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tarmac.model.devices import Agent
 from tarmac.model.disk import BUS_COUNTS
 from tarmac.model.errors import InvalidInput
 from tarmac.model.parse import UNKNOWN, parse_value
@@ -19,9 +20,21 @@ from tarmac.model.settings import find_setting
 from tarmac.model.vm import VmConfig
 
 HIDDEN = "**********"
-ALWAYS_LIVE = frozenset({"any", "cloudinit"})
+CLOUDINIT = "cloudinit"
+ALWAYS_LIVE = frozenset({"any", CLOUDINIT})
 _DRIVE = re.compile(rf"({'|'.join(BUS_COUNTS)})\d+")
 _UNUSED = re.compile(r"unused\d+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """Why a change is not in force at once, in a sentence for people."""
+
+    reason: str
+
+
+AT_START = Late(reason="QEMU is told of it only when it starts")
+ON_MEDIUM = Late(reason="the guest reads it from its cloud-init medium, which is written anew before its next start")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,6 +47,7 @@ class Change:
     live: list[str] = field(default_factory=list)
     waits: list[str] = field(default_factory=list)
     freed: list[str] = field(default_factory=list)
+    reasons: dict[str, Late] = field(default_factory=dict)
 
     def effects(self, before: Mapping[str, str]) -> tuple[str, ...]:
         """Lines for people: old value, new value, at once or at the next start."""
@@ -46,13 +60,17 @@ class Change:
 
     def rows(self, before: Mapping[str, str]) -> tuple[dict[str, str], ...]:
         """One for each changed key: `key`, `old`, `new` (left out where it stands at its default) and `when`: `now`, or
-        `reboot` for what a reboot from outside, or a stop and a start, brings into force. Secrets are hidden."""
-        found = []
+        `reboot` for what a reboot from outside, or a stop and a start, brings into force (a reboot that the system
+        inside does by itself does not), with the `reason`. Secrets are hidden."""
+        found = list[dict[str, str]]()
         for when, keys, after in (("now", self.live, self.current), ("reboot", self.waits, self.pending)):
             for key in keys:
                 texts = {"old": before.get(key), "new": after.get(key)}
                 told = {name: _told(key, text) for name, text in texts.items() if text is not None}
-                found.append({"key": key, **told, "when": when})
+                late = self.reasons.get(key) or (AT_START if when == "reboot" else None)
+                found.append(
+                    {"key": key, **told, **({"when": "reboot", "reason": late.reason} if late else {"when": when})}
+                )
         return tuple(found)
 
 
@@ -81,15 +99,18 @@ def change_config(
     delete: Iterable[str] = (),
     revert: Iterable[str] = (),
     live_keys: Iterable[str] = (),
+    reasons: Mapping[str, Late] | None = None,
     force: bool = False,
 ) -> Change:
     """The outcome of setting, deleting and reverting keys. `live_keys`: keys that the caller can change in the running
-    guest although their class does not say so (a CD-ROM's medium). `force`: deleted disks lose their volumes, too.
+    guest although their class does not say so (a CD-ROM's medium). `reasons`: why others of them have to wait. `force`:
+    deleted disks lose their volumes, too.
 
     Raises InvalidInput for an unknown key to delete and a key both set and deleted."""
     deletes = list(dict.fromkeys(delete))
     _check(set_, deletes, current, pending)
     change = Change(current=dict(current), pending=dict(pending), pending_delete=dict(pending_delete))
+    change.reasons |= reasons or {}
     for key in revert:
         change.pending.pop(key, None)
         change.pending_delete.pop(key, None)
@@ -98,7 +119,7 @@ def change_config(
         change.pending_delete.pop(key, None)
         if change.current.get(key) == text:
             change.pending.pop(key, None)
-        elif not running or key in at_once or _is_live(key):
+        elif not running or key in at_once or _is_live(key, change.current.get(key), text):
             change.pending.pop(key, None)
             apply_set(change, key, text)
             change.live.append(key)
@@ -109,7 +130,7 @@ def change_config(
         change.pending.pop(key, None)
         if key not in change.current:
             continue
-        if not running or key in at_once or _is_live(key):
+        if not running or key in at_once or _is_live(key, change.current[key], None):
             apply_delete(change, key, force=force)
             change.live.append(key)
         else:
@@ -175,9 +196,27 @@ def _volume(key: str, text: str) -> str | None:
     return file
 
 
-def _is_live(key: str) -> bool:
+def is_cloudinit_key(key: str) -> bool:
+    """Whether the guest learns of a key by its cloud-init medium."""
     found = find_setting(VmConfig, key)
-    return found is not None and found[0].limits.hotplug in ALWAYS_LIVE
+    return found is not None and found[0].limits.hotplug == CLOUDINIT
+
+
+def _is_live(key: str, old: str | None, new: str | None) -> bool:
+    """Whether a running guest has the new value (None: the default) when it is written: its class says so, and no
+    device comes or goes by it that can do so only when QEMU starts. Source: vmconfig_hotplug_pending,
+    vmconfig_update_agent."""
+    found = find_setting(VmConfig, key)
+    if found is None or found[0].limits.hotplug not in ALWAYS_LIVE:
+        return False
+    setting, _ = found
+    if key == "balloon":
+        return (old == "0") == (new == "0")
+    if key == "agent":
+        agents = [setting.default if t is None else parse_value(setting, t, lenient=True) for t in (old, new)]
+        channels = [(a.enabled, a.type) if isinstance(a, Agent) and a.enabled else None for a in agents]
+        return channels[0] == channels[1]
+    return True
 
 
 def _check(

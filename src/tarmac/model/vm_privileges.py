@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tarmac.model.nic import Nic
 from tarmac.model.parse import parse_value
 from tarmac.model.settings import Setting, find_setting
@@ -59,8 +61,9 @@ def _of_drive(found: Setting, text: str) -> tuple[tuple[str, ...], ...]:
     return ((CDROM if disk.is_cdrom else DISK,),)
 
 
-def bridges_of(key: str, text: str) -> list[str]:
-    """The paths of the bridge that a network card hangs on, as Proxmox's ACLs name them; nothing for other keys."""
+def bridges_of(key: str, text: str, zone_of: Callable[[str], str | None] = lambda bridge: None) -> list[str]:
+    """The paths of the bridge that a network card hangs on, as Proxmox's ACLs name them; nothing for other keys.
+    `zone_of`: the zone of a virtual network, None for another bridge."""
     found = find_setting(VmConfig, key)
     if found is None or found[0].python is not Nic:
         return []
@@ -68,4 +71,4 @@ def bridges_of(key: str, text: str) -> list[str]:
         nic: Nic = parse_value(found[0], text, lenient=True)
     except ValueError:
         return []
-    return [f"/sdn/zones/localnetwork/{nic.bridge}"] if nic.bridge else []
+    return [f"/sdn/zones/{zone_of(nic.bridge) or 'localnetwork'}/{nic.bridge}"] if nic.bridge else []

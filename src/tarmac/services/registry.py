@@ -34,11 +34,15 @@ if TYPE_CHECKING:
     from tarmac.services.changes.definitions import DefinitionHistory
     from tarmac.services.changes.guest_history import GuestHistory
     from tarmac.services.clones.clones import Clones
+    from tarmac.services.clones.features import VmFeatures
     from tarmac.services.clones.flatten import Flatten
     from tarmac.services.clones.numbers import CloneNumbers
     from tarmac.services.clones.templates import Templates
     from tarmac.services.cloudinit.cloudinit import CloudInit
     from tarmac.services.cloudinit.schema import Schemas
+    from tarmac.services.configuration.configs import VmConfigs
+    from tarmac.services.configuration.create import VmCreate
+    from tarmac.services.configuration.tags import TagRules
     from tarmac.services.disks.gifts import DiskGifts
     from tarmac.services.disks.moves import DiskMoves
     from tarmac.services.disks.orphans import Orphans
@@ -50,17 +54,8 @@ if TYPE_CHECKING:
     from tarmac.services.figures.history import History
     from tarmac.services.figures.metrics import Metrics
     from tarmac.services.figures.prometheus import Prometheus
-    from tarmac.services.guests.autostart import Autostart
-    from tarmac.services.guests.bulk import BulkActions
-    from tarmac.services.guests.config import VmConfigs
-    from tarmac.services.guests.create import VmCreate
-    from tarmac.services.guests.features import VmFeatures
     from tarmac.services.guests.guests import Guests
-    from tarmac.services.guests.io_errors import IoErrors
-    from tarmac.services.guests.lifecycle import Vms
-    from tarmac.services.guests.live_changes import VmLive
-    from tarmac.services.guests.status import VmStatus
-    from tarmac.services.guests.tags import TagRules
+    from tarmac.services.guests.uids import Uids
     from tarmac.services.instant.admission import CloneAdmission
     from tarmac.services.instant.clones import InstantClones
     from tarmac.services.instant.frozen_ends import FrozenEnds
@@ -72,20 +67,31 @@ if TYPE_CHECKING:
     from tarmac.services.jobs.jobs import Jobs
     from tarmac.services.jobs.retention import Retention
     from tarmac.services.jobs.tasks import Tasks
+    from tarmac.services.lifecycle.autostart import Autostart
+    from tarmac.services.lifecycle.bulk import BulkActions
+    from tarmac.services.lifecycle.io_errors import IoErrors
+    from tarmac.services.lifecycle.removal import VmRemoval
+    from tarmac.services.lifecycle.verbs import Vms
+    from tarmac.services.networks.addresses import Addresses
+    from tarmac.services.networks.apply import NetworkApply
+    from tarmac.services.networks.definitions import NetworkDefinitions
+    from tarmac.services.networks.host import NetworkHost
+    from tarmac.services.networks.views import NetworkViews
     from tarmac.services.node.certificates import Certificates
-    from tarmac.services.node.cluster import Cluster
     from tarmac.services.node.facts import NodeProbe
     from tarmac.services.node.host_changes import HostChanges
     from tarmac.services.node.memory_settings import MemorySettings
     from tarmac.services.node.nodes import Nodes
     from tarmac.services.node.options import Options
+    from tarmac.services.resources.cluster import Cluster
+    from tarmac.services.resources.status import VmStatus
     from tarmac.services.running.agents import Agents
     from tarmac.services.running.console_sessions import ConsoleSessions
     from tarmac.services.running.consoles import Consoles
     from tarmac.services.running.human_monitor import HumanMonitor
     from tarmac.services.running.launcher import Launcher
+    from tarmac.services.running.live_changes import VmLive
     from tarmac.services.running.runtime import Runtime
-    from tarmac.services.running.uids import Uids
     from tarmac.services.running.usage import UsageSampler
     from tarmac.services.snapshots.lost_points import LostPoints
     from tarmac.services.snapshots.rollback import VmRollback
@@ -118,6 +124,7 @@ class Services:
     jobs: Jobs = LATER
     tasks: Tasks = LATER
     vms: Vms = LATER
+    vm_removal: VmRemoval = LATER
     templates: Templates = LATER
     clones: Clones = LATER
     clone_numbers: CloneNumbers = LATER
@@ -153,6 +160,11 @@ class Services:
     agents: Agents = LATER
     cluster: Cluster = LATER
     nodes: Nodes = LATER
+    networks: NetworkDefinitions = LATER
+    addresses: Addresses = LATER
+    network_host: NetworkHost = LATER
+    network_apply: NetworkApply = LATER
+    network_views: NetworkViews = LATER
     datacenter: Options[Datacenter] = LATER
     node_config: Options[NodeConfig] = LATER
     tags: TagRules = LATER

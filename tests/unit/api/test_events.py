@@ -100,6 +100,15 @@ async def test_where_too_much_is_forgotten_it_begins_anew(house: EventSite) -> N
         assert client.messages[0]["type"] == "resync"
 
 
+async def test_where_just_nothing_is_forgotten_it_goes_on(house: EventSite) -> None:
+    changes = house.services.events.changes
+    await house.guest(100)
+    changes.floor = changes.seq
+    async with follow(unix=house.unix, query=f"?epoch={house.services.events.epoch}&since={changes.seq}") as client:
+        await client.ready()
+        assert client.messages[0]["type"] == "resume"
+
+
 async def test_a_task_from_its_start_to_its_end_with_its_lines(house: EventSite) -> None:
     async with follow(unix=house.unix) as client:
         await client.ready()

@@ -14,8 +14,8 @@ import pytest
 from support.event_site import EventSite, event_site
 from support.loop import attempts
 from tarmac.model.users import User
-from tarmac.services.events.encoded_rows import warm
 from tarmac.services.guests.guests import Guest
+from tarmac.services.resources.encoded_rows import warm
 
 GUESTS = 10_000
 TEXT = """\
@@ -44,6 +44,7 @@ def fill(house: EventSite) -> None:
 
 def _get(unix: str, path: str, until: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(60)  # it is called in threads, which no time limit of a test ends
         sock.connect(unix)
         sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         got = bytearray()

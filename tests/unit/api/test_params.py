@@ -142,6 +142,9 @@ def test_other_content_types_are_not_implemented() -> None:
 def test_too_many_parameters_are_refused() -> None:
     with pytest.raises(InvalidInput):
         decode_query("&".join(f"a{i}=1" for i in range(1001)))
+    body = json.dumps({f"a{i}": 1 for i in range(1001)}).encode()
+    with pytest.raises(InvalidInput, match="too many"):
+        decode_body("application/json", body)
 
 
 def test_secrets_are_masked_for_the_log() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.api_server import Daemon, Handler, Server
+from support.serving import serving
 from tarmac.faces.cli import main as cli
 
 
@@ -27,12 +27,8 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     monkeypatch.setenv("TARMAC_DATA_DIR", str(data))
     told = Daemon(data)
     handler = type("BoundHandler", (Handler,), {"daemon": told})
-    with Server(str(tmp_path / "api.sock"), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Server(str(tmp_path / "api.sock"), handler)):
         yield told
-        server.shutdown()
-        thread.join()
 
 
 @dataclass

@@ -12,7 +12,7 @@ import pytest
 from tarmac.faces.cli.written.completion import SCRIPTS, candidates
 
 CASES = [
-    ("", "v", {"version", "vm"}),
+    ("", "v", {"version", "vm", "vnet"}),
     (
         "vm",
         "s",

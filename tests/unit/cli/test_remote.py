@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import ssl
-import threading
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from support.api_server import Daemon, Handler, Reply
+from support.serving import serving
 
 TOKEN = "root@pam!ci=7b0c1a3e-1f4b-4b36-9c7e-0d5a5f1c2b3a"
 
@@ -52,13 +52,10 @@ def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Da
         def handle_error(self, request: object, address: object) -> None:
             """A client that does not trust us hangs up; that is what is tested."""
 
-    with Quiet(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"daemon": told})) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    server = Quiet(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"daemon": told}))
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    with serving(server):
         yield told, f"https://127.0.0.1:{server.server_address[1]}", fingerprint
-        server.shutdown()
-        thread.join()
 
 
 def test_by_fingerprint_and_token(remote, tarmac):

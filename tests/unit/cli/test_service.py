@@ -146,13 +146,17 @@ def test_ending_the_background_daemon(tmp_path, daemon, tarmac):
     child = subprocess.Popen([sys.executable, "-c", code, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdout is not None and child.stdin is not None
     child.stdout.readline()
-    reaper = threading.Thread(target=child.wait)
+    reaper = threading.Thread(target=child.wait, daemon=True)
     reaper.start()
     said: list[str] = []
     session = type("Quiet", (), {"say": lambda self, text: said.append(text)})()
     started = time.monotonic()
-    service.end_background_daemon(session, tmp_path)
-    reaper.join()
+    try:
+        service.end_background_daemon(session, tmp_path)
+    except BaseException:
+        child.kill()
+        raise
+    reaper.join(20)
     assert time.monotonic() - started < 5
     assert child.returncode == -15
     assert str(child.pid) in said[0]

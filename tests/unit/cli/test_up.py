@@ -163,6 +163,7 @@ def test_only_a_server_that_speaks_counts_as_ssh(words, speaks):
             with connection:
                 connection.sendall(words)
 
+        server.settimeout(20)
         thread = threading.Thread(target=answer)
         thread.start()
         assert up._speaks_ssh(*server.getsockname()) is speaks

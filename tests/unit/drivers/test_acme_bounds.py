@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from support.serving import serving
 from tarmac.drivers.acme import client
 from tarmac.model.errors import Unavailable
 
@@ -33,14 +34,8 @@ def answering(answer: Answer) -> Iterator[str]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with serving(server):
         yield f"http://127.0.0.1:{server.server_port}/directory"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def test_what_an_authority_says_of_itself() -> None:

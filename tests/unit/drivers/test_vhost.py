@@ -12,7 +12,7 @@ from tarmac.drivers.network.tap import Taps, has_vhost
 from tarmac.drivers.qemu.argv.descriptors import descriptors
 from tarmac.model.errors import HostFailure
 from tarmac.model.vm import VmConfig
-from tarmac.services.guests.live_changes import by_name
+from tarmac.services.running.live_changes import by_name
 
 CARDS = VmConfig.parse({"net0": "virtio,bridge=vmbr0,queues=2", "net1": "e1000,bridge=vmbr0", "net2": "virtio"})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from pathlib import Path
@@ -66,7 +65,6 @@ async def test_signal_is_named() -> None:
 async def test_cancellation_ends_the_child_and_its_children(tmp_path: Path, stubborn: bool) -> None:
     """A shell that (perhaps) ignores SIGTERM starts a sleeper; a time limit ends both before it is reported."""
     ready = tmp_path / "ready"
-    os.mkfifo(ready)
     trap = "trap '' TERM; " if stubborn else ""
     script = f'{trap}sleep 1000 & echo $$ $! > "{ready}"; while :; do wait; done'
 
@@ -75,7 +73,7 @@ async def test_cancellation_ends_the_child_and_its_children(tmp_path: Path, stub
 
     async with asyncio.TaskGroup() as group:
         task = group.create_task(victim())
-        pids = [int(word) for word in (await asyncio.to_thread(ready.read_text)).split()]
+        pids = await _told(ready)
         task.cancel()
     for pid in pids:
         await _has_ended(pid)
@@ -83,10 +81,9 @@ async def test_cancellation_ends_the_child_and_its_children(tmp_path: Path, stub
 
 async def test_a_child_that_outlives_its_parent_is_ended_too(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
-    os.mkfifo(ready)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(run(["sh", "-c", f'sleep 1000 & echo $! > "{ready}"']))
-        pid = int(await asyncio.to_thread(ready.read_text))
+        (pid,) = await _told(ready)
         task.cancel()
     await _has_ended(pid)
 
@@ -102,6 +99,14 @@ async def test_cancellation_at_any_moment_ends_the_call(tmp_path: Path) -> None:
     for path in tmp_path.iterdir():
         if text := path.read_text():
             await _has_ended(int(text))
+
+
+async def _told(path: Path) -> list[int]:
+    """The pids of the line in a file that comes to be. Not a FIFO: who waits for one can be ended by nobody."""
+    async with asyncio.timeout(20):
+        while not path.exists() or not (text := path.read_text()).endswith("\n"):
+            await asyncio.sleep(0.005)
+    return [int(word) for word in text.split()]
 
 
 async def _has_ended(pid: int) -> None:

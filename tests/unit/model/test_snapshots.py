@@ -126,3 +126,21 @@ def test_what_a_removal_takes_along(
 
 def test_copies_stand_on_nothing() -> None:
     assert [p.name for p in removable(points(a=None, b=None), None, "a", {"b"}, layers=False)] == ["a"]
+
+
+@pytest.mark.parametrize("of", ["", "900/base-900-disk-0.qcow2/"])
+def test_an_image_that_stands_on_a_frozen_state_is_the_same_image(of: str) -> None:
+    """Snapshots from before it stood there call it otherwise."""
+    old, now = "local:100/vm-100-disk-0.qcow2", f"local:{of}100/vm-100-disk-0.qcow2"
+    file = taken(FILE, "old")
+    file = GuestFile(current={**file.current, "scsi0": f"{now},size=1G"}, snapshots=file.snapshots)
+    assert tree.image_of(now) == old
+    assert tree.kept_by(file, now) == ["old"]
+    back = tree.rolled_back(file, "old", vmgenid=NEW_ID)
+    assert back.current["scsi0"] == DISK and "unused1" not in back.current
+    assert "unused1" not in tree.without(file, "old").current
+
+
+def test_names_of_storages_without_directories() -> None:
+    assert tree.image_of("rbd:base-9-disk-0/vm-100-disk-0") == "rbd:vm-100-disk-0"
+    assert tree.image_of("rbd:vm-100-disk-0") == "rbd:vm-100-disk-0"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tarmac.model.errors import InvalidInput
-from tarmac.model.vm_change import Change, apply_pending, change_config
+from tarmac.model.vm_change import AT_START, ON_MEDIUM, Change, apply_pending, change_config
 
 DISK = "local:100/vm-100-disk-0.qcow2,size=1G"
 OTHER = "local:100/vm-100-disk-1.qcow2,size=2G"
@@ -33,8 +33,45 @@ def test_a_running_guest_keeps_what_it_runs_with() -> None:
     assert done.effects({"cores": "1", "name": "a"}) == ("name: a -> b", "cores: 1 -> 2 at the next cold boot")
     assert done.rows({"cores": "1", "name": "a"}) == (
         {"key": "name", "old": "a", "new": "b", "when": "now"},
-        {"key": "cores", "old": "1", "new": "2", "when": "reboot"},
+        {"key": "cores", "old": "1", "new": "2", "when": "reboot", "reason": AT_START.reason},
     )
+
+
+WHEN = [  # (what it has, what is set, when the running guest has it)
+    ({}, {"tags": "a"}, "now"),
+    ({}, {"shares": "10"}, "now"),
+    ({}, {"cpulimit": "1"}, "now"),
+    ({}, {"ciuser": "ann"}, "now"),  # it has no medium that would have to be written
+    ({"balloon": "64"}, {"balloon": "32"}, "now"),
+    ({}, {"balloon": "0"}, "reboot"),
+    ({"balloon": "0"}, {"balloon": "64"}, "reboot"),
+    ({"agent": "1"}, {"agent": "1,freeze-fs=0"}, "now"),
+    ({"agent": "0"}, {"agent": "enabled=0"}, "now"),
+    ({}, {"agent": "1"}, "reboot"),
+    ({"agent": "1"}, {"agent": "1,type=isa"}, "reboot"),
+    ({}, {"cores": "2"}, "reboot"),
+    ({}, {"memory": "256"}, "reboot"),
+    ({}, {"machine": "q35"}, "reboot"),
+    ({}, {"boot": "order=net0"}, "reboot"),
+    ({}, {"vga": "virtio"}, "reboot"),
+    ({}, {"serial0": "socket"}, "reboot"),
+]
+
+
+@pytest.mark.parametrize(("has", "wanted", "when"), WHEN)
+def test_when_a_running_guest_has_what_is_set(has: dict[str, str], wanted: dict[str, str], when: str) -> None:
+    done = change(has, running=True, set_=wanted)
+    assert [row["when"] for row in done.rows(has)] == [when]
+    assert bool(done.pending) is (when == "reboot")
+    back = change(done.current | done.pending, running=True, delete=list(set(wanted) - set(has)))
+    assert all(row["when"] == when for row in back.rows(wanted)), "as it came, so it goes"
+    assert [row["when"] for row in change(has, set_=wanted).rows(has)] == ["now"], "a stopped one has all at once"
+
+
+def test_what_a_running_guest_reads_from_a_medium_is_written_now_and_read_later() -> None:
+    done = change({}, running=True, set_={"ciuser": "ann"}, reasons={"ciuser": ON_MEDIUM})
+    assert done.current == {"ciuser": "ann"} and not done.pending
+    assert done.rows({}) == ({"key": "ciuser", "new": "ann", "when": "reboot", "reason": ON_MEDIUM.reason},)
 
 
 def test_setting_the_active_value_again_clears_what_was_pending() -> None:

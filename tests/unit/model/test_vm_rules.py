@@ -53,6 +53,28 @@ def test_rule(texts: dict[str, str], key: str, words: tuple[str, ...]) -> None:
         assert word in caught.value.parameters[key]
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"vcpus": "4", "cores": "2", "sockets": "2"},
+        {"sockets": "15", "cores": "17"},
+        {"balloon": "512", "memory": "512"},
+        {"startdate": "1970-01-01"},
+        {"scsi0": D0, "unused0": D0},
+        {"scsi0": f"{D0},mbps=3,mbps_max=3"},
+        {"scsi0": f"{D0},queues=1021"},
+        {"boot": "order=scsi0", "scsi0": D0},
+        {"net0": "virtio,forward=tcp::1:2", "net1": "virtio,forward=tcp::2:2"},
+        {"ipconfig0": "ip=10.0.0.2/24,gw=10.0.0.1"},
+        {"agent": "1,type=isa", **{f"serial{n}": "socket" for n in range(3)}},
+    ],
+)
+def test_what_just_keeps_a_rule_is_taken(texts: dict[str, str]) -> None:
+    config = VmConfig.parse(texts)
+    assert not config.problems
+    check_change(config, texts)
+
+
 def test_a_change_is_refused_only_for_what_it_touches() -> None:
     config = VmConfig.parse({"vcpus": "5", "name": "a", "hostpci0": "00:02.0", "cores": "x"})
     check_change(config, ["name"])

@@ -17,12 +17,12 @@ from tarmac.model.errors import Denied, HostFailure
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.services.access.access import Identity
-from tarmac.services.guests.bulk import BulkActions
 from tarmac.services.guests.guests import Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import Queues
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.jobs.task_log import TaskLogs
+from tarmac.services.lifecycle.bulk import BulkActions
 
 ROOT = Identity("root@pam")
 

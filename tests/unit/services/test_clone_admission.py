@@ -10,9 +10,9 @@ import pytest
 
 from tarmac.model.errors import HostFailure
 from tarmac.model.units import GIB, MIB
-from tarmac.services.guests.admission import check_memory
 from tarmac.services.instant.admission import OVERHEAD, CloneAdmission
 from tarmac.services.instant.records import InstantRecord
+from tarmac.services.lifecycle.admission import check_memory
 from tarmac.services.node.memory_settings import MemoryRules
 
 MEMORY = GIB
@@ -23,7 +23,8 @@ ARGV = ("qemu", "-object", "memory-backend-file,id=pc.ram,size=1,mem-path=/proc/
 def running(private: int) -> Any:
     """A clone on its template's memory that has copied so many bytes."""
     process = SimpleNamespace(record=SimpleNamespace(argv=ARGV))
-    return SimpleNamespace(process=process, config=SimpleNamespace(memory_mib=1024), usage={"private": private})
+    config = SimpleNamespace(memory_mib=1024)
+    return SimpleNamespace(process=process, config=config, usage={"private": private}, shares_memory=True)
 
 
 class States:

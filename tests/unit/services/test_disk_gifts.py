@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from support.storage_site import Site, site
-from tarmac.model.errors import Denied
+from tarmac.model.errors import Denied, WrongState
 from tarmac.model.job import Plan
 from tarmac.services.access.access import Access, Identity
 from tarmac.services.disks.gifts import DiskGifts
@@ -64,3 +64,12 @@ async def test_who_may_use_the_storage_may_give(here: Site) -> None:
 async def test_one_of_the_rights_is_not_enough(here: Site, right: str, missing: str) -> None:
     with pytest.raises(Denied, match=missing):
         await give(here, right)
+
+
+@pytest.mark.parametrize("template", [100, 101], ids=["giver", "receiver"])
+async def test_a_template_neither_gives_nor_gets_one(here: Site, template: int) -> None:
+    """What its clones stand on stays as it is."""
+    here.guest(template, f"template: 1\n{here.guests[template].text}")
+    with pytest.raises(WrongState) as caught:
+        await give(here, "/vms/101 VM.Config.Disk", "/storage/local Datastore.AllocateSpace")
+    assert caught.value.error_code == "disk-bound" and "template" in caught.value.evidence

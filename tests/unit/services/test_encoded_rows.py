@@ -8,8 +8,8 @@ import time
 from typing import Any
 
 from tarmac.model.lifecycle import State
-from tarmac.services.events.encoded_rows import EncodedRows
 from tarmac.services.guests.guests import Guest
+from tarmac.services.resources.encoded_rows import EncodedRows
 
 made: list[int] = []
 

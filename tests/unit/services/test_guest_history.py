@@ -9,7 +9,7 @@ from support.loop import attempts
 from tarmac.drivers.store.memory import MemoryStore
 from tarmac.model.conf_file import GuestFile, print_conf
 from tarmac.services.changes.guest_history import GuestHistory
-from tarmac.services.guests.config import VmConfigs
+from tarmac.services.configuration.configs import VmConfigs
 from tarmac.services.guests.guests import HISTORY_KEPT, Guests
 
 NETS = {f"net{n}": f"virtio=BC:24:11:00:00:0{n},bridge=vmbr0" for n in range(8)}

@@ -203,6 +203,17 @@ async def test_a_configuration_that_cannot_be(world: Any, configuration: dict[st
     assert problem.value.error_code == "openid-broken" and why in problem.value.cause
 
 
+@pytest.mark.parametrize("place", ["authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint"])
+def test_a_protected_provider_names_no_unprotected_address(place: str) -> None:
+    issuer = "https://id.example"
+    names = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint")
+    told = {"issuer": issuer, **{name: f"{issuer}/{name}" for name in names}}
+    assert driver.Provider(issuer)._read(told, issuer).userinfo
+    with pytest.raises(HostFailure) as problem:
+        driver.Provider(issuer)._read({**told, place: "http://id.example/x"}, issuer)
+    assert problem.value.error_code == "openid-broken" and "not protected" in problem.value.cause
+
+
 @pytest.mark.parametrize("body", [b"{}", b"[" * 100_000, b"no json", b'{"a": "' + b"x" * driver.MOST_BYTES + b'"}'])
 @pytest.mark.parametrize("place", ["openid-configuration", "keys", "token", "userinfo"])
 async def test_answers_that_cannot_be_read(world: Any, place: str, body: bytes) -> None:

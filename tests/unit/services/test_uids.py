@@ -9,9 +9,9 @@ import pytest
 
 from tarmac.drivers.store.memory import MemoryStore
 from tarmac.model.errors import Conflict
+from tarmac.services.guests import uids as module
 from tarmac.services.guests.guests import Guests
-from tarmac.services.running import uids as module
-from tarmac.services.running.uids import Uids
+from tarmac.services.guests.uids import Uids
 
 
 @pytest.fixture
@@ -52,6 +52,16 @@ async def test_several_are_written_with_their_guests_or_not_at_all(tmp_path: Pat
     assert await store.get("uids/103") is None
     async with asyncio.timeout(5):
         assert await uids.allocate(103) not in numbers
+
+
+@pytest.mark.usefixtures("as_root")
+async def test_one_that_was_given_away_meanwhile_is_not_written_again() -> None:
+    store = MemoryStore()
+    async with make(store).together([100]) as new:
+        other = await make(store).allocate(101)
+        assert new.uids == {100: other}
+        with pytest.raises(Conflict):
+            await store.transact(new.compares, new.puts)
 
 
 async def test_without_root_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ check = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(check)
 
 QUICK = ["--hypothesis-profile=quick"]
-SPREAD = 5
+SPREAD = 7
 """Words that let two or more files run at a time."""
 
 
@@ -50,7 +50,15 @@ def test_whole_rings_and_several_files_run_beside_each_other(
 ) -> None:
     found = check.pytest_words(rings, words)
     assert found[0] == "-n" and "loadfile" in found[:SPREAD]
-    assert [word for word in found if not word.startswith("--durations")][SPREAD:] == given
+    assert found[SPREAD:] == given
+
+
+@pytest.mark.parametrize(("processors", "files"), [(1, "1"), (2, "3"), (4, "6"), (64, "6")])
+def test_more_files_run_at_a_time_than_there_are_processors(
+    monkeypatch: pytest.MonkeyPatch, processors: int, files: str
+) -> None:
+    monkeypatch.setattr(check.os, "cpu_count", lambda: processors)
+    assert check.pytest_words(["unit", "system"], [])[:2] == ["-n", files]
 
 
 def test_bytecode_is_kept_for_the_daemons(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from support.storage_site import Site, site, temporary_root
 from tarmac.drivers.storage.directory.mounted import MountedStorage
 from tarmac.drivers.storage.directory.mounts import Mount, is_mounted, mount_of, sources_at
 from tarmac.drivers.storage.jail import Jail
+from tarmac.drivers.storage.values import NewImage
 from tarmac.model.errors import HostFailure, InvalidInput
 from tarmac.model.storage import definition_of
 from tarmac.services.storage.storages import SECRETS
@@ -33,13 +34,13 @@ PLAIN = "nosuid,nodev"
         ),
         (
             {"type": "cifs", "server": "192.0.2.7", "share": "vm"},
-            ["mount", "-t", "cifs", "-o", f"{PLAIN},guest,username=guest,soft", "--", "//192.0.2.7/vm",
+            ["mount", "-t", "cifs", "-o", f"{PLAIN},guest,username=guest,soft,nobrl", "--", "//192.0.2.7/vm",
              "/mnt/pve/store"],
         ),
         (
             {"type": "cifs", "server": "nas", "share": "vm", "subdir": "/a/b", "username": "u", "domain": "D",
              "password": "pa,ss", "smbversion": "3.0", "options": "noserverino"},
-            ["mount", "-t", "cifs", "-o", f"{PLAIN},username=u,domain=D,soft,vers=3.0,noserverino", "--",
+            ["mount", "-t", "cifs", "-o", f"{PLAIN},username=u,domain=D,soft,nobrl,vers=3.0,noserverino", "--",
              "//nas/vm/a/b", "/mnt/pve/store"],
         ),
     ],
@@ -49,6 +50,15 @@ def test_what_a_definition_mounts(texts: dict[str, str], argv: list[str]) -> Non
     assert mount is not None
     assert mount.argv() == argv
     assert "pa,ss" not in repr(mount)
+
+
+def test_what_has_no_owners_belongs_to_a_group_and_a_password_comes_by_a_descriptor() -> None:
+    texts = {"storage": "store", "type": "cifs", "server": "nas", "share": "vm", "username": "u", "options": "gid=7"}
+    mount = mount_of(definition_of(texts), "secret", 61400)
+    assert mount is not None
+    (options,) = (words for words in mount.argv(9) if words.startswith("nosuid"))
+    wanted = "username=u,soft,nobrl,gid=61400,file_mode=0660,dir_mode=0770,gid=7,credentials=/proc/self/fd/9"
+    assert options == f"{PLAIN},{wanted}"
 
 
 def test_directories_mount_nothing() -> None:
@@ -113,13 +123,13 @@ async def test_a_storage_mounts_and_unmounts_itself() -> None:
         await storage.activate()
         await storage.activate()
         assert is_mounted(mount) and storage.capabilities.shared
-        made = await storage.allocate(100, size=1 << 20, format="qcow2")
+        made = await storage.allocate(NewImage(100, "qcow2"), size=1 << 20)
         assert (root / "server/images/100/vm-100-disk-0.qcow2").exists()
         await storage.deactivate()
         await storage.deactivate()
         assert not is_mounted(mount)
         with pytest.raises(HostFailure, match="is not mounted"):
-            await storage.allocate(100, size=1 << 20, format="qcow2")
+            await storage.allocate(NewImage(100, "qcow2"), size=1 << 20)
         assert list(target.iterdir()) == [], "nothing is written below the mount point"
         await storage.activate()
         assert (await storage.info(made)).size == 1 << 20

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from support.storage_site import Site, site
+from tarmac.drivers.storage.values import NewImage
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.services.disks.orphans import Orphans
 from tarmac.services.guests.guests import Guests
@@ -44,8 +45,8 @@ async def test_what_counts_and_what_does_not(local: Site) -> None:
     disk, snapped, lost, similar = [await local.volumes.create("local", 100, name, "1M") for name in names]
     stray = await local.volumes.create("local", 300, "vm-300-disk-0.raw", "1M")
     storage = local.storages.get("local")
-    base = await storage.make_base(await storage.allocate(900, size=1 << 20, format="qcow2"))
-    clone = await storage.clone(base, 101)
+    base = await storage.make_base(await storage.allocate(NewImage(900, "qcow2"), size=1 << 20))
+    clone = await storage.clone(base, NewImage(101, "qcow2"))
     local.guest(
         100,
         f"scsi0: {disk}\nparent: before\n\n[before]\nscsi0: {disk}\nsnaptime: 1\nscsi1: {snapped}\n",

@@ -115,6 +115,21 @@ async def test_one_that_nobody_goes_on_with_is_removed(world: World) -> None:
     assert [path.stat().st_size for path in [world.part()]] == [1]
 
 
+async def test_one_that_is_being_sent_is_not_removed(world: World) -> None:
+    """However long it takes: its time counts from the last byte."""
+    id = await world.begin()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield CONTENT[:100]
+        world.now += 2 * DAY
+        assert await world.service.expire() == []
+        yield CONTENT[100:]
+
+    record, there = await world.service.append(WHO, "local", id, 0, slowly())
+    assert there == len(CONTENT)
+    assert (await world.site.done(record.task)).error is None
+
+
 async def test_an_end_can_be_asked_for_a_while(world: World) -> None:
     id = await world.begin(size=0)
     record, offset = await world.service.look(WHO, "local", id)

@@ -14,7 +14,7 @@ from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.storage import definition_of
 from tarmac.model.units import GIB, MIB
 from tarmac.services.guests.guests import Guest
-from tarmac.services.guests.io_errors import disk_states, may_go_on, reason
+from tarmac.services.lifecycle.io_errors import disk_states, may_go_on, reason
 from tarmac.services.storage.space import StorageSpace, committed, growth, outlook, room_to_go_on
 
 
@@ -103,7 +103,7 @@ async def test_what_is_promised_and_what_is_refused(local: Site) -> None:
 
 async def test_a_task_that_fills_a_storage_says_so(local: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     async def plan(_: object) -> Plan:
-        args = {"volid": "local:100/vm-100-disk-0.raw", "size": MIB, "format": "raw"}
+        args = {"volid": "local:100/vm-100-disk-0.raw", "size": MIB}
         return Plan(steps=(PlannedStep(step="volume-allocate", title="allocate", args=args),))
 
     now = 0.0

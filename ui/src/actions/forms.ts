@@ -5,7 +5,7 @@ import { createContext, useContext } from "react";
 import type { Resource } from "../store/inventory";
 
 /** `copy` is no action's: it shows actions as text. */
-export type FormName = "clone" | "snapshot" | "tag" | "edit" | "copy";
+export type FormName = "clone" | "snapshot" | "tag" | "edit" | "template" | "copy";
 export type OpenForm = (name: FormName, rows: readonly Resource[]) => void;
 
 export const FormContext = createContext<OpenForm>(() => {});

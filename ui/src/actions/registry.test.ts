@@ -53,5 +53,5 @@ test("copied texts", () => {
 test("only what fits all, and forms for one are for one", () => {
   const both = [row({}), row({ id: "qemu/101", vmid: 101 })];
   expect(fitting(both).map((action) => action.id)).toEqual(["start", "snapshot", "tag", "edit", "template", "delete"]);
-  expect(fitting([row({}), row({ status: "running" })]).map((action) => action.id)).toEqual(["snapshot", "tag", "edit"]);
+  expect(fitting([row({}), row({ status: "running" })]).map((action) => action.id)).toEqual(["snapshot", "tag", "edit", "template"]);
 });

@@ -96,8 +96,8 @@ export const ACTIONS: readonly Action[] = [
     terraform: says("memory {", "  dedicated = MIB", "}"), ansible: kvm({ memory: "MIB", update: true }),
   },
   {
-    id: "template", fits: stopped, privilege: "VM.Allocate", method: "POST", path: (row) => `${apiPath(row)}/template`,
-    danger: "ask", cli: command("template"), terraform: says("template  = true"), ansible: kvm({ state: "template" }),
+    id: "template", fits: (row) => guest(row) && !row.template, privilege: "VM.Allocate", method: "POST", path: (row) => `${apiPath(row)}/template`,
+    danger: "ask", form: "template", cli: command("template"), terraform: says("template  = true"), ansible: kvm({ state: "template" }),
   },
   {
     id: "live-template", fits: running, privilege: "VM.Clone.Live", method: "POST", path: (row) => `${apiPath(row)}/template`,

@@ -341,6 +341,7 @@ export interface ResourceRow {
   content?: string;
   shared?: number;
   warning?: string;
+  sdn?: string;
 }
 
 export interface RoleRow {
@@ -937,6 +938,14 @@ export interface StorageOptionsKeys {
   "download-hosts"?: string | undefined;
 }
 
+export interface SubnetOptionsKeys {
+  gateway?: string | undefined;
+  "dhcp-range"?: readonly string[] | undefined;
+  "dhcp-dns-server"?: string | undefined;
+  snat?: Flag | undefined;
+  dnszoneprefix?: string | undefined;
+}
+
 export interface VmConfigKeys {
   name?: string | undefined;
   description?: string | undefined;
@@ -1021,6 +1030,14 @@ export interface VmConfigKeys {
   vmstatestorage?: string | undefined;
 }
 
+export interface VnetOptionsKeys {
+  zone?: string | undefined;
+  alias?: string | undefined;
+  "isolate-ports"?: Flag | undefined;
+  tag?: number | undefined;
+  vlanaware?: Flag | undefined;
+}
+
 export interface WebhookOptionsKeys {
   comment?: string | undefined;
   disable?: Flag | undefined;
@@ -1041,6 +1058,33 @@ export interface WebhookTargetKeys {
   secret?: readonly string[] | undefined;
   method?: "get" | "post" | "put" | undefined;
   url?: string | undefined;
+}
+
+export interface ZoneOptionsKeys {
+  dhcp?: "dnsmasq" | undefined;
+  ipam?: string | undefined;
+  mtu?: number | undefined;
+  nodes?: string | undefined;
+  "advertise-subnets"?: Flag | undefined;
+  bridge?: string | undefined;
+  "bridge-disable-mac-learning"?: Flag | undefined;
+  controller?: string | undefined;
+  "disable-arp-nd-suppression"?: Flag | undefined;
+  dns?: string | undefined;
+  dnszone?: string | undefined;
+  "dp-id"?: number | undefined;
+  exitnodes?: string | undefined;
+  "exitnodes-local-routing"?: Flag | undefined;
+  "exitnodes-primary"?: string | undefined;
+  fabric?: string | undefined;
+  mac?: string | undefined;
+  peers?: string | undefined;
+  reversedns?: string | undefined;
+  "rt-import"?: string | undefined;
+  tag?: number | undefined;
+  "vlan-protocol"?: "802.1q" | "802.1ad" | undefined;
+  "vrf-vxlan"?: number | undefined;
+  "vxlan-port"?: number | undefined;
 }
 
 export interface Api {
@@ -1106,7 +1150,7 @@ export interface Api {
   "POST /cluster/bulk-action/guest/shutdown": { params: { vms?: readonly string[] | undefined; "max-workers"?: number | undefined; maxworkers?: number | undefined; timeout?: number | undefined; "force-stop"?: Flag | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "POST /cluster/bulk-action/guest/start": { params: { vms?: readonly string[] | undefined; "max-workers"?: number | undefined; maxworkers?: number | undefined; timeout?: number | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "POST /cluster/bulk-action/guest/suspend": { params: { vms?: readonly string[] | undefined; "max-workers"?: number | undefined; maxworkers?: number | undefined; "to-disk"?: Flag | undefined; statestorage?: string | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
-  "GET /cluster/history": { params: { kind?: "user" | "group" | "role" | "grants" | "pool" | "password" | "tfa" | "realm" | "storage" | "options" | "node" | undefined; name?: string | undefined; userid?: string | undefined; since?: number | undefined; until?: number | undefined; start?: number | undefined; limit?: number | undefined; }; reply: DefinitionChange[] };
+  "GET /cluster/history": { params: { kind?: "user" | "group" | "role" | "grants" | "pool" | "password" | "tfa" | "realm" | "storage" | "options" | "node" | "zone" | "vnet" | "subnet" | undefined; name?: string | undefined; userid?: string | undefined; since?: number | undefined; until?: number | undefined; start?: number | undefined; limit?: number | undefined; }; reply: DefinitionChange[] };
   "GET /cluster/history/{id}": { params: { id: string; }; reply: Record<string, unknown> };
   "GET /cluster/jobs/realm-sync": { params: object; reply: unknown[] };
   "DELETE /cluster/jobs/realm-sync/{id}": { params: { id: string; dryrun?: Flag | undefined; }; reply: null };
@@ -1153,6 +1197,31 @@ export interface Api {
   "GET /cluster/options": { params: object; reply: Record<string, unknown> };
   "PUT /cluster/options": { params: { delete?: string | undefined; dryrun?: Flag | undefined; } & DatacenterKeys; reply: null };
   "GET /cluster/resources": { params: { type?: "vm" | "storage" | "node" | "sdn" | undefined; }; reply: ResourceRow[] };
+  "PUT /cluster/sdn": { params: { "lock-token"?: string | undefined; "release-lock"?: Flag | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
+  "GET /cluster/sdn/ipams": { params: { type?: "netbox" | "phpipam" | "pve" | undefined; }; reply: unknown[] };
+  "GET /cluster/sdn/ipams/{ipam}": { params: { ipam: string; }; reply: Record<string, unknown> };
+  "GET /cluster/sdn/ipams/{ipam}/status": { params: { ipam: string; }; reply: unknown[] };
+  "DELETE /cluster/sdn/lock": { params: { "lock-token"?: string | undefined; force?: Flag | undefined; dryrun?: Flag | undefined; }; reply: null };
+  "POST /cluster/sdn/lock": { params: { "allow-pending"?: Flag | undefined; dryrun?: Flag | undefined; }; reply: string };
+  "POST /cluster/sdn/rollback": { params: { "lock-token"?: string | undefined; "release-lock"?: Flag | undefined; dryrun?: Flag | undefined; }; reply: null };
+  "GET /cluster/sdn/vnets": { params: { pending?: Flag | undefined; running?: Flag | undefined; }; reply: unknown[] };
+  "POST /cluster/sdn/vnets": { params: { "lock-token"?: string | undefined; vnet: string; zone: string; type?: "vnet" | undefined; dryrun?: Flag | undefined; } & VnetOptionsKeys; reply: null };
+  "DELETE /cluster/sdn/vnets/{vnet}": { params: { "lock-token"?: string | undefined; vnet: string; dryrun?: Flag | undefined; }; reply: null };
+  "GET /cluster/sdn/vnets/{vnet}": { params: { pending?: Flag | undefined; running?: Flag | undefined; vnet: string; }; reply: Record<string, unknown> };
+  "PUT /cluster/sdn/vnets/{vnet}": { params: { "lock-token"?: string | undefined; vnet: string; delete?: string | undefined; digest?: string | undefined; dryrun?: Flag | undefined; } & VnetOptionsKeys; reply: null };
+  "DELETE /cluster/sdn/vnets/{vnet}/ips": { params: { vnet: string; zone: string; ip: string; mac?: string | undefined; dryrun?: Flag | undefined; }; reply: null };
+  "POST /cluster/sdn/vnets/{vnet}/ips": { params: { vnet: string; zone: string; ip: string; mac?: string | undefined; dryrun?: Flag | undefined; }; reply: null };
+  "PUT /cluster/sdn/vnets/{vnet}/ips": { params: { vnet: string; zone: string; ip: string; mac?: string | undefined; vmid?: number | undefined; dryrun?: Flag | undefined; }; reply: null };
+  "GET /cluster/sdn/vnets/{vnet}/subnets": { params: { pending?: Flag | undefined; running?: Flag | undefined; vnet: string; }; reply: unknown[] };
+  "POST /cluster/sdn/vnets/{vnet}/subnets": { params: { "lock-token"?: string | undefined; vnet: string; subnet: string; type?: "subnet" | undefined; dryrun?: Flag | undefined; } & SubnetOptionsKeys; reply: null };
+  "DELETE /cluster/sdn/vnets/{vnet}/subnets/{subnet}": { params: { "lock-token"?: string | undefined; vnet: string; subnet: string; dryrun?: Flag | undefined; }; reply: null };
+  "GET /cluster/sdn/vnets/{vnet}/subnets/{subnet}": { params: { pending?: Flag | undefined; running?: Flag | undefined; vnet: string; subnet: string; }; reply: Record<string, unknown> };
+  "PUT /cluster/sdn/vnets/{vnet}/subnets/{subnet}": { params: { "lock-token"?: string | undefined; vnet: string; subnet: string; delete?: string | undefined; digest?: string | undefined; dryrun?: Flag | undefined; } & SubnetOptionsKeys; reply: null };
+  "GET /cluster/sdn/zones": { params: { pending?: Flag | undefined; running?: Flag | undefined; type?: "evpn" | "faucet" | "qinq" | "simple" | "vlan" | "vxlan" | undefined; }; reply: unknown[] };
+  "POST /cluster/sdn/zones": { params: { "lock-token"?: string | undefined; zone: string; type: "evpn" | "faucet" | "qinq" | "simple" | "vlan" | "vxlan"; dryrun?: Flag | undefined; } & ZoneOptionsKeys; reply: null };
+  "DELETE /cluster/sdn/zones/{zone}": { params: { "lock-token"?: string | undefined; zone: string; dryrun?: Flag | undefined; }; reply: null };
+  "GET /cluster/sdn/zones/{zone}": { params: { pending?: Flag | undefined; running?: Flag | undefined; zone: string; }; reply: Record<string, unknown> };
+  "PUT /cluster/sdn/zones/{zone}": { params: { "lock-token"?: string | undefined; zone: string; delete?: string | undefined; digest?: string | undefined; dryrun?: Flag | undefined; } & ZoneOptionsKeys; reply: null };
   "GET /cluster/snapshot-schedules": { params: object; reply: unknown[] };
   "POST /cluster/snapshot-schedules": { params: { dryrun?: Flag | undefined; } & ScheduleDefinitionKeys; reply: null };
   "DELETE /cluster/snapshot-schedules/{id}": { params: { id: string; dryrun?: Flag | undefined; }; reply: null };
@@ -1275,6 +1344,9 @@ export interface Api {
   "GET /nodes/{node}/query-url-metadata": { params: { node: string; url: string; "verify-certificates"?: Flag | undefined; }; reply: Record<string, unknown> };
   "GET /nodes/{node}/report": { params: { node: string; }; reply: string };
   "GET /nodes/{node}/rrddata": { params: { node: string; timeframe: "hour" | "day" | "week" | "month" | "year" | "decade"; cf?: "AVERAGE" | "MAX" | undefined; }; reply: Figures[] };
+  "GET /nodes/{node}/sdn/zones": { params: { node: string; }; reply: unknown[] };
+  "GET /nodes/{node}/sdn/zones/{zone}/bridges": { params: { node: string; zone: string; }; reply: unknown[] };
+  "GET /nodes/{node}/sdn/zones/{zone}/content": { params: { node: string; zone: string; }; reply: unknown[] };
   "GET /nodes/{node}/services": { params: { node: string; }; reply: unknown[] };
   "POST /nodes/{node}/services/{service}/reload": { params: { node: string; service: "chrony" | "corosync" | "cron" | "ksmtuned" | "lxcfs" | "postfix" | "proxmox-firewall" | "pve-cluster" | "pve-firewall" | "pve-ha-crm" | "pve-ha-lrm" | "pve-lxc-syscalld" | "pvedaemon" | "pvefw-logger" | "pveproxy" | "pvescheduler" | "pvestatd" | "qmeventd" | "spiceproxy" | "sshd" | "syslog" | "systemd-journald" | "systemd-timesyncd"; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "POST /nodes/{node}/services/{service}/restart": { params: { node: string; service: "chrony" | "corosync" | "cron" | "ksmtuned" | "lxcfs" | "postfix" | "proxmox-firewall" | "pve-cluster" | "pve-firewall" | "pve-ha-crm" | "pve-ha-lrm" | "pve-lxc-syscalld" | "pvedaemon" | "pvefw-logger" | "pveproxy" | "pvescheduler" | "pvestatd" | "qmeventd" | "spiceproxy" | "sshd" | "syslog" | "systemd-journald" | "systemd-timesyncd"; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };

@@ -6,7 +6,7 @@ import { type ReactNode, useState } from "react";
 
 import { problemFrom } from "../actions/run";
 import { t } from "../i18n";
-import { type Asked, shownOf, type Values, type Wish, wishOf } from "./definition";
+import { type Asked, beforeOf, shownOf, type Values, type Wish, wishOf } from "./definition";
 import { FormDrawer } from "./form";
 import { ProblemPanel } from "./problem";
 
@@ -52,7 +52,7 @@ function Form(props: Common & { record: Record_ | null; first?: Values; send: (w
   const told = { ...texts(record), ...touched };
   const fields = asked(told);
   const values = Object.fromEntries(fields.map((field) => [field.key, shown(field)]));
-  const before = record && Object.fromEntries(fields.map((field) => [field.key, shownOf(field, record)]));
+  const before = record && beforeOf(fields, record);
   const wish = wishOf(fields, before, values);
   const changed = !record || Object.keys(wish.set).length > 0 || wish.gone.length > 0;
   const put = (key: string, text: string): void => setTouched((old) => ({ ...old, [key]: text }));
@@ -90,7 +90,7 @@ function Control(props: { field: Asked; value: string; there: boolean; onChange:
     case "number": return <NumberInput {...common} min={0} value={value === "" ? "" : Number(value)} onChange={(next) => onChange(String(next))} />;
     case "choice": return <Select {...common} data={field.choices ?? []} value={value || null} clearable={!field.required && field.initial === undefined} allowDeselect={false} onChange={(next) => onChange(next ?? "")} />;
     case "choices": return <MultiSelect {...common} searchable data={field.choices ?? []} value={value.split(",").filter(Boolean)} onChange={(next) => onChange(next.join(","))} />;
-    case "lines": case "base64": case "headers": return <Textarea {...typed} autosize minRows={2} maxRows={14} />;
+    case "lines": case "base64": case "headers": case "secrets": return <Textarea {...typed} autosize minRows={2} maxRows={14} />;
     default: return <TextInput {...typed} />;
   }
 }

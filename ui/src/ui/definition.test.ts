@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { type Asked, changeOf, shownOf, wishOf } from "./definition";
+import { type Asked, beforeOf, changeOf, shownOf, wishOf } from "./definition";
 
 const ASKED: Asked[] = [
   { key: "name", label: "", fixed: true },
@@ -33,4 +33,28 @@ test("only what was changed is sent; what was emptied goes; a secret left empty 
 
 test("a new one sends what is filled in, and what holds from the start", () => {
   expect(wishOf(ASKED, null, { name: "n", comment: "" })).toEqual({ set: { name: "n", mode: "tls" }, gone: [] });
+});
+
+test("secrets with names: one that is named alone keeps its value", () => {
+  const secrets: Asked[] = [{ key: "secret", label: "", kind: "secrets" }];
+  const had = beforeOf(secrets, { secret: ["name=KEY", "name=OTHER"] });
+  expect(had).toEqual({ secret: "KEY\nOTHER" });
+  expect(wishOf(secrets, had, had)).toEqual({ set: {}, gone: [] });
+  expect(wishOf(secrets, had, { secret: "KEY\nNEW: n" }).set).toEqual({ secret: ["name=KEY", "name=NEW,value=" + btoa("n")] });
+  expect(wishOf(secrets, had, { secret: "" })).toEqual({ set: {}, gone: ["secret"] });
+});
+
+test("words of one parameter are fields, and those that are not asked for stay", () => {
+  const words: Asked[] = [
+    { key: "scope", label: "", kind: "choice", within: "sync" },
+    { key: "enable-new", label: "", kind: "flag", initial: "1", within: "sync" },
+  ];
+  const had = beforeOf(words, { sync: "purge=1,scope=users" });
+  expect(had).toEqual({ sync: "purge=1,scope=users", scope: "users", "enable-new": "1" });
+  expect(wishOf(words, had, had)).toEqual({ set: {}, gone: [] });
+  expect(wishOf(words, had, { ...had, scope: "both", "enable-new": "0" }).set).toEqual({ sync: "purge=1,scope=both,enable-new=0" });
+  expect(wishOf(words, null, { scope: "groups", "enable-new": "1" }).set).toEqual({ sync: "scope=groups" });
+  expect(wishOf(words, null, { scope: "", "enable-new": "1" })).toEqual({ set: {}, gone: [] });
+  const one = beforeOf(words, { sync: "scope=users" });
+  expect(wishOf(words, one, { ...one, scope: "" })).toEqual({ set: {}, gone: ["sync"] });
 });

@@ -2,7 +2,7 @@
 
 import type { Params } from "../api/client";
 
-export type Kind = "text" | "secret" | "choice" | "choices" | "flag" | "number" | "words" | "lines" | "base64" | "headers";
+export type Kind = "text" | "secret" | "choice" | "choices" | "flag" | "number" | "words" | "lines" | "base64" | "headers" | "secrets";
 export type Values = Readonly<Record<string, string>>;
 
 /** One field. `words`, `lines` and `choices` are lists, sent as one parameter each, or as one text when `joined`. */
@@ -16,6 +16,8 @@ export interface Asked {
   /** Asked only of a new one. */
   fixed?: boolean;
   joined?: boolean;
+  /** It is one of the words (`KEY=...`) of this parameter. */
+  within?: string;
   /** What holds while it is not set. */
   initial?: string;
   /** Folded away at first. */
@@ -29,7 +31,7 @@ export interface Wish {
 
 /** The field's value in a record of the API, as the form shows it. */
 export function shownOf(field: Asked, record: Readonly<Record<string, unknown>>): string {
-  const value = record[field.key];
+  const value = field.within ? wordsOf(record[field.within]).get(field.key) : record[field.key];
   if (value === undefined || value === null) return field.initial ?? "";
   if (typeof value === "boolean") return value ? "1" : "0";
   const items = Array.isArray(value) ? value.map(String) : String(value).split(",");
@@ -38,16 +40,36 @@ export function shownOf(field: Asked, record: Readonly<Record<string, unknown>>)
     case "choices": return items.join(",");
     case "lines": return Array.isArray(value) ? items.join("\n") : String(value);
     case "headers": return (Array.isArray(value) ? items : [String(value)]).map(headerLine).join("\n");
+    case "secrets": return (Array.isArray(value) ? items : [String(value)]).map((item) => item.replace(/^name=/, "")).join("\n");
     case "base64": return decoded(String(value));
     default: return String(value);
   }
+}
+
+/** What a form begins with, and of parameters with words of their own the whole text. */
+export function beforeOf(asked: readonly Asked[], record: Readonly<Record<string, unknown>>): Values {
+  const whole = asked.flatMap(({ within }) => (within && record[within] !== undefined ? [[within, String(record[within])]] : []));
+  return Object.fromEntries([...whole, ...asked.map((field) => [field.key, shownOf(field, record)])]);
+}
+
+/** `a=1,b=2` as words by key. */
+function wordsOf(text: unknown): Map<string, string> {
+  const pairs = String(text ?? "").split(",").filter(Boolean).map((word) => word.split("=", 2));
+  return new Map(pairs.map(([key = "", value = ""]) => [key, value]));
 }
 
 /** What was changed against `before` (null: a new one), as parameters; emptied fields go, empty secrets are kept. */
 export function wishOf(asked: readonly Asked[], before: Values | null, after: Values): Wish {
   const set: Params = {};
   const gone: string[] = [];
-  for (const field of asked) {
+  for (const within of new Set(asked.flatMap((field) => field.within ?? []))) {
+    const old = before?.[within] ?? "";
+    const text = wordsSet(asked.filter((field) => field.within === within), old, before, after);
+    if (text === old) continue;
+    if (text) set[within] = text;
+    else gone.push(within);
+  }
+  for (const field of asked.filter((one) => !one.within)) {
     const [old, now] = [before?.[field.key] ?? "", (after[field.key] ?? field.initial ?? "").trim()];
     if (before && (field.fixed || now === old.trim())) continue;
     if (now !== "") set[field.key] = sentOf(field, now);
@@ -56,13 +78,25 @@ export function wishOf(asked: readonly Asked[], before: Values | null, after: Va
   return { set, gone };
 }
 
+/** The words of a parameter with what was changed; those that are not asked for stay. */
+function wordsSet(fields: readonly Asked[], text: string, before: Values | null, after: Values): string {
+  const words = wordsOf(text);
+  for (const { key, initial = "" } of fields) {
+    const now = (after[key] ?? "").trim();
+    if (now === (before?.[key] ?? initial)) continue;
+    if (now === initial) words.delete(key);
+    else words.set(key, now);
+  }
+  return [...words].map(([key, value]) => `${key}=${value}`).join(",");
+}
+
 function sentOf(field: Asked, text: string): Params[string] {
   const list = (items: string[]): Params[string] => (field.joined ? items.join(",") : items);
   switch (field.kind) {
     case "words": return list(text.split(/[\s,]+/).filter(Boolean));
     case "choices": return list(text.split(",").filter(Boolean));
     case "lines": return list(linesOf(text));
-    case "headers": return linesOf(text).map(headerParameter);
+    case "headers": case "secrets": return linesOf(text).map(headerParameter);
     case "base64": return encoded(text);
     default: return text;
   }

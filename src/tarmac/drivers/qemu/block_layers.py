@@ -85,6 +85,11 @@ async def close_unused(qmp: Qmp, key: str) -> None:
             await qmp.blockdev_del(name)
 
 
+async def only_read(qmp: Qmp, node: str) -> bool:
+    """Whether QEMU has a node open for reading only."""
+    return any(n["node-name"] == node and n.get("ro") for n in await qmp.query_named_block_nodes())
+
+
 async def _named(qmp: Qmp, prefix: str) -> list[str]:
     names = [str(node.get("node-name", "")) for node in await qmp.query_named_block_nodes()]
     return [name for name in names if name.startswith(prefix)]

@@ -13,7 +13,16 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from tarmac.drivers.storage.values import Advance, Capabilities, Layer, Owner, SnapshotInfo, StorageStatus, VolumeInfo
+from tarmac.drivers.storage.values import (
+    Advance,
+    Capabilities,
+    Layer,
+    NewImage,
+    Owner,
+    SnapshotInfo,
+    StorageStatus,
+    VolumeInfo,
+)
 from tarmac.drivers.storage.volume_names import Content, VolumeName
 from tarmac.model.ids import VolumeId
 
@@ -78,13 +87,11 @@ class Storage(Protocol):
         ISO images it may read. Returns the groups that its process must be in for that (those of templates).
         Repeatable. Only root can."""
 
-    async def allocate(
-        self, vmid: int, *, size: int, format: str, name: str | None = None, owner: Owner | None = None, token: str = ""
-    ) -> VolumeId:
-        """A new empty image of `size` bytes, durable on return; `name` None: the first free one.
+    # What makes an image raises Conflict (`disk image '...' already exists`) when its name is taken, except by an image
+    # that was made with the same token: then the call is a repetition and succeeds. The image is durable on return.
 
-        Raises Conflict (`disk image '...' already exists`), except when `token` is not empty and that image was made
-        with the same token: then the call is a repetition and succeeds."""
+    async def allocate(self, new: NewImage, *, size: int) -> VolumeId:
+        """An empty image of `size` bytes."""
 
     async def free(self, volid: VolumeId, *, token: str = "") -> bool:
         """Remove a volume, durably. False when it was not there. With a `token`, remove it only if it was made with
@@ -101,37 +108,16 @@ class Storage(Protocol):
         files it is written in place: a reader may see a part of each). Raises NotFound."""
 
     async def import_image(
-        self,
-        source: Path,
-        source_format: str,
-        vmid: int,
-        *,
-        format: str,
-        name: str | None = None,
-        foreign: bool = True,
-        owner: Owner | None = None,
-        token: str = "",
-        advance: Advance | None = None,
+        self, source: Path, source_format: str, new: NewImage, *, foreign: bool = True, advance: Advance | None = None
     ) -> VolumeId:
-        """A new image with the contents of `source`, which stays untouched. `foreign`: the source came from outside
-        and is opened only inside the jail; else it is an image of a storage here. `token` as in `allocate`."""
+        """An image with the contents of `source`, which stays untouched. `foreign`: the source came from outside and is
+        opened only inside the jail; else it is an image of a storage here."""
 
-    async def copy(
-        self,
-        source: Layer,
-        vmid: int,
-        *,
-        format: str,
-        name: str | None = None,
-        owner: Owner | None = None,
-        token: str = "",
-        speed: int = 0,
-        advance: Advance | None = None,
-    ) -> VolumeId:
-        """A new image with the contents of a chain of this node's storages, given by its top layer, that nobody writes
+    async def copy(self, source: Layer, new: NewImage, *, speed: int = 0, advance: Advance | None = None) -> VolumeId:
+        """An image with the contents of a chain of this node's storages, given by its top layer, that nobody writes
         to meanwhile. It stands on nothing; where `shares_blocks` holds and the source is a whole image of this storage
-        in the same format, it shares blocks and takes no time. `speed`: at most so many bytes a second, 0 for no limit.
-        `token` as in `allocate`."""
+        in the same format, it shares blocks and takes no time. `speed`: at most so many bytes a second, 0 for no
+        limit."""
 
     # Base images and linked clones
 
@@ -146,11 +132,9 @@ class Storage(Protocol):
     async def unmake_base(self, volid: VolumeId) -> VolumeId:
         """The reverse, for a base image without clones. Repeatable."""
 
-    async def clone(
-        self, base: VolumeId, vmid: int, *, name: str | None = None, owner: Owner | None = None, token: str = ""
-    ) -> VolumeId:
-        """A linked clone of a base image: a new image that stores only what differs. Its id names the base
-        (`local:9000/base-9000-disk-0.qcow2/100/vm-100-disk-0.qcow2`). `token` as in `allocate`."""
+    async def clone(self, base: VolumeId, new: NewImage) -> VolumeId:
+        """A linked clone of a base image, in the format that `clone_name` says: a new image that stores only what
+        differs. Its id names the base (`local:9000/base-9000-disk-0.qcow2/100/vm-100-disk-0.qcow2`)."""
 
     # Points in time. `capabilities.snapshots` says of which kind a format's are.
 
@@ -229,8 +213,8 @@ class FreezingStorage(FileStorage, Protocol):
     async def freeze_base(self, volid: VolumeId, base: VolumeId, *, owner: Owner | None = None) -> None:
         """The image `volid` becomes the base image `base`, and an empty overlay on it is there (`standing`), durably. A
         QEMU that had the image open still writes to it, until it is switched and the base guarded. At no moment does
-        the name lead nowhere. Repeatable. Raises Conflict when the base's name is taken, WrongState for one with
-        snapshots."""
+        the name lead nowhere. Snapshots of the volume stay, and are `held` while the base stands on them. Repeatable.
+        Raises Conflict when the base's name is taken, WrongState for a raw image with snapshots."""
 
     async def guard_base(self, volid: VolumeId, base: VolumeId, *, gid: int | None = None) -> None:
         """Nothing may change the base from now on, and no name but the overlay's leads to the volume; `gid`: the group

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from tarmac.drivers.storage.volume_names import Content
-from tarmac.model.errors import InvalidInput, WrongState
+from tarmac.model.errors import Busy, Fix, InvalidInput, WrongState
 from tarmac.model.ids import VolumeId
 
 
@@ -40,6 +40,17 @@ def refuse_shrinking(volid: VolumeId, now: int, size: int) -> None:
             cause="data beyond the new end would be lost",
             evidence=f"{volid} has {now} bytes, {size} were asked for",
         )
+
+
+def refuse_held(volid: VolumeId, name: str, states: Sequence[int]) -> Busy:
+    """The error for a point in time that is to go while frozen states stand on it."""
+    return Busy(
+        f"snapshot '{name}' of '{volid}' cannot be removed yet",
+        code="snapshot-held",
+        cause="instant clones stand on a frozen state, and that stands on the snapshot's layer",
+        evidence="frozen states: " + ", ".join(map(str, states)),
+        fixes=[Fix(text="remove or flatten those clones; a moment later the state is gone, and the snapshot can go")],
+    )
 
 
 def refuse_snapshots(volid: VolumeId, names: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from tarmac.drivers.storage.headers import Qcow2Header, read_qcow2, vmdk_size
 from tarmac.drivers.storage.pinned import Chain, qemu_img_on, spelled
+from tarmac.drivers.storage.served import option_words, served
 from tarmac.drivers.storage.values import Advance, Layer
 from tarmac.lib.process import Finished, run
 from tarmac.model.errors import DataCorrupt, Fix, HostFailure, NoSpace, TarmacError
@@ -116,13 +117,22 @@ async def fill_layer(
     source: Layer, target: Layer, *, size: int, zeroed: bool, speed: int = 0, advance: Advance | None = None
 ) -> None:
     """Write the contents of a chain of `size` bytes into a raw volume that is there and that need not be a file;
-    `zeroed`: nothing was written to it yet. Such targets take the network: the chain is spelled out, without walls."""
-    argv = ["qemu-img", "convert", "-p", "-n", *_limit(speed)]
-    argv += ["--target-is-zero"] if zeroed else []
-    argv += ["--target-image-opts"] if target.protocol else ["-O", target.format]
-    argv += [as_word(source)]
-    argv += [as_options(target) if target.protocol else str(target.path)]
-    await qemu_img(argv, f"cannot write to {target.path}", target.path, percent_of(size, advance))
+    `zeroed`: nothing was written to it yet. What lies in files is read behind walls (`pinned.py`): a target that takes
+    the network is served to them."""
+    command = ["convert", "-p", "-n", *_limit(speed), *(["--target-is-zero"] if zeroed else [])]
+    feed = percent_of(size, advance)
+    with _told(f"cannot write to {target.path}", target.path):
+        if source.protocol:
+            to = ["--target-image-opts"] if target.protocol else ["-O", target.format]
+            where = as_options(target) if target.protocol else str(target.path)
+            await run(["qemu-img", *command, *to, as_word(source), where], limit=256 * 1024, on_output=feed)
+        elif target.protocol:
+            async with served(as_options(target)) as fd:
+                words = [*command, "-t", "writeback", "--target-image-opts"]
+                await qemu_img_on(source.chain, words, [option_words(fd)], fds=[fd], on_output=feed)
+        else:
+            command += ["-O", target.format]
+            await qemu_img_on(source.chain, command, target=target.path, on_output=feed)
 
 
 def _limit(speed: int) -> list[str]:
@@ -188,7 +198,9 @@ def _told(message: str, where: Path) -> Iterator[None]:
 def image_failure(problem: HostFailure, message: str, where: Path) -> TarmacError:
     """A tool's failure as NoSpace when it says that the storage is full, else as HostFailure with its words."""
     words = problem.evidence
-    if re.search(r"No space left on device|Disk quota exceeded|File too large|ENOSPC", words):
+    if re.search(
+        r"No space left on device|Disk quota exceeded|File too large|ENOSPC|[Ii]nsufficient (free|suitable)", words
+    ):
         return NoSpace(
             message,
             cause="the storage has no space left for it",

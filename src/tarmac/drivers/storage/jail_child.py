@@ -98,8 +98,9 @@ def enter(spec: dict[str, Any]) -> dict[str, bool]:
 def _open(number: int, path: str, writable: bool) -> None:
     """A file under this number, for the tool, too."""
     fd = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        raise ValueError(f"{path} is no regular file")
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISREG(mode) and not (writable and stat.S_ISBLK(mode)):
+        raise ValueError(f"{path} is no regular file, nor a disk to write to")
     os.dup2(fd, number)
     os.close(fd)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,23 @@ class Owner:
 
     uid: int
     gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """An image of a guest that is to be made, whatever fills it.
+
+    name    its file name, None for the first free one
+    owner   whose it is from the start
+    token   the mark of the work that makes it: work that is repeated finds its own image and succeeds, and what undoes
+            it removes no other (`free`)"""
+
+    vmid: int
+    format: str
+    _: KW_ONLY
+    name: str | None = None
+    owner: Owner | None = None
+    token: str = ""
 
 
 class SnapshotKind(enum.StrEnum):
@@ -95,6 +112,7 @@ class Layer:
     protocol    how QEMU opens it when it is no file: the options of its protocol node (`{"driver": "rbd", ...}`)
     snapshot    the volume's snapshot whose contents it holds, None for the active layer and for what lies below all
                 snapshots (a base image)
+    held        a frozen state stands on it, too: nobody writes to it, and nothing is merged into it
     below       what it stands on, as it was found when the chain was checked: nobody asks the image again"""
 
     path: Path
@@ -103,6 +121,7 @@ class Layer:
     identity: str = ""
     protocol: Mapping[str, Any] = field(default_factory=dict)
     snapshot: str | None = None
+    held: bool = False
     below: Layer | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -116,12 +135,14 @@ class SnapshotInfo:
     """One point in time that a storage keeps of a volume.
 
     parent   the snapshot on which it stands, None for the first;  used: bytes it takes by itself (None: not known)
-    merges   bytes that must be copied to remove it; 0 where removing costs nothing"""
+    merges   bytes that must be copied to remove it; 0 where removing costs nothing
+    held     the frozen states that stand on it, by number: nothing may be merged into it meanwhile"""
 
     name: str
     parent: str | None
     used: int | None
     merges: int
+    held: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

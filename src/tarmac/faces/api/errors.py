@@ -22,6 +22,7 @@ STATUS: dict[type[TarmacError], int] = {
     tree.NotFound: 500,
     tree.Conflict: 500,
     tree.WrongState: 500,
+    tree.NeedsStop: 500,
     tree.Busy: 500,
     tree.Unavailable: 500,
     tree.HostFailure: 500,

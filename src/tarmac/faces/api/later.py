@@ -148,8 +148,6 @@ def _sdn(name: str, place: str, takes: type, of_one: type, read: Allow) -> tuple
 
 
 SDN = (
-    *_sdn("zones", "zone", asks.Zones, asks.Staged, Allow("/sdn/zones/{zone}", "SDN.Allocate")),
-    *_sdn("vnets", "vnet", asks.Staged, asks.Staged, LOGIN),
     *_sdn(
         "controllers",
         "controller",
@@ -158,10 +156,6 @@ SDN = (
         Allow("/sdn/controllers/{controller}", "SDN.Allocate"),
     ),
     *_sdn("dns", "dns", asks.Dns, NoParams, Allow("/sdn/dns/{dns}", "SDN.Allocate")),
-    *_sdn("ipams", "ipam", asks.Ipams, NoParams, Allow("/sdn/ipams/{ipam}", "SDN.Allocate")),
-    Row("/cluster/sdn/ipams/{ipam}/status", LOGIN, []),
-    Row("/cluster/sdn/vnets/{vnet}/subnets", LOGIN, [], asks.Staged),
-    Row("/cluster/sdn/vnets/{vnet}/subnets/{subnet}", LOGIN, Gone("sdn '{subnet}' does not exist"), asks.Staged),
     Row("/cluster/sdn/fabrics/all", LOGIN, {"fabrics": [], "nodes": []}, asks.Staged),
     Row("/cluster/sdn/fabrics/fabric", LOGIN, [], asks.Staged),
     Row(
@@ -171,8 +165,7 @@ SDN = (
     ),
     Row("/cluster/sdn/fabrics/node", LOGIN, [], asks.Staged),
     Row("/cluster/sdn/fabrics/node/{fabric_id}", Allow("/sdn/fabrics/{fabric_id}", "SDN.Audit"), [], asks.Staged),
-    Row("/nodes/{node}/sdn/zones", LOGIN, []),
-    *(Row(f"/nodes/{{node}}/sdn/zones/{{zone}}/{name}", ZONE, []) for name in ("bridges", "content", "ip-vrf")),
+    Row("/nodes/{node}/sdn/zones/{zone}/ip-vrf", ZONE, []),
     Row("/nodes/{node}/sdn/vnets/{vnet}/mac-vrf", LOGIN, []),
     *(
         Row(f"/nodes/{{node}}/sdn/fabrics/{{fabric}}/{name}", FABRIC, [])

@@ -14,13 +14,6 @@ class Staged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Zones(Staged):
-    type: str | None = setting(
-        None, choices=("evpn", "faucet", "qinq", "simple", "vlan", "vxlan"), help="Only zones of this type."
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Controllers(Staged):
     type: str | None = setting(None, choices=("bgp", "evpn", "faucet", "isis"), help="Only controllers of this type.")
 
@@ -28,11 +21,6 @@ class Controllers(Staged):
 @dataclass(frozen=True, kw_only=True)
 class Dns:
     type: str | None = setting(None, choices=("powerdns",), help="Only servers of this type.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ipams:
-    type: str | None = setting(None, choices=("netbox", "phpipam", "pve"), help="Only address plans of this type.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from tarmac.faces.cli.declared import Spec
 from tarmac.faces.cli.errors import CliError, usage
 from tarmac.faces.cli.secret_input import read_option
 from tarmac.faces.cli.session import Session, node_of_task
+from tarmac.faces.cli.while_off import add_option, while_off
 
 _OF_EVERY_COMMAND = frozenset({"output", "quiet", "data-dir", "url", "token", "fingerprint", "insecure"})
 _INDEXED = re.compile(r"--([a-z]+)(\d{1,3})(?:=.*)?")
@@ -49,6 +50,7 @@ def add_parameters(
             _add_option(parser, f"--{_typed(name)}", parameter, required=required)
     if spec["method"] != "GET" and not optional:
         parser.add_argument("--dryrun", action="store_true", help="print what would be done, and do nothing")
+        add_option(parser, spec)
 
 
 def _refuse_unbuilt(names: Sequence[str], argv: Sequence[str]) -> None:
@@ -148,6 +150,13 @@ def run(words: str, spec: Spec, session: Session) -> int:
             session.client.call(spec["method"], fill(spec["path"], path_values), {**params, "dryrun": 1}).get("data")
         )
         return 0
+    if getattr(session.options, "while_off", False):
+        with while_off(session, path_values):
+            return _carry_out(words, spec, session, params, path_values)
+    return _carry_out(words, spec, session, params, path_values)
+
+
+def _carry_out(words: str, spec: Spec, session: Session, params: dict[str, Any], path_values: dict[str, str]) -> int:
     path = fill(spec["path"], path_values)
     title = f"{words} {' '.join(path_values[name] for name in path_values if name != 'node')}".strip()
     if spec["returns"] == "upid":

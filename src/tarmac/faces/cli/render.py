@@ -33,6 +33,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "image list": ("volid", "format", "size", "ctime"),
     "task list": ("starttime", "endtime", "user", "type", "id", "status", "upid"),
     "user list": ("userid", "enable", "expire", "comment"),
+    "zone list": ("zone", "type", "dhcp", "mtu", "nodes", "state"),
+    "vnet list": ("vnet", "zone", "alias", "state"),
+    "subnet list": ("subnet", "cidr", "gateway", "dhcp-range", "dhcp-dns-server", "state"),
+    "vnet addresses": ("vnet", "ip", "mac", "vmid", "hostname", "gateway", "expires"),
     "token list": ("tokenid", "privsep", "expire", "comment"),
 }
 _BYTES = {"mem", "maxmem", "disk", "maxdisk", "size", "used", "avail", "total", "free", "netin", "netout", "diskread"}
@@ -87,7 +91,7 @@ def _entry(key: str, value: Any, width: int) -> str:
     if _is_rows(value):
         inner = rows(value, _columns(value)).replace("\n", "\n  ")
         return f"{clean(key)}\n  {inner}"
-    if key == "error" and isinstance(value, dict) and value.get("message"):
+    if key in ("error", "refusal") and isinstance(value, dict) and value.get("message"):
         return "\n  ".join([key, *problem(value).splitlines()])
     if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
         if any(" " in one for one in value):

@@ -155,30 +155,48 @@ _SECURITY = {
         "description": "`PVEAPIToken=USER@REALM!NAME=SECRET`",
     },
 }
+_FIVE_PARTS = {
+    "type": "object",
+    "properties": {
+        "code": {"type": "string"},
+        "message": {"type": "string"},
+        "cause": {"type": "string"},
+        "evidence": {"type": "string"},
+        "fixes": {"type": "array", "items": {"type": "object"}},
+    },
+}
 _ERROR_SCHEMA = {
     "type": "object",
     "properties": {
         "data": {"type": "null"},
         "message": {"type": "string"},
         "errors": {"type": "object", "additionalProperties": {"type": "string"}},
-        "error": {
-            "type": "object",
-            "properties": {
-                "code": {"type": "string"},
-                "message": {"type": "string"},
-                "cause": {"type": "string"},
-                "evidence": {"type": "string"},
-                "fixes": {"type": "array", "items": {"type": "object"}},
-            },
-        },
+        "error": _FIVE_PARTS,
     },
 }
+_WHEN = {"type": "string", "enum": ["now", "reboot", "stop"]}
 _PLAN_SCHEMA = {
     "type": "object",
-    "description": "With `dryrun`: what would be done.",
-    "required": ["steps"],
+    "description": "With `dryrun`: what would be done. What a running guest refuses is planned as after a stop.",
+    "required": ["when", "steps", "effects", "changes"],
     "properties": {
+        "when": {**_WHEN, "description": "The latest of its changes'."},
         "steps": {"type": "array", "items": {"type": "object", "required": ["step", "title"]}},
-        "effects": {"type": "array"},
+        "effects": {"type": "array", "items": {"type": "string"}},
+        "changes": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["key", "when"],
+                "properties": {
+                    "key": {"type": "string"},
+                    "old": {"type": "string", "description": "Left out: the default, or nothing."},
+                    "new": {"type": "string", "description": "Left out: the default, or nothing."},
+                    "when": _WHEN,
+                    "reason": {"type": "string", "description": "Why not at once."},
+                },
+            },
+        },
+        "refusal": {**_FIVE_PARTS, "description": "By what the request itself is refused while the guest runs."},
     },
 }

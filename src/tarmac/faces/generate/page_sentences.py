@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tarmac.model import errors
+from tarmac.model.vm_change import Late
 from tarmac.services.attention.findings import Finding
 
 PACKAGE = Path(__file__).resolve().parents[2]
 _ERRORS = frozenset(name for name, kind in inspect.getmembers(errors, inspect.isclass) if name != errors.Fix.__name__)
 _KINDS = ("message", "cause", "fix", "parameter", "plan", "remark")
-_KEYWORDS = {"cause": "cause", "text": "fix", "message": "message"}
+_KEYWORDS = {"cause": "cause", "reason": "cause", "text": "fix", "message": "message"}
 _SPOKEN = frozenset({"model", "services", "faces/api", "drivers/storage"})  # where people's parameters are looked at
 _PLANNING = frozenset({"title", "compare", "effect", "effects", "cost", "notes", "waits", "NO_AGENT", "IN_MEMORY"})
 _REFUSALS = frozenset({"MISSING", "UNKNOWN"})
@@ -49,7 +50,12 @@ def _said(call: ast.Call) -> Iterator[tuple[str, str]]:
         yield from ((first, text) for text in _texts(call.args[0]))
     for keyword in call.keywords:
         kind = _KEYWORDS.get(keyword.arg or "")
-        if kind == "cause" or (kind == "fix" and name == errors.Fix.__name__) or (kind and name == Finding.__name__):
+        whose = {
+            "text": (errors.Fix.__name__, Finding.__name__),
+            "message": (Finding.__name__,),
+            "reason": (Late.__name__,),
+        }
+        if kind and name in whose.get(keyword.arg or "", (name,)):
             yield from ((kind, text) for text in _texts(keyword.value))
 
 

@@ -12,7 +12,8 @@ _HEAD = """# The API
 
 Generated from the declarations in `src/tarmac/faces/api/endpoints/`; do not edit. Paths stand below
 `https://HOST:8006/api2/json`. Parameters come in the path, the query or the body (form or JSON); unknown ones are
-refused by name. A change takes `dryrun=1` (answer what would be done); what starts a task answers its id, and with
+refused by name. A change takes `dryrun=1` (answer what would be done, and when a running guest has it:
+`docs/changing-guests.md`); what starts a task answers its id, and with
 `wait=SECONDS` waits for its end and tells the outcome in `task`.
 
 Keys of a guest's configuration are listed once, below the table of `POST /nodes/{node}/qemu`.

@@ -30,7 +30,8 @@ _SEE_STORAGE = ("Datastore.Audit", "Datastore.AllocateSpace")
 
 
 class Attention:
-    """Reads; changes nothing. `certificates` are the rows of `GET .../certificates/info`."""
+    """Reads; changes nothing. `certificates` are the rows of `GET .../certificates/info`; `networks`: of each its zone,
+    its name, what is wrong with it, and how often its DHCP was started again."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Attention:
         metrics: Metrics,
         second_factors: SecondFactors,
         certificates: Callable[[], Sequence[Mapping[str, Any]]],
+        networks: Callable[[], Sequence[tuple[str, str, TarmacError | None, int]]] = tuple,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._node = node
@@ -55,6 +57,7 @@ class Attention:
         self._metrics = metrics
         self._second_factors = second_factors
         self._certificates = certificates
+        self._networks = networks
         self._clock = clock
         self._listed: dict[str, tuple[float, list[dict[str, Any]]]] = {}
 
@@ -64,6 +67,7 @@ class Attention:
         found = [
             *await self._of_guests(identity),
             *await self._of_storages(identity),
+            *self._of_networks(identity),
             *await self._of_tasks(identity),
             *await self._of_node(identity),
         ]
@@ -108,6 +112,14 @@ class Attention:
     def task_ended(self, record: JobRecord) -> None:
         """Volumes may have come or gone: orphans are looked for anew. For `Jobs.on_end`."""
         self._listed.clear()
+
+    def _of_networks(self, identity: Identity) -> list[Finding]:
+        may = self._access.filter(identity, "/sdn/zones/{}", ("SDN.Audit",))
+        found: list[Finding] = []
+        for zone, vnet, problem, restarts in self._networks():
+            if may(zone):
+                found += findings.of_network(vnet, f"sdn/{self._node}/{zone}", problem, restarts)
+        return found
 
     async def _of_tasks(self, identity: Identity) -> list[Finding]:
         now = self._clock()

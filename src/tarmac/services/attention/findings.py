@@ -95,6 +95,38 @@ def of_orphans(storage: str, object: str, orphans: Sequence[Mapping[str, Any]]) 
     ]
 
 
+def of_network(vnet: str, object: str, problem: TarmacError | None, restarts: int) -> list[Finding]:
+    """`restarts`: how often its DHCP ended by itself since the daemon started."""
+    if problem is not None:
+        parts: dict[str, Any] = problem.as_record()
+        return [
+            Finding(
+                id=f"network/{vnet}",
+                severity="error",
+                object=object,
+                code=parts["code"],
+                message=f"vnet '{vnet}' is not as it should be: {parts['message']}",
+                cause=parts["cause"],
+                evidence=parts["evidence"],
+                fixes=[*parts["fixes"], _fix("apply the definitions again", "PUT /cluster/sdn")],
+            )
+        ]
+    if not restarts:
+        return []
+    return [
+        Finding(
+            id=f"network-dhcp/{vnet}",
+            severity="warning",
+            object=object,
+            code="dhcp-restarted",
+            message=f"DHCP of vnet '{vnet}' ended by itself and was started again",
+            cause="somebody ended it, or it failed",
+            evidence=f"{restarts} time{'s' if restarts > 1 else ''} since the daemon started",
+            fixes=[_fix("look for the reason", "tarmac node syslog")],
+        )
+    ]
+
+
 def of_halted(vmid: int, problem: TarmacError) -> Finding:
     """A guest that QEMU paused because a disk cannot be written."""
     parts: dict[str, Any] = problem.as_record()

@@ -1,4 +1,4 @@
-"""The history of what is defined rather than made: users, groups, roles, grants, pools, storages, options.
+"""The history of what is defined rather than made: users, groups, roles, grants, pools, storages, options, networks.
 
 Each change is kept with who made it, what was there before and after, and, worked out when somebody asks, the calls of
 the API that would bring back what was before. A change that destroyed what cannot be shown (a password, a token's
@@ -19,10 +19,13 @@ from tarmac.services.change_record import HISTORY
 from tarmac.services.changes.calls import ApiCall
 from tarmac.services.changes.inverse_records import Records, inverse_of
 
-AREAS = ("access", "storages", "options")
+AREAS = ("access", "storages", "options", "networks")
 KEPT = 5_000
 SLICE = 4
-KINDS = ("user", "group", "role", "grants", "pool", "password", "tfa", "realm", "storage", "options", "node")
+KINDS = (
+    "user", "group", "role", "grants", "pool", "password", "tfa", "realm", "storage", "options", "node", "zone", "vnet",
+    "subnet",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

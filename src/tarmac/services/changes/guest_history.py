@@ -19,8 +19,8 @@ from tarmac.model.ids import Upid
 from tarmac.model.job import Plan
 from tarmac.services.access.access import Identity
 from tarmac.services.changes.calls import ApiCall, at
-from tarmac.services.guests.config import VmConfigs
-from tarmac.services.guests.config_values import shown
+from tarmac.services.configuration.configs import VmConfigs
+from tarmac.services.configuration.values import shown
 from tarmac.services.guests.guests import Guest, Guests
 
 Started = str | Plan

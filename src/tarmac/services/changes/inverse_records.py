@@ -26,6 +26,8 @@ class NoWayBack(Exception):
 def inverse_of(before: Records, after: Records, groups_of: GroupsOf) -> list[ApiCall]:
     """The calls in the order in which they must be made; empty where there is no way back."""
     calls: list[ApiCall] = []
+    if len(before) > 1 and any(key.partition("/")[0] in ("zone", "vnet", "subnet") for key in before):
+        return []  # what was given up of networks together stands on each other
     made_users = {name for key in before if key.startswith("user/") and before[key] is None for name in [key[5:]]}
     made_realms = {key[6:] for key in before if key.startswith("realm/") and before[key] is None}
     try:
@@ -186,6 +188,29 @@ def _realm(name: str, old: Record, new: Record) -> list[ApiCall]:
     return _texts(path, "")(name, old["texts"], new["texts"])
 
 
+def _network(kind: str) -> Callable[[str, Record, Record], list[ApiCall]]:
+    """Zones, virtual networks, subnets: texts by key; a list's items are joined by NUL."""
+
+    def inverse(name: str, old: Record, new: Record) -> list[ApiCall]:
+        vnet = (old or new).get("vnet", "")
+        all = at("cluster", "sdn", "vnets", vnet, "subnets") if kind == "subnet" else f"/cluster/sdn/{kind}s"
+        own = {key: value.split("\0") if key == "dhcp-range" else value for key, value in (old or {}).items()}
+        own.pop("vnet", None)
+        if new is None:
+            id = name.partition("-")[2].replace("-", "/") if kind == "subnet" else name
+            fixed = {"type": "subnet"} if kind == "subnet" else {}
+            return [ApiCall(method="POST", path=all, parameters={kind: id, **fixed, **own})]
+        had = {key: value for key, value in own.items() if new.get(key) != old[key]} if old else {}
+        if old and (added := [key for key in new if key not in old]):
+            had["delete"] = ",".join(added)
+        one = f"{all}/{at(name).lstrip('/')}"
+        if old is None:
+            return [ApiCall(method="DELETE", path=one)]
+        return [ApiCall(method="PUT", path=one, parameters=had)]
+
+    return inverse
+
+
 _KINDS: Mapping[str, Callable[[str, Record, Record], list[ApiCall]]] = {
     "user": _user,
     "role": _role,
@@ -195,6 +220,9 @@ _KINDS: Mapping[str, Callable[[str, Record, Record], list[ApiCall]]] = {
     "storage": _texts("/storage/{name}", "/storage"),
     "options": _texts("/cluster/options", ""),
     "node": _texts("/nodes/{name}/config", ""),
+    "zone": _network("zone"),
+    "vnet": _network("vnet"),
+    "subnet": _network("subnet"),
 }
 
 

@@ -21,8 +21,8 @@ from tarmac.services.clones.flatten import Flatten
 from tarmac.services.clones.live import CloneLive
 from tarmac.services.clones.numbers import RESERVED, CloneNumbers
 from tarmac.services.cloudinit.cloudinit import CloudInit
+from tarmac.services.configuration.configs import VmConfigs
 from tarmac.services.guests.birth_marks import birth_marks, renewed
-from tarmac.services.guests.config import VmConfigs
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import shared
@@ -113,7 +113,7 @@ class Clones:
             queue = f"guest/{vmid}"
             if dryrun:
                 plan = await self._jobs.plan("qmclone", args)
-                self._guests.unclaim(*numbers)
+                self._guests.numbers.unclaim(*numbers)
                 return plan
             if self._jobs.lock_of(queue) is None:
                 await self._plan(args)
@@ -121,7 +121,7 @@ class Clones:
             queues = [shared(queue) if still else queue, *(f"guest/{number}" for number in numbers)]
             return await self._jobs.submit("qmclone", id=str(vmid), user=identity.name, args=args, queues=queues)
         except BaseException:
-            self._guests.unclaim(*numbers)
+            self._guests.numbers.unclaim(*numbers)
             raise
 
     def _check(
@@ -203,7 +203,7 @@ class Clones:
     def _wish(source: Guest, args: Mapping[str, Any]) -> Wish:
         manner = Manner.LINKED
         if args["full"]:
-            running = source.state is not State.STOPPED and args["snapname"] is None
+            running = source.runs(args) and args["snapname"] is None
             manner = Manner.MIRRORED if running else Manner.COPIED
         return Wish(
             manner=manner,
@@ -278,7 +278,7 @@ class Clones:
 
     def _ended(self, record: JobRecord) -> None:
         if record.kind == "qmclone":
-            self._guests.unclaim(*record.args["newids"])
+            self._guests.numbers.unclaim(*record.args["newids"])
 
 
 def _texts(source: Guest, snapshot: str | None) -> Mapping[str, str]:

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tarmac.model.disk import TpmState, Volume
-from tarmac.model.errors import WrongState
+from tarmac.model.errors import Fix, NeedsStop
 from tarmac.model.job import PlannedStep
 from tarmac.model.parse import split_property_string
 from tarmac.model.vm_clone import CloneDraft, is_cloudinit
 from tarmac.services.cloudinit.cloudinit import CloudInit
-from tarmac.services.guests.disk_plans import OF_THE_MAKING, drive_text
+from tarmac.services.configuration.disk_plans import OF_THE_MAKING, drive_text
 from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.volume_plans import NewVolume, VolumePlans
 
@@ -90,7 +90,13 @@ class CloneDisks:
         if wish.manner is Manner.LINKED and not isinstance(volume, TpmState):  # swtpm reads no layers
             return await self._plans.plan_clone(vmid, volume.file, taken=taken, coming=wish.coming.get(volume.file))
         if wish.manner is Manner.MIRRORED and isinstance(volume, TpmState):
-            raise WrongState("cannot clone TPM state while VM is running", code="tpm-running")
+            raise NeedsStop(
+                "cannot clone TPM state while VM is running",
+                code="tpm-running",
+                cause="the emulated TPM has its state open as long as the guest runs",
+                evidence=f"{key}: {volume.file}",
+                fixes=[Fix(text="clone the guest when it is off")],
+            )
         where = {"storage": wish.storage, "format": wish.format}
         if wish.manner is Manner.MIRRORED:
             return await self._plans.plan_mirror(vmid, volume.file, **where, taken=taken)

@@ -14,8 +14,8 @@ from tarmac.model.conf_file import GuestFile, print_conf
 from tarmac.model.errors import InvalidInput
 from tarmac.model.job import PlannedStep
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.uids import Uids
 from tarmac.services.jobs.steps import Registry, StepContext
-from tarmac.services.running.uids import Uids
 
 RESERVED = {"lock": "clone"}
 MOST = 100  # what one transaction of the store holds, with room
@@ -31,10 +31,10 @@ class CloneNumbers:
         registry.step("clones-reserve", self._do_reserve, self._undo_reserve)
 
     def claim(self, newid: int | None, count: int) -> list[int]:
-        """Take the numbers of `count` clones in memory; the caller gives them back (`Guests.unclaim`). Raises
+        """Take the numbers of `count` clones in memory; the caller gives them back (`Numbers.unclaim`). Raises
         InvalidInput in Proxmox's words when one is taken."""
         if newid is None:
-            return self._guests.claim_free(count)
+            return self._guests.numbers.claim_free(count)
         numbers = list(range(newid, newid + count))
         for number in numbers:
             if number in self._guests:
@@ -42,9 +42,9 @@ class CloneNumbers:
                     "newid", f"unable to create VM {number}: config file already exists", code="guest-exists"
                 )
         for number in numbers:
-            self._guests.check_free(number)
+            self._guests.numbers.check_free(number)
         for number in numbers:
-            self._guests.claim(number)
+            self._guests.numbers.claim(number)
         return numbers
 
     def step(self, source: Guest, vmids: Sequence[int], snapshot: str | None = None) -> PlannedStep:

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from tarmac.model.disk import Volume
-from tarmac.model.errors import InvalidInput, WrongState
+from tarmac.model.errors import InvalidInput, NeedsStop, WrongState
 from tarmac.model.job import Plan, PlannedStep
-from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
 from tarmac.model.vm_clone import is_cloudinit, volumes_of
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.guests.config_steps import put_step
+from tarmac.services.configuration.steps import put_step
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry
 from tarmac.services.storage.storages import Storages
@@ -51,29 +51,30 @@ class Templates:
     async def make(self, identity: Identity, vmid: int, *, disk: str | None = None, dryrun: bool = False) -> Started:
         """`POST template`: the whole guest, or of its disks only `disk`. Returns the task, or the plan.
 
-        Raises WrongState in Proxmox's words for a guest that runs, has snapshots, or is a template already."""
+        Raises in Proxmox's words NeedsStop for a guest that runs, WrongState for one that has snapshots, or is a
+        template already."""
         args = {"vmid": vmid, "disk": disk}
         self._guests.get(vmid)
         if dryrun:
             return await self._jobs.plan("qmtemplate", args)
         if self._jobs.lock_of(f"guest/{vmid}") is None:
             await self._plan(args)
-        return await self._jobs.submit(
-            "qmtemplate", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"]
-        )
+        return await submit_for_guest(self._jobs, "qmtemplate", vmid, user=identity.name, args=args)
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
         guest, disk = self._guests.get(args["vmid"]), args["disk"]
         wanted = {key: v for key, v in volumes_of(guest.config).items() if self._convertible(v)}
         if disk is not None and disk not in volumes_of(guest.config):
             raise InvalidInput.of("disk", f"disk '{disk}' does not exist, or has nothing that a clone could share")
-        self._check(guest, wanted, disk)
+        self._check(guest, wanted, disk, runs=guest.runs(args))
         if disk is not None:
             wanted = {key: v for key, v in wanted.items() if key == disk}
         steps, texts = self._turned(guest, wanted)
         file = dataclasses.replace(guest.file, current=texts)
         put = put_step(guest, file, f"make guest {guest.vmid} a template")
-        return Plan(steps=(*steps, put), effects=(f"guest {guest.vmid} can no longer be started, only cloned",))
+        row = {"key": "template", "new": "1", "when": "now"}
+        effects = (f"guest {guest.vmid} can no longer be started, only cloned",)
+        return Plan(steps=(*steps, put), effects=effects, changes=() if guest.template else (row,))
 
     def base_steps(self, guest: Guest) -> tuple[list[PlannedStep], dict[str, str]]:
         """The steps that turn a guest's disks into base images, and its texts with them."""
@@ -96,7 +97,7 @@ class Templates:
         return driver.capabilities.linked_clones
 
     @staticmethod
-    def _check(guest: Guest, wanted: Mapping[str, Volume], disk: str | None) -> None:
+    def _check(guest: Guest, wanted: Mapping[str, Volume], disk: str | None, *, runs: bool) -> None:
         if guest.file.snapshots:
             raise WrongState(
                 "unable to create template, because VM contains snapshots",
@@ -106,8 +107,8 @@ class Templates:
             )
         if guest.template and not wanted and disk is None:
             raise WrongState("you can't convert a template to a template", code="template-already")
-        if guest.state is not State.STOPPED:
-            raise WrongState(
+        if runs:
+            raise NeedsStop(
                 "you can't convert a VM to template if VM is running",
                 code="template-running",
                 cause="its disks must not change any more",

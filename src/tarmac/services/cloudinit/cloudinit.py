@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tarmac.drivers.storage.nocloud import build_iso
+from tarmac.drivers.storage.values import NewImage
 from tarmac.drivers.storage.volume_names import Content, cloudinit_stem
 from tarmac.drivers.store.base import Store
 from tarmac.lib.files import read_bounded
@@ -186,9 +187,9 @@ class CloudInit:
             raise InvalidInput.of(key, f"storage '{storage}' has no image format '{chosen}'")
         check_allocates(driver)
         volid = str(VolumeId(driver.id, str(driver.image_name(vmid, cloudinit_stem(vmid), chosen))))
-        args = {"volid": volid, "size": MEDIUM_BYTES, "format": chosen}
+        args = {"volid": volid, "size": MEDIUM_BYTES}
         step = PlannedStep(step="volume-allocate", title=f"allocate the cloud-init medium {volid}", args=args)
-        return NewVolume(volid=volid, size=MEDIUM_BYTES, format=chosen, step=step)
+        return NewVolume(volid=volid, size=MEDIUM_BYTES, step=step)
 
     async def regenerate(self, vmid: int) -> bool:
         """`PUT cloudinit`: bring the media of a guest up to date now; False when they were.
@@ -235,7 +236,7 @@ class CloudInit:
         """A medium that somebody removed is made again: nothing is lost with it."""
         driver, _ = self._storages.of(volid)
         name = driver.parse(volid)
-        await driver.allocate(vmid, size=MEDIUM_BYTES, format=name.format, name=name.file)
+        await driver.allocate(NewImage(vmid, name.format, name=name.file), size=MEDIUM_BYTES)
 
     async def pending(self, vmid: int) -> list[dict[str, Any]]:
         """`GET cloudinit`: the keys that the medium depends on, with what has changed since it was written.

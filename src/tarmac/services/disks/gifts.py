@@ -16,18 +16,18 @@ from tarmac.drivers.storage.volume_names import Content, free_disk_name, image_n
 from tarmac.model.conf_file import GuestFile
 from tarmac.model.digest import OF_A_GUEST, check_digest
 from tarmac.model.disk import Disk, UnusedDisk
-from tarmac.model.errors import Conflict, Fix, InvalidInput, WrongState
+from tarmac.model.errors import Conflict, Fix, InvalidInput, NeedsStop, WrongState
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
-from tarmac.model.snapshots import disks_of, is_unused
+from tarmac.model.snapshots import is_unused, kept_by
 from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.guests.config_steps import put_step
-from tarmac.services.guests.disk_plans import drive_text
+from tarmac.services.configuration.disk_plans import drive_text
+from tarmac.services.configuration.steps import put_step
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.jobs.jobs import Jobs
+from tarmac.services.jobs.jobs import Jobs, foreseen
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.storage.storages import Storages
 
@@ -56,8 +56,8 @@ class DiskGifts:
         target_digest: str | None = None,
         dryrun: bool = False,
     ) -> Started:
-        """Without `target_disk` the disk has the same key there. Raises InvalidInput, WrongState, Denied, Conflict (a
-        digest, a key that is in use), NotFound."""
+        """Without `target_disk` the disk has the same key there. Raises InvalidInput, NeedsStop, WrongState, Denied,
+        Conflict (a digest, a key that is in use), NotFound."""
         self._access.check(identity, f"/vms/{target}", ["VM.Config.Disk"])
         for number, wanted in ((vmid, digest), (target, target_digest)):
             guest = self._guests.get(number)
@@ -68,7 +68,7 @@ class DiskGifts:
             self._access.check(identity, f"/storage/{storage}", ["Datastore.AllocateSpace"])
         args = {"vmid": vmid, "disk": disk, "target": target, "target_disk": target_disk or disk}
         if dryrun:
-            return await self.plan(args)
+            return await foreseen(self.plan, args)
         queues = [f"guest/{vmid}", f"guest/{target}"]
         if all(self._jobs.lock_of(queue) is None for queue in queues):
             await self.plan(args)
@@ -78,7 +78,7 @@ class DiskGifts:
     async def plan(self, args: Mapping[str, Any]) -> Plan:
         giver, receiver = self._guests.get(args["vmid"]), self._guests.get(args["target"])
         key, new_key = args["disk"], args["target_disk"]
-        volid = self._giveable(giver, receiver, key)
+        volid = self._giveable(giver, receiver, key, runs=giver.runs(args))
         driver, volume = self._storages.of(volid)
         name = driver.parse(volume)
         there = [driver.parse(v.volid).file for v in await driver.list(Content.IMAGES, receiver.vmid)]
@@ -96,10 +96,10 @@ class DiskGifts:
             put_step(receiver, taken, f"let {new_key} of guest {receiver.vmid} be {renamed}"),
             put_step(giver, left, f"take {key} out of guest {giver.vmid}"),
         )
-        waits = ("it is plugged in at the next start of the running guest",) if taken.pending.get(new_key) else ()
-        return Plan(steps=steps, effects=waits)
+        waits = (f"guest {receiver.vmid} runs: it gets the disk at its next start",) if new_key in taken.pending else ()
+        return Plan(steps=steps, effects=waits, changes=({"key": key, "old": volid, "when": "now"},))
 
-    def _giveable(self, giver: Guest, receiver: Guest, key: str) -> str:
+    def _giveable(self, giver: Guest, receiver: Guest, key: str, *, runs: bool) -> str:
         """The volume id. Raises what keeps it where it is."""
         if giver.vmid == receiver.vmid:
             text = "must be different than source VMID to move disk to another VM"
@@ -112,8 +112,8 @@ class DiskGifts:
         found = giver.config.disks.get(key)
         if found is not None and found.is_cdrom:
             raise InvalidInput.of("disk", "CD-ROM drives and cloud-init media stay with their guest")
-        if giver.state is not State.STOPPED and not is_unused(key):
-            raise WrongState(
+        if runs and not is_unused(key):
+            raise NeedsStop(
                 "Cannot move disk to another VM while the source VM is running - detach first",
                 code="disk-in-use",
                 cause="the guest has it open",
@@ -122,7 +122,7 @@ class DiskGifts:
                     Fix(text="detach it: it becomes `unusedN`, which can be given away", parameters={"delete": key})
                 ],
             )
-        holders = [n for n, t in giver.file.snapshots.items() if any(d.file == volid for d in disks_of(t).values())]
+        holders = kept_by(giver.file, volid)
         if holders or driver.parse(volume).is_base or giver.template or receiver.template:
             why = f"snapshots: {', '.join(holders)}" if holders else "one of the two guests is a template"
             raise WrongState(

@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from tarmac.model.disk import Disk
-from tarmac.model.errors import Fix, WrongState
+from tarmac.model.errors import Fix, NeedsStop
 from tarmac.model.job import Plan, PlannedStep
-from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
 from tarmac.services.cloudinit.cloudinit import CloudInit
-from tarmac.services.guests.config_steps import put_step
-from tarmac.services.guests.disk_plans import drive_text
+from tarmac.services.configuration.disk_plans import drive_text
+from tarmac.services.configuration.steps import put_step
 from tarmac.services.guests.guests import Guest
-from tarmac.services.guests.live_changes import VmLive
+from tarmac.services.running.live_changes import VmLive
 from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.volume_steps import free_step
 
@@ -30,7 +29,7 @@ class MediumMoves:
         self._live = live
 
     async def plan(self, guest: Guest, key: str, medium: Disk, args: Mapping[str, Any]) -> Plan:
-        """Raises WrongState for a running guest whose drive cannot take another medium now, InvalidInput, NotFound."""
+        """Raises NeedsStop for a running guest whose drive cannot take another medium now, InvalidInput, NotFound."""
         driver, volume = self._storages.of(medium.file)
         format = args["format"]
         if format is None:
@@ -38,22 +37,24 @@ class MediumMoves:
             able = self._storages.get(args["storage"]).capabilities.formats
             format = format if format in able else None
         made = await self._cloudinit.plan_medium(guest.vmid, key, args["storage"], format)
-        copied = {"volid": made.volid, "format": made.format, "source": medium.file, "speed": args["speed"]}
+        copied = {"volid": made.volid, "source": medium.file, "speed": args["speed"]}
         steps = [PlannedStep(step="volume-copy", title=f"copy {medium.file} to {made.volid}", args=copied)]
         options = split_property_string(Disk, guest.file.current[key])
         options.pop("file")
         current = {**guest.file.current, key: drive_text(made.volid, options, made.size)}
-        if guest.state is not State.STOPPED:
+        if guest.runs(args):
             steps.append(await self._exchange(guest, key, current, made.volid))
         steps.append(put_step(guest, dataclasses.replace(guest.file, current=current), f"let {key} be {made.volid}"))
+        changes = ({"key": key, "old": medium.file, "new": made.volid, "when": "now"},)
         if any(medium.file in " ".join(texts.values()) for texts in guest.file.snapshots.values()):
-            return Plan(steps=tuple(steps), effects=(f"{medium.file} stays: snapshots name it",))
+            return Plan(steps=tuple(steps), effects=(f"{medium.file} stays: snapshots name it",), changes=changes)
         steps.append(free_step(medium.file))
-        return Plan(steps=tuple(steps), effects=(f"{medium.file} is removed: it is made from the configuration",))
+        effects = (f"{medium.file} is removed: it is made from the configuration",)
+        return Plan(steps=tuple(steps), effects=effects, changes=changes)
 
     async def _exchange(self, guest: Guest, key: str, current: Mapping[str, str], volid: str) -> PlannedStep:
-        if not await self._live.can(guest, key, current, [volid]):
-            raise WrongState(
+        if await self._live.obstacle(guest, key, current, [volid]) is not None:
+            raise NeedsStop(
                 f"the medium of {key} cannot be exchanged in the running guest",
                 code="medium-locked",
                 cause="its drive takes no other medium while it runs",

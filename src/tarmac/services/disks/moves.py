@@ -15,18 +15,20 @@ from typing import Any
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.digest import OF_A_GUEST, check_digest
 from tarmac.model.disk import Disk, UnusedDisk, Volume
-from tarmac.model.errors import Fix, HostFailure, InvalidInput, TarmacError, WrongState
+from tarmac.model.errors import Fix, HostFailure, InvalidInput, NeedsStop, TarmacError, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
+from tarmac.model.snapshots import kept_by
 from tarmac.model.vm_change import Change, apply_set
 from tarmac.services.access.access import Access, Identity
+from tarmac.services.configuration.disk_plans import drive_text
+from tarmac.services.configuration.steps import file_of, file_record, put_step
 from tarmac.services.disks.gifts import DiskGifts
 from tarmac.services.disks.medium_moves import MediumMoves
 from tarmac.services.disks.mirrors import DiskMirrors, Mirror
-from tarmac.services.guests.config_steps import file_of, file_record, put_step
-from tarmac.services.guests.disk_plans import drive_text
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.storage.storages import Storages
@@ -91,17 +93,17 @@ class DiskMoves:
             return await self._jobs.plan("qmmove", args)
         if self._jobs.lock_of(f"guest/{vmid}") is None:
             await self._plan(args)
-        return await self._jobs.submit("qmmove", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"])
+        return await submit_for_guest(self._jobs, "qmmove", vmid, user=identity.name, args=args)
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
         if "target" in args:
             return await self._gifts.plan(args)
         guest, key = self._guests.get(args["vmid"]), args["disk"]
-        volume = self._movable(guest, key)
+        volume = self._movable(guest, key, runs=guest.runs(args))
         self._check_target(volume.file, args)
         if isinstance(volume, Disk) and volume.is_cloudinit:
             return await self._media.plan(guest, key, volume, args)
-        live = guest.state is not State.STOPPED and not isinstance(volume, UnusedDisk)
+        live = guest.runs(args) and not isinstance(volume, UnusedDisk)
         plans, where = self._volumes.plans, {"storage": args["storage"], "format": args["format"]}
         if live:
             made = await plans.plan_mirror(guest.vmid, volume.file, **where)
@@ -125,9 +127,10 @@ class DiskMoves:
             steps.append(put_step(guest, file, f"let {key} be {made.volid}"))
         if freed:
             steps.append(free_step(volume.file))
-        return Plan(steps=tuple(steps), effects=(f"{volume.file} is removed",) if freed else ())
+        changes = ({"key": key, "old": volume.file, "new": made.volid, "when": "now"},)
+        return Plan(steps=tuple(steps), effects=(f"{volume.file} is removed",) if freed else (), changes=changes)
 
-    def _movable(self, guest: Guest, key: str) -> Volume | UnusedDisk:
+    def _movable(self, guest: Guest, key: str, *, runs: bool) -> Volume | UnusedDisk:
         config = guest.config
         unused = {f"unused{index}": disk for index, disk in config.unused.items()}
         found: dict[str, Any] = {
@@ -154,8 +157,14 @@ class DiskMoves:
                 evidence=f"pending: {guest.file.pending.get(key, '(removal)')}",
                 fixes=[Fix(text="revert them first", action="PUT .../config", parameters={"revert": key})],
             )
-        if key == "tpmstate0" and guest.state is not State.STOPPED:
-            raise WrongState("cannot move TPM state while VM is running", code="tpm-running")
+        if key == "tpmstate0" and runs:
+            raise NeedsStop(
+                "cannot move TPM state while VM is running",
+                code="tpm-running",
+                cause="the emulated TPM has its state open as long as the guest runs",
+                evidence=f"tpmstate0: {volume.file}",
+                fixes=[Fix(text="move it when the guest is off")],
+            )
         return volume
 
     def _check_target(self, volid: str, args: Mapping[str, Any]) -> None:
@@ -177,7 +186,8 @@ class DiskMoves:
         self, guest: Guest, key: str, volume: Volume | UnusedDisk, made: NewVolume, *, delete: bool
     ) -> tuple[Any, bool]:
         """The configuration after the move, and whether the source goes."""
-        kept = any(volume.file in " ".join(texts.values()) for texts in guest.file.snapshots.values())
+        sections = guest.file.snapshots.values()
+        kept = kept_by(guest.file, volume.file) or any(volume.file in " ".join(texts.values()) for texts in sections)
         if delete and kept:
             raise WrongState(
                 "you can't move a disk with snapshots and delete the source",

@@ -16,9 +16,10 @@ from tarmac.model.settings import find_setting
 from tarmac.model.units import human_size, parse_size
 from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Identity
-from tarmac.services.guests.config_steps import put_step
-from tarmac.services.guests.disk_plans import drive_text
+from tarmac.services.configuration.disk_plans import drive_text
+from tarmac.services.configuration.steps import put_step
 from tarmac.services.guests.guests import Guests
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.running.runtime import Runtime
@@ -50,7 +51,7 @@ class DiskResize:
         plan = await self._plan_resize(args)
         if dryrun:
             return plan
-        return await self._jobs.submit("resize", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"])
+        return await submit_for_guest(self._jobs, "resize", vmid, user=identity.name, args=args)
 
     async def _plan_resize(self, args: Mapping[str, Any]) -> Plan:
         guest, key = self._guests.get(args["vmid"]), args["disk"]
@@ -92,7 +93,9 @@ class DiskResize:
         current = {**guest.file.current, key: _with_size(key, guest.file.current[key], new)}
         file = dataclasses.replace(guest.file, current=current)
         put = put_step(guest, file, "write the new size into the configuration")
-        return Plan(steps=(grow, put), effects=("the guest sees the new size at once, its file system does not grow",))
+        effects = ("the guest sees the new size at once, its file system does not grow",)
+        row = {"key": key, "old": human_size(old), "new": human_size(new), "when": "now"}
+        return Plan(steps=(grow, put), effects=effects, changes=(row,))
 
     async def _do_resize(self, ctx: StepContext, vmid: int, key: str, volid: str, size: int) -> None:
         guest = self._guests.get(vmid)

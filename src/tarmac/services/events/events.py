@@ -26,7 +26,7 @@ from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.task_log import TaskLogs
 from tarmac.services.jobs.tasks import live_row
-from tarmac.services.node.cluster import Cluster, Sees
+from tarmac.services.resources.cluster import Cluster, Sees
 
 GATHER_SECONDS = 0.25
 """The least time between two deltas."""

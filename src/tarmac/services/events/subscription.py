@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tarmac.services.access.access import Identity
-from tarmac.services.events.encoded_rows import SLICE_SECONDS
 from tarmac.services.figures.figures import Figures
-from tarmac.services.node.cluster import Sees
+from tarmac.services.resources.cluster import Sees
+from tarmac.services.resources.encoded_rows import SLICE_SECONDS
 
 if TYPE_CHECKING:
     from tarmac.services.events.events import Events

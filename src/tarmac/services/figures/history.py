@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from tarmac.lib.round_robin import RoundRobin
-from tarmac.services.events.encoded_rows import SLICE_SECONDS
 from tarmac.services.figures.figures import Figures
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.node.cluster import boot_disk_bytes, memory_bytes
 from tarmac.services.node.nodes import Nodes
+from tarmac.services.resources.cluster import boot_disk_bytes, memory_bytes
+from tarmac.services.resources.encoded_rows import SLICE_SECONDS
 
 log = logging.getLogger(__name__)
 

@@ -19,10 +19,10 @@ from tarmac.lib.tasks import Supervisor
 from tarmac.model.errors import NotBuilt, TarmacError
 from tarmac.model.metric_server import BUILT_TYPES, MetricServer
 from tarmac.services.definitions import Definitions
-from tarmac.services.events.encoded_rows import SLICE_SECONDS
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.node.cluster import boot_disk_bytes, memory_bytes
 from tarmac.services.node.nodes import Nodes
+from tarmac.services.resources.cluster import boot_disk_bytes, memory_bytes
+from tarmac.services.resources.encoded_rows import SLICE_SECONDS
 
 log = logging.getLogger(__name__)
 SECONDS = 10.0

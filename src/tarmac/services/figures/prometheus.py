@@ -11,9 +11,9 @@ from typing import Any
 
 from tarmac.drivers.metrics.base import Measure
 from tarmac.model.lifecycle import State
-from tarmac.services.events.encoded_rows import SLICE_SECONDS
 from tarmac.services.figures.metrics import Metrics
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.resources.encoded_rows import SLICE_SECONDS
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _ROW = "prometheus"

@@ -1,1 +1,1 @@
-"""Guests as their owners see them: known, made, configured, started and stopped, removed."""
+"""The guests that there are: their records, what is observed of each, their users on the host."""

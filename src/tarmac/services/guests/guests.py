@@ -16,33 +16,36 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from tarmac.drivers.qemu.live.memory import memory_fd
 from tarmac.drivers.storage.values import Owner
 from tarmac.drivers.store.base import Compare, Store
 from tarmac.lib.files import remove_durably, write_atomic
 from tarmac.model.conf_file import GuestFile, digest, parse_conf, print_conf
-from tarmac.model.datacenter import FIRST_ID, LAST_ID, MAC_PREFIX
-from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound, TarmacError, Unavailable
+from tarmac.model.datacenter import MAC_PREFIX
+from tarmac.model.errors import Conflict, Fix, NotFound, TarmacError
+from tarmac.model.job import OFF
 from tarmac.model.lifecycle import State
 from tarmac.model.vm import VmConfig
 from tarmac.model.vm_change import apply_pending
+from tarmac.services.guests.beside import NOTHING_BESIDE, Beside
+from tarmac.services.guests.numbers import Numbers
 
 if TYPE_CHECKING:
     from tarmac.drivers.qemu.process import GuestProcess
 
 log = logging.getLogger(__name__)
 
-LEND_SECONDS = 60.0
 HISTORY_KEPT = 100
-MOST_DELETES = 100  # with the rest of the transaction below the store's limit of operations
+MOST_DELETES = 60  # with the rest of the transaction below the store's limit of operations
 PREFIX, HISTORY = "guests/", "history/guests/"
 
 
 @dataclasses.dataclass(slots=True)
 class Guest:
     """One guest. `text` is its whole configuration file; `file`, `config` and `digest` are read from it once.
-    `halted` says why QEMU paused it (a full storage, say). `rows` are those of lists as `services.events.encoded_rows`
-    keeps them until the text changes; `origin` is the record of what it was cloned from (docs/format/state.md), None
-    for what is no clone; `made` says who wrote this text, when and by which task, empty where that is not known."""
+    `halted` says why QEMU paused it (a full storage, say). `rows` are those of lists as `resources.encoded_rows` keeps
+    them until the text changes; `origin` is the record of what it was cloned from (docs/format/state.md), None for what
+    is no clone; `made` says who wrote this text, when and by which task, empty where that is not known."""
 
     vmid: int
     text: str
@@ -75,6 +78,11 @@ class Guest:
             self._config = VmConfig.parse(self.file.current, lenient=True)
         return self._config
 
+    def runs(self, args: Mapping[str, Any]) -> bool:
+        """Whether a job with these arguments is planned for a guest that runs; a dry run may plan it as if it did not
+        (`Jobs.plan`)."""
+        return self.state is not State.STOPPED and not args.get(OFF)
+
     @property
     def digest(self) -> str:
         if self._digest is None:
@@ -94,6 +102,12 @@ class Guest:
         """Who may open its volumes; None where guests have no users of their own."""
         return None if self.uid is None else Owner(uid=self.uid, gid=self.uid)
 
+    @property
+    def shares_memory(self) -> bool:
+        """Whether it runs on a private mapping of a template's memory."""
+        found = None if self.process is None else memory_fd(self.process.record.argv)
+        return found is not None and not found[1]
+
     def replace_text(self, text: str, revision: int) -> None:
         self.text, self.revision = text, revision
         self._file = self._config = self._digest = None
@@ -111,19 +125,19 @@ class Guest:
 
 class Guests:
     """All guests of the node by number. Every change is durable before the method returns; memory follows the disk.
-    `changed` are called with a guest's number after its configuration changed, it came or went. `id_range` (the first
-    number to give, the one behind the last) and `mac_prefix` are the datacenter's options."""
+    `changed` are called with a guest's number after its configuration changed, it came or went. `mac_prefix` is the
+    datacenter's option. `beside` says what is
+    written together with a configuration (None: with its removal), and may refuse it."""
 
     def __init__(self, *, store: Store, node: str, mirror: Path) -> None:
         self._store = store
         self.node = node
         self._mirror = mirror
         self._guests: dict[int, Guest] = {}
-        self._claimed: set[int] = set()
-        self._lent: dict[int, float] = {}
+        self.numbers = Numbers(self._guests)
         self.changed: list[Callable[[int], None]] = []
-        self.id_range: Callable[[], tuple[int, int]] = lambda: (FIRST_ID, LAST_ID)
         self.mac_prefix: Callable[[], str] = lambda: MAC_PREFIX
+        self.beside: Callable[[int, GuestFile | None], Beside] = lambda vmid, file: NOTHING_BESIDE
 
     async def load(self) -> None:
         """Read all guests; called once, before anything else."""
@@ -165,58 +179,6 @@ class Guests:
             )
         return guest
 
-    # -- numbers ------------------------------------------------------------------------------------------------
-
-    def next_id(self) -> int:
-        """The lowest free number, lent to the asker for 60 s: the next asker gets another, an explicit create wins.
-        Raises Unavailable when the datacenter's range has none left."""
-        now = time.monotonic()
-        self._lent = {vmid: until for vmid, until in self._lent.items() if until > now}
-        vmid, end = self.id_range()
-        low = vmid
-        while vmid < end and (vmid in self._guests or vmid in self._claimed or vmid in self._lent):
-            vmid += 1
-        if vmid >= end:
-            raise Unavailable(
-                f"unable to get any free VMID in range [{low}, {end}]",
-                code="no-free-number",
-                cause="all numbers of the range are taken, or were lent to somebody less than a minute ago",
-                evidence=f"{len(self._guests)} guests, {len(self._lent)} numbers lent",
-                fixes=[Fix(text="widen the range", action="PUT /cluster/options", parameters={"next-id": "lower=100"})],
-            )
-        self._lent[vmid] = now + LEND_SECONDS
-        return vmid
-
-    def take_back(self, vmid: int) -> None:
-        """End the loan of a number whose asker does not need it any more."""
-        self._lent.pop(vmid, None)
-
-    def check_free(self, vmid: int) -> None:
-        """Raises InvalidInput `{"vmid": "VM 100 already exists"}`."""
-        if vmid in self._guests or vmid in self._claimed:
-            raise InvalidInput.of("vmid", f"VM {vmid} already exists", code="guest-exists")
-
-    def claim(self, vmid: int) -> None:
-        """Take a number for a create that is about to begin. Raises as `check_free`."""
-        self.check_free(vmid)
-        self._claimed.add(vmid)
-
-    def claim_free(self, count: int) -> list[int]:
-        """Take the `count` lowest free numbers, at once. Raises Unavailable; then none is taken."""
-        found: list[int] = []
-        try:
-            while len(found) < count:
-                found.append(self.next_id())
-                self._claimed.add(found[-1])
-                self.take_back(found[-1])  # claimed is enough; what was only planned is free again at once
-        except Unavailable:
-            self.unclaim(*found)
-            raise
-        return found
-
-    def unclaim(self, *vmids: int) -> None:
-        self._claimed.difference_update(vmids)
-
     # -- configuration ------------------------------------------------------------------------------------------
 
     async def create(self, vmid: int, text: str, *, uid: int | None, user: str) -> Guest:
@@ -257,7 +219,7 @@ class Guests:
         self, guest: Guest, file: GuestFile, *, user: str, task: str = "", keep_history: bool = True
     ) -> None:
         """Replace a guest's configuration; the predecessor is kept, each with who made it, when and by which task.
-        Raises Conflict when somebody else wrote it meanwhile; then nothing changed."""
+        Raises Conflict when somebody else wrote it meanwhile, and what `beside` raises; then nothing changed."""
         text = print_conf(file)
         if text == guest.text:
             return
@@ -268,11 +230,27 @@ class Guests:
             puts[f"{HISTORY}{guest.vmid}/{guest.revision:012d}"] = json.dumps(old).encode()
         kept = [e.key for e in await self._store.range(f"{HISTORY}{guest.vmid}/")]
         surplus = kept[: max(0, len(kept) - HISTORY_KEPT + 1)][:MOST_DELETES]
-        revision = await self._store.transact([Compare.unchanged(key, guest.revision)], puts=puts, deletes=surplus)
+        async with self.beside(guest.vmid, file) as beside:
+            revision = await self._store.transact(
+                [Compare.unchanged(key, guest.revision), *beside.compares],
+                puts={**puts, **beside.puts},
+                deletes=[*surplus, *beside.deletes],
+            )
         guest.replace_text(text, revision)
         guest.made = made
         self._tell(guest.vmid)
         await self._write_mirror(guest)
+
+    def check_beside(self, vmid: int, file: GuestFile) -> None:
+        """Whether such a configuration could be written, as far as `beside` has a say. Raises what it raises; changes
+        nothing."""
+        self.beside(vmid, file).failed()
+
+    async def write_beside(self, guest: Guest) -> None:
+        """What belongs to a configuration is as it should be, where that did not exist yet when it was written. Raises
+        what `beside` raises."""
+        async with self.beside(guest.vmid, guest.file) as beside:
+            await self._store.transact(beside.compares, puts=beside.puts, deletes=beside.deletes)
 
     async def apply_pending(self, guest: Guest, *, user: str, task: str = "") -> None:
         """Bring into force what waited for a cold boot."""
@@ -289,9 +267,11 @@ class Guests:
     async def remove(self, vmid: int) -> None:
         """Forget a guest and its history; that it is gone already is fine."""
         old = [e.key for e in await self._store.range(f"{HISTORY}{vmid}/")]
-        await self._store.transact([], deletes=[f"{PREFIX}{vmid}", *old[:MOST_DELETES]])
+        async with self.beside(vmid, None) as beside:
+            await self._store.transact([], deletes=[f"{PREFIX}{vmid}", *old[:MOST_DELETES], *beside.deletes])
+        await self._store.transact([], deletes=old[MOST_DELETES:])
         self._guests.pop(vmid, None)
-        self._lent.pop(vmid, None)
+        self.numbers.take_back(vmid)
         self._tell(vmid)
         await asyncio.to_thread(remove_durably, self._mirror_path(vmid))
 

@@ -12,7 +12,7 @@ from tarmac.model.errors import Fix, HostFailure
 from tarmac.model.units import MIB, human_size
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.instant.records import InstantRecords
-from tarmac.services.instant.states import LiveStates, shares_memory
+from tarmac.services.instant.states import LiveStates
 from tarmac.services.node.memory_settings import MemorySettings
 
 # QEMU's own memory: some tens of MiB, under emulation also the translated code of a guest that has just come up.
@@ -45,7 +45,7 @@ class CloneAdmission:
         total = 0
         for vmid, record in self._records.all().items():
             guest = self._guests.find(vmid)
-            if guest is not None and shares_memory(guest):
+            if guest is not None and guest.shares_memory:
                 total += max(0, self._claim(guest, record.reserve) - int(guest.usage.get("private", 0)))
         return total
 

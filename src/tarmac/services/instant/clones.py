@@ -25,6 +25,7 @@ from tarmac.services.clones.numbers import CloneNumbers
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.guests.birth_marks import birth_marks, renewed
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.uids import Uids
 from tarmac.services.instant.admission import CloneAdmission
 from tarmac.services.instant.freezing import LiveFreezing
 from tarmac.services.instant.identity_giving import InstantIdentity
@@ -35,7 +36,6 @@ from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import shared
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.running.runtime import Runtime
-from tarmac.services.running.uids import Uids
 
 Started = str | Plan
 
@@ -106,7 +106,7 @@ class InstantClones:
         guest = self._guests.get(template)
         running = not guest.template and guest.state is not State.STOPPED
         vmids = self._numbers.claim(newid, count)
-        frozen = self._guests.claim_free(1) if running else []
+        frozen = self._guests.numbers.claim_free(1) if running else []
         try:
             source = await self._source(guest, frozen)
             args: dict[str, Any] = {
@@ -131,11 +131,11 @@ class InstantClones:
             self._members.arrived[upid] = arrived
             return upid
         except BaseException:
-            self._guests.unclaim(*vmids, *frozen)
+            self._guests.numbers.unclaim(*vmids, *frozen)
             raise
         finally:
             if dryrun:
-                self._guests.unclaim(*vmids, *frozen)
+                self._guests.numbers.unclaim(*vmids, *frozen)
 
     # -- the plan -----------------------------------------------------------------------------------------------
 
@@ -227,7 +227,7 @@ class InstantClones:
     def _ended(self, record: JobRecord) -> None:
         if record.kind == "qminstant":
             frozen = [record.args["template"]] if "source" in record.args else []
-            self._guests.unclaim(*record.args["vmids"], *frozen)
+            self._guests.numbers.unclaim(*record.args["vmids"], *frozen)
             self._members.arrived.pop(record.upid, None)
 
 

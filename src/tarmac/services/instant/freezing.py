@@ -23,13 +23,13 @@ from tarmac.drivers.qemu.live.machine import Machine
 from tarmac.lib.files import failure_of
 from tarmac.lib.hostcalls import HostCalls
 from tarmac.model.conf_file import GuestFile, print_conf
-from tarmac.model.errors import Fix, WrongState
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.units import MIB
 from tarmac.services.clones.numbers import RESERVED
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.uids import Uids
 from tarmac.services.instant.capture import LiveCaptures
 from tarmac.services.instant.frozen_disks import FrozenDisks, as_args, renamed_volumes
 from tarmac.services.instant.frozen_records import FrozenDisk, FrozenRecord, FrozenRecords
@@ -38,7 +38,6 @@ from tarmac.services.instant.states import LiveState, LiveStates, describe_disk
 from tarmac.services.instant.twins import LiveTwins
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.running.runtime import Runtime
-from tarmac.services.running.uids import Uids
 from tarmac.services.storage.storages import Storages
 
 Disks = Sequence[FrozenDisk]
@@ -93,7 +92,7 @@ class LiveFreezing:
 
     async def plan(self, source: Guest, vmid: int) -> Freezing:
         """Raises WrongState, InvalidInput naming what in the guest cannot be frozen, HostFailure, Busy."""
-        process = self._check(source)
+        process = self._sources.check(source)
         await freeze.check_idle(process.monitor())
         machine = await self._sources.machine(source, process)
         disks, sizes = await self._disks.plan(source, vmid)
@@ -109,7 +108,7 @@ class LiveFreezing:
             PlannedStep(
                 step="volume-allocate",
                 title=f"make room for its device state: {volid}",
-                args={"volid": volid, "size": state_file.capacity(0), "format": "raw"},
+                args={"volid": volid, "size": state_file.capacity(0)},
                 takes={storage: STATE_BYTES},
             ),
             *self._disks.layer_steps(source, vmid, disks),
@@ -139,18 +138,6 @@ class LiveFreezing:
             ),
         )
 
-    def _check(self, source: Guest) -> Any:
-        process = self._sources.check(source)
-        if source.file.snapshots:
-            raise WrongState(
-                f"VM {source.vmid} has snapshots: no instant clones can be made while it goes on",
-                code="live-has-snapshots",
-                cause="clones would stand on layers that removing a snapshot changes",
-                evidence=", ".join(source.file.snapshots),
-                fixes=[Fix(text="remove the snapshots"), Fix(text="clone without `instant`")],
-            )
-        return process
-
     # -- steps --------------------------------------------------------------------------------------------------
 
     async def _do_reserve(self, ctx: StepContext, vmid: int, source: int) -> None:
@@ -170,7 +157,7 @@ class LiveFreezing:
     ) -> dict[str, Any]:
         """The moment. When it has passed, the guest runs on its overlays, and the state is complete."""
         guest, template = self._guests.get(source), self._guests.get(vmid)
-        process = self._check(guest)
+        process = self._sources.check(guest)
         machine = await self._sources.machine(guest, process)
         media = await self._sources.media(guest)
         began = time.monotonic()
@@ -265,7 +252,7 @@ class LiveFreezing:
             texts = {
                 key: _with_volume(text, volumes[key]) if key in volumes else text
                 for key, text in guest.file.current.items()
-                if not _own_volume(guest, key) or key in volumes
+                if key != "parent" and (not _own_volume(guest, key) or key in volumes)
             }
             texts |= {"name": f"{guest.config.name or f'vm{source}'}-frozen", "template": "1", "vmstate": volid}
             texts |= {"runningmachine": machine, "runningcpu": cpu}

@@ -58,6 +58,8 @@ class FrozenDisks:
         for key, disk in disks_of(source.file.current).items():
             made = self._disk(source, key, disk, vmid, len(found))
             driver, volid = self._storages.of(disk.file)
+            if driver.parse(volid).format != "qcow2" and await driver.snapshots(volid):
+                raise _raw_with_snapshots(key, disk.file)
             found.append(made)
             sizes[made["base"]] = (await driver.info(volid)).size
         return found, sizes
@@ -220,6 +222,16 @@ class FrozenDisks:
             speed=MERGE_SPEED,
             advance=lambda done, total: ctx.progress(done, total, "bytes"),
         )
+
+
+def _raw_with_snapshots(key: str, volid: str) -> InvalidInput:
+    return InvalidInput(
+        f"the raw disk {key} has snapshots: it cannot be shared with clones while the guest goes on",
+        code="live-has-snapshots",
+        cause="its guest would go on with a qcow2 overlay, and the snapshots would no longer find their volume",
+        evidence=f"{key}: {volid}",
+        fixes=[Fix(text="remove the snapshots, and move the disk as qcow2"), Fix(text="clone without `instant`")],
+    )
 
 
 def renamed_volumes(texts: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:

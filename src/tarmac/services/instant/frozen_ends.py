@@ -13,6 +13,7 @@ from typing import Any
 from tarmac.model.errors import TarmacError, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
+from tarmac.model.snapshots import disks_of
 from tarmac.model.users import ROOT
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.instant.freezing import LiveFreezing
@@ -102,13 +103,16 @@ class FrozenEnds:
         return source, [disk for disk in record.disks if disk["named"] in has]
 
     def _joinable(self, record: FrozenRecord) -> bool:
-        """A QEMU that was started since has the base images open for reading only, and layers of snapshots stand
-        between: then the join waits for the guest's end, and for the snapshots'."""
+        """A QEMU that was started since has the base images open for reading only, and layers of snapshots that were
+        taken since stand between, or on them alone: then the join waits for the guest's end, and for the snapshots'."""
         source, standing = self._standing(record)
-        if source is None or not standing:
+        if source is None:
             return True
-        if source.file.snapshots:
+        named = {disk["named"] for disk in record.disks}
+        if any(disk.file in named for texts in source.file.snapshots.values() for disk in disks_of(texts).values()):
             return False
+        if not standing:
+            return True
         return source.process is None or (source.started is not None and source.started < record.created)
 
     def _situation(self, record: FrozenRecord) -> object:

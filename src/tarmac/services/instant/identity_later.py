@@ -13,9 +13,10 @@ from tarmac.model.errors import TarmacError, WrongState
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.services.access.access import Identity
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.instant.identity_giving import InstantIdentity
 from tarmac.services.instant.records import DONE, InstantRecords
-from tarmac.services.instant.states import LiveStates, shares_memory
+from tarmac.services.instant.states import LiveStates
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.running.runtime import Runtime
@@ -58,7 +59,7 @@ class Identities:
 
     async def _submit(self, user: str, args: Mapping[str, Any]) -> str:
         vmid = args["vmid"]
-        return await self._jobs.submit("qmidentity", id=str(vmid), user=user, args=args, queues=[f"guest/{vmid}"])
+        return await submit_for_guest(self._jobs, "qmidentity", vmid, user=user, args=args)
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
         guest = self._guests.get(args["vmid"])
@@ -84,7 +85,7 @@ class Identities:
             await self._records.change(vmid, identity=DONE, left="")
             return
         template = self._guests.find(record.template)
-        if shares_memory(guest) and template is not None:
+        if guest.shares_memory and template is not None:
             await self._identity.give(guest, await self._states.known(template), ctx)
             return
         await self._identity.give_booted(guest, await self._machine(template), ctx)

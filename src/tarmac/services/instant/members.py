@@ -21,13 +21,13 @@ from tarmac.services.access.pools import Pools
 from tarmac.services.clones.numbers import RESERVED
 from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.uids import Uids
 from tarmac.services.instant.identity_giving import InstantIdentity
 from tarmac.services.instant.launch import CloneLauncher, Times
 from tarmac.services.instant.records import InstantRecord, InstantRecords
 from tarmac.services.instant.states import LiveStates
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.running.runtime import Runtime
-from tarmac.services.running.uids import Uids
 from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.volumes import Volumes
 

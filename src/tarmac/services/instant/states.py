@@ -132,7 +132,7 @@ class LiveStates:
         found = []
         for vmid in self._records.of_template(template):
             guest = self._guests.find(vmid)
-            if guest is not None and guest.process is not None and shares_memory(guest):
+            if guest is not None and guest.process is not None and guest.shares_memory:
                 found.append(guest)
         return found
 
@@ -221,14 +221,6 @@ class LiveStates:
         say("filling the template's memory from its saved state")
         name = f"template {guest.vmid}"
         return await memory.filled_memory(state.volume, name, size, self._launcher.cgroup(guest.vmid))
-
-
-def shares_memory(guest: Guest) -> bool:
-    """Whether a running guest is on a private mapping of a template's memory."""
-    if guest.process is None:
-        return False
-    found = memory.memory_fd(guest.process.record.argv)
-    return found is not None and not found[1]
 
 
 def describe_disk(path: Path, *, hashed: bool = True) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tarmac.drivers.qemu.live.machine import Machine
 from tarmac.drivers.qemu.process import GuestProcess
 from tarmac.lib.files import failure_of
 from tarmac.lib.hostcalls import HostCalls
-from tarmac.model.errors import HostFailure, TarmacError, WrongState
+from tarmac.model.errors import Fix, HostFailure, TarmacError, WrongState
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
@@ -29,8 +29,9 @@ from tarmac.model.units import human_size
 from tarmac.model.vm import VmConfig
 from tarmac.services.access.access import Identity
 from tarmac.services.clones.templates import Templates
-from tarmac.services.guests.config_steps import file_record
+from tarmac.services.configuration.steps import file_record
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.instant.capture import COPIED_PER_SECOND
 from tarmac.services.instant.sources import LiveSources, source_record
 from tarmac.services.instant.states import LiveStates, describe_disk
@@ -85,9 +86,7 @@ class LiveTemplates:
             return await self._jobs.plan("qmlivetemplate", args)
         if self._jobs.lock_of(f"guest/{vmid}") is None:
             self._check(guest)
-        return await self._jobs.submit(
-            "qmlivetemplate", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"]
-        )
+        return await submit_for_guest(self._jobs, "qmlivetemplate", vmid, user=identity.name, args=args)
 
     # -- the plan -----------------------------------------------------------------------------------------------
 
@@ -108,7 +107,7 @@ class LiveTemplates:
             "runningcpu": machine.cpu,
         }
         file = dataclasses.replace(guest.file, current=texts)
-        allocate = {"volid": volid, "size": size, "format": "raw"}
+        allocate = {"volid": volid, "size": size}
         return Plan(
             steps=(
                 PlannedStep(step="volume-allocate", title=f"make room for its state: {volid}", args=allocate),
@@ -151,6 +150,10 @@ class LiveTemplates:
                 code="template-has-snapshots",
                 cause="a base image must be one image that never changes",
                 evidence=", ".join(guest.file.snapshots),
+                fixes=[
+                    Fix(text="make instant clones of the guest itself", parameters={"instant": "1"}),
+                    Fix(text="remove the snapshots", action=f"DELETE .../qemu/{guest.vmid}/snapshot/NAME"),
+                ],
             )
         return self._sources.check(guest)
 

@@ -10,24 +10,34 @@ The rules, each with its test:
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from tarmac.drivers.store.journal import Journal
 from tarmac.lib.tasks import Supervisor
-from tarmac.model.errors import Busy, NotFound, TarmacError
+from tarmac.model.errors import Busy, NeedsStop, NotFound, TarmacError
 from tarmac.model.ids import Upid
-from tarmac.model.job import JobRecord, JobState, Plan
+from tarmac.model.job import OFF, JobRecord, JobState, Plan
 from tarmac.services.jobs.locks import Queues
 from tarmac.services.jobs.run import JobRun, LiveJob
 from tarmac.services.jobs.steps import Admission, Registry
 from tarmac.services.jobs.task_log import TaskLogs
 
 log = logging.getLogger(__name__)
+
+
+async def foreseen(plan: Callable[[Mapping[str, Any]], Awaitable[Plan]], args: Mapping[str, Any]) -> Plan:
+    """The plan for a dry run: what is refused only because the guest runs is planned as if it were stopped, and says
+    so."""
+    try:
+        return await plan(args)
+    except NeedsStop as problem:
+        return dataclasses.replace(await plan({**args, OFF: True}), refusal=problem)
 
 
 class Jobs:
@@ -113,8 +123,8 @@ class Jobs:
         return upid
 
     async def plan(self, kind: str, args: Mapping[str, Any]) -> Plan:
-        """What a job would do (`dryrun`)."""
-        return await self.registry.kinds[kind].plan(args)
+        """What a job would do (`dryrun`); see `foreseen`."""
+        return await foreseen(self.registry.kinds[kind].plan, args)
 
     async def wait(self, upid: str, seconds: float | None = None) -> JobRecord:
         """The job's record when it has ended, or as it is after `seconds`."""

@@ -1,1 +1,1 @@
-"""This node and its cluster: the host, the instance, what the cluster shows."""
+"""This node: the host with its devices, services, packages and logs, the instance, what is set for both."""

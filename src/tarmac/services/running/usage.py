@@ -20,7 +20,6 @@ from tarmac.drivers.network.names import tap_name
 from tarmac.model.errors import TarmacError
 from tarmac.model.units import MIB
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.instant.states import shares_memory
 
 SECONDS = 1.0
 ROUNDS = 10
@@ -73,7 +72,7 @@ class UsageSampler:
         pids = {g.vmid: g.process.pid for g in due if g.process is not None}
         found, counters = await asyncio.to_thread(_read_all, pids, any(_taps(g) for g in due))
         # In turn only, also for those that are looked at closely: it takes the kernel long.
-        clones = {g.vmid: pids[g.vmid] for g in due if self._is_due(g) and shares_memory(g)}
+        clones = {g.vmid: pids[g.vmid] for g in due if self._is_due(g) and g.shares_memory}
         shares = await asyncio.to_thread(read_shares, clones) if clones else {}
         now = time.monotonic()
         for guest in due:

@@ -17,8 +17,9 @@ from tarmac.drivers.qemu.block_layers import Merge, Overlay
 from tarmac.drivers.qemu.facts import VolumeFacts
 from tarmac.drivers.qemu.fs_freeze import frozen
 from tarmac.drivers.qemu.process import GuestProcess
+from tarmac.drivers.storage.ground import refuse_held
 from tarmac.drivers.storage.values import Layer
-from tarmac.model.errors import Fix, HostFailure, TarmacError
+from tarmac.model.errors import Fix, HostFailure, TarmacError, WrongState
 from tarmac.model.snapshots import disks_of
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.steps import Registry, StepContext
@@ -196,6 +197,9 @@ class SnapshotDisks:
     async def _merge(self, ctx: StepContext, guest: Guest, volid: str, name: str, speed: int, *, running: bool) -> None:
         """`running`: the guest ran when the job was planned, and nobody else has stopped it since."""
         driver, volume = self._storages.of(volid)
+        for point in await driver.snapshots(volume):
+            if point.name == name and point.held:
+                raise refuse_held(volume, name, point.held)
 
         def advance(done: int, total: int) -> None:
             ctx.progress(done, total, "bytes")
@@ -203,7 +207,7 @@ class SnapshotDisks:
         process = guest.process
         if process is not None and (key := key_of(guest, volid)) is not None:
             try:
-                if await self._merge_live(ctx, process, key, volid, name, speed):
+                if await self._merge_live(ctx, guest, process, key, volid, name, speed):
                     return
             except TarmacError:
                 if not process.exited.is_set():
@@ -216,7 +220,7 @@ class SnapshotDisks:
         await driver.delete_snapshot(volume, name, advance=advance)
 
     async def _merge_live(
-        self, ctx: StepContext, process: GuestProcess, key: str, volid: str, name: str, speed: int
+        self, ctx: StepContext, guest: Guest, process: GuestProcess, key: str, volid: str, name: str, speed: int
     ) -> bool:
         """Whether that was all of it: a layer that this QEMU does not use is none of its business."""
         driver, volume = self._storages.of(volid)
@@ -250,6 +254,8 @@ class SnapshotDisks:
         used = await live.chain(qmp, key)
         if merge.base not in used:
             return False
+        if await live.only_read(qmp, node_name("e", key, facts_of(layers[at]))):
+            raise _opened_while_held(guest, name)
         if merge.top in used:
             await live.merge(
                 process, merge, renamed, speed=speed, advance=lambda done, total: ctx.progress(done, total, "bytes")
@@ -299,6 +305,16 @@ def _still_in_use(volid: str, name: str) -> TarmacError:
         cause="the running guest writes to the new layer already",
         evidence=volid,
         fixes=[Fix(text="create the snapshot again under another name")],
+    )
+
+
+def _opened_while_held(guest: Guest, name: str) -> TarmacError:
+    return WrongState(
+        f"the snapshot '{name}' of the running guest {guest.vmid} cannot be removed before it is stopped",
+        code="snapshot-open-read-only",
+        cause="the guest was started while instant clones stood on this snapshot: it may only read its layer",
+        evidence=f"guest {guest.vmid} runs",
+        fixes=[Fix(text="stop the guest, remove the snapshot, start the guest again")],
     )
 
 

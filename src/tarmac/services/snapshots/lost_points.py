@@ -22,6 +22,7 @@ from tarmac.model.lifecycle import State
 from tarmac.model.snapshots import disks_of
 from tarmac.model.units import human_size
 from tarmac.services.guests.guests import Guests
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.snapshots.snapshots import MERGE_SPEED
@@ -99,7 +100,7 @@ class LostPoints:
         if dryrun:
             return plan
         owner = self._owner(volid)
-        return await self._jobs.submit("imgdelpoint", id=str(owner), user=user, args=args, queues=[f"guest/{owner}"])
+        return await submit_for_guest(self._jobs, "imgdelpoint", owner, user=user, args=args)
 
     def _owner(self, volid: str) -> int:
         parts = point_of(volid)

@@ -83,7 +83,7 @@ class MachineStates:
             allocate=PlannedStep(
                 step="volume-allocate",
                 title=f"allocate {volid} for up to {human_size(size)}",
-                args={"volid": volid, "size": size, "format": "raw"},
+                args={"volid": volid, "size": size},
             ),
             texts={"vmstate": volid, "runningmachine": record.machine, "runningcpu": record.cpu},
             effects=(

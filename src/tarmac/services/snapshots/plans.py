@@ -3,6 +3,7 @@ nothing."""
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from tarmac.model.disk import Disk, EfiDisk
 from tarmac.model.errors import Conflict, Fix, HostFailure, NotFound, TarmacError
 from tarmac.model.ids import VolumeId
 from tarmac.model.job import PlannedStep
-from tarmac.model.snapshots import disks_of
+from tarmac.model.snapshots import disks_of, image_of
 from tarmac.model.units import human_size
 from tarmac.services.guests.guests import Guest
 from tarmac.services.storage.storages import Storages
@@ -101,8 +102,8 @@ class SnapshotPlans:
     async def merging(
         self, texts: Mapping[str, str], name: str, kept: Mapping[str, Collection[str]]
     ) -> tuple[list[Merging], list[str]]:
-        """What removing a snapshot merges, in order, and lines on what stays. `kept`: by volume, the snapshots that
-        the configuration still has afterwards. A disk whose volume is gone needs nothing."""
+        """What removing a snapshot merges, in order, and lines on what stays. `kept`: by image (`image_of`), the
+        snapshots that the configuration still has afterwards. A disk whose volume is gone needs nothing."""
         merges: list[Merging] = []
         notes: list[str] = []
         for disk in disks_of(texts).values():
@@ -114,11 +115,23 @@ class SnapshotPlans:
                 continue
             stands = active[0].snapshot if active else None
             layers = driver.capabilities.snapshots.get(driver.parse(volume).format) is SnapshotKind.OVERLAY or stands
-            going = removable(points, stands if layers else None, name, kept.get(disk.file, ()), layers=bool(layers))
+            stay = {*kept.get(image_of(disk.file), ()), *(point.name for point in points if point.held)}
+            going = removable(points, stands if layers else None, name, stay, layers=bool(layers))
             merges += [Merging(volid=disk.file, name=point.name, moves=point.merges) for point in going]
             if name not in [point.name for point in going] and any(point.name == name for point in points):
                 notes.append(f"{disk.file}: the layer of '{name}' stays hidden, since several others stand on it")
         return merges, notes
+
+    async def held(self, texts: Mapping[str, str], name: str) -> dict[str, Sequence[int]]:
+        """By disk of a snapshot's section, the frozen states that stand on its layer."""
+        found: dict[str, Sequence[int]] = {}
+        for disk in disks_of(texts).values():
+            with contextlib.suppress(NotFound):
+                driver, volume = self._storages.of(disk.file)
+                states = [state for p in await driver.snapshots(volume) if p.name == name for state in p.held]
+                if states:
+                    found[disk.file] = states
+        return found
 
     async def costs(self, guest: Guest) -> dict[str, dict[str, int]]:
         """By snapshot: `used` and `merges`, bytes over all its disks."""

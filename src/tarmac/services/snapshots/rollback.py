@@ -14,8 +14,9 @@ from tarmac.model.lifecycle import State
 from tarmac.model.vm import HOST, VmConfig
 from tarmac.model.vm_privileges import reaches_host
 from tarmac.services.access.access import Access, Identity
-from tarmac.services.guests.config_steps import file_step
+from tarmac.services.configuration.steps import file_step
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry
 from tarmac.services.snapshots.machine_states import MachineStates
@@ -55,9 +56,7 @@ class VmRollback:
         self._check_keys(identity, vmid, name)
         if dryrun:
             return plan
-        return await self._jobs.submit(
-            "qmrollback", id=str(vmid), user=identity.name, args=args, queues=[f"guest/{vmid}"]
-        )
+        return await submit_for_guest(self._jobs, "qmrollback", vmid, user=identity.name, args=args)
 
     def _check_keys(self, identity: Identity, vmid: int, name: str) -> None:
         """What reaches beyond the guest (`args`, devices of the host) comes back only for whom might set it."""
@@ -73,6 +72,7 @@ class VmRollback:
         texts = tree.check_usable(guest.file, name)
         disks = await self._plans.going_back(texts, name)
         new = tree.rolled_back(guest.file, name, vmgenid=args["vmgenid"])
+        self._guests.check_beside(vmid, new)
         state = texts.get("vmstate")
         if state is not None:
             await self._states.check(state)

@@ -10,18 +10,21 @@ to. A crash is finished at the next start; a failure or a cancel of the first is
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tarmac.drivers.storage.ground import refuse_held
 from tarmac.model import snapshots as tree
 from tarmac.model.errors import Conflict, Fix, TarmacError, WrongState
+from tarmac.model.ids import VolumeId
 from tarmac.model.job import Plan, PlannedStep
 from tarmac.model.lifecycle import State
 from tarmac.model.units import KIB, human_size
 from tarmac.services.access.access import Identity
-from tarmac.services.guests.config_steps import file_of, file_step
-from tarmac.services.guests.config_values import shown
+from tarmac.services.configuration.steps import file_of, file_step
+from tarmac.services.configuration.values import shown
 from tarmac.services.guests.guests import Guest, Guests
+from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.snapshots.machine_states import MachineStates
@@ -112,11 +115,14 @@ class VmSnapshots:
         dryrun: bool = False,
     ) -> Started:
         """`qmdelsnapshot`. `speed`: bytes a second that a merge in a running guest may copy, 0 for no limit. `force`
-        removes it from the configuration even if its disks cannot be merged. Raises NotFound."""
-        tree.section(self._guests.get(vmid).file, name)
+        removes it from the configuration even if its disks cannot be merged. Raises NotFound, Busy naming the clones
+        that a layer of it is kept for."""
+        texts = tree.section(self._guests.get(vmid).file, name)
         args = {"vmid": vmid, "name": name, "force": force, "speed": MERGE_SPEED if speed is None else speed}
         if dryrun:
             return await self._plan_delete(args)
+        if not self.busy(vmid):  # else what is found now may not hold when its turn comes
+            self._check_held(self._guests.get(vmid), name, await self._plans.held(texts, name))
         return await self._submit(identity, "qmdelsnapshot", vmid, args)
 
     async def describe(self, identity: Identity, vmid: int, name: str, text: str) -> None:
@@ -127,7 +133,7 @@ class VmSnapshots:
 
     async def _submit(self, identity: Identity | str, kind: str, vmid: int, args: Mapping[str, Any]) -> str:
         user = identity if isinstance(identity, str) else identity.name
-        return await self._jobs.submit(kind, id=str(vmid), user=user, args=args, queues=[f"guest/{vmid}"])
+        return await submit_for_guest(self._jobs, kind, vmid, user=user, args=args)
 
     # -- plans --------------------------------------------------------------------------------------------------
 
@@ -183,7 +189,8 @@ class VmSnapshots:
         kept: dict[str, set[str]] = {}
         for other, section in after.snapshots.items():
             for disk in tree.disks_of(section).values():
-                kept.setdefault(disk.file, set()).add(other)
+                kept.setdefault(tree.image_of(disk.file), set()).add(other)
+        self._check_held(guest, name, await self._plans.held(texts, name))
         merges, notes = await self._plans.merging(texts, name, kept)
         steps = [file_step("snapshot-mark", vmid, tree.marked(file, name), f"mark '{name}' as going away")]
         steps += merge_steps(vmid, merges, args["speed"], force=args["force"], running=guest.state is State.RUNNING)
@@ -193,6 +200,19 @@ class VmSnapshots:
         moves = sum(merge.moves for merge in merges)
         cost = (f"{human_size(moves)} are merged",) if moves else ()
         return Plan(steps=tuple(steps), effects=(f"what the guest was at '{name}' is lost", *cost, *notes))
+
+    def _check_held(self, guest: Guest, name: str, held: Mapping[str, Sequence[int]]) -> None:
+        """Raises Busy for a snapshot that frozen states stand on (by volume); it names whom those are kept for."""
+        for volid, states in held.items():
+            problem = refuse_held(VolumeId.parse(volid), name, states)
+            marks = [f"base-{state}-" for state in states]
+            clones = [
+                str(other.vmid)
+                for other in self._guests
+                if other is not guest and not other.template and any(mark in other.text for mark in marks)
+            ]
+            problem.evidence += f"; clones: {', '.join(clones) or 'none any more'}"
+            raise problem
 
     # -- steps --------------------------------------------------------------------------------------------------
 

@@ -23,12 +23,11 @@ OVERLAY_BYTES = 256 * KIB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewVolume:
-    """A planned volume: its id, its size in bytes and format once the step is done. `filling`: what filling it takes
+    """A planned volume: its id, its size in bytes once the step is done. `filling`: what filling it takes
     of storages, where a later step does that."""
 
     volid: str
     size: int
-    format: str
     step: PlannedStep
     filling: Mapping[str, int] = field(default_factory=dict)
 
@@ -66,13 +65,13 @@ class VolumePlans:
         """An empty volume of `size` bytes under the first free name."""
         driver = self._target_storage(storage)
         chosen = self.format_of(driver, format)
-        takes = self.growing(storage, size)
+        takes = self.growing(storage, size, chosen)
         await self._check_room(driver, takes)
         volid = await self._free_volid(driver, vmid, chosen, taken)
-        args = {"volid": volid, "size": size, "format": chosen}
+        args = {"volid": volid, "size": size}
         title = f"allocate {volid} ({human_size(size)})"
         step = PlannedStep(step="volume-allocate", title=title, args=args, takes=takes)
-        return NewVolume(volid=volid, size=size, format=chosen, step=step)
+        return NewVolume(volid=volid, size=size, step=step)
 
     async def plan_filled(
         self, vmid: int, storage: str, template: Path, size: int, *, format: str, taken: Collection[str] = ()
@@ -81,10 +80,10 @@ class VolumePlans:
         variables), `size` bytes long."""
         driver = self._target_storage(storage)
         volid = await self._free_volid(driver, vmid, format, taken)
-        args = {"volid": volid, "format": format, "template": str(template)}
+        args = {"volid": volid, "template": str(template)}
         title = f"fill {volid} from {template.name}"
         step = PlannedStep(step="volume-import", title=title, args=args, takes=self._taking(storage, size))
-        return NewVolume(volid=volid, size=size, format=format, step=step)
+        return NewVolume(volid=volid, size=size, step=step)
 
     async def _plan_import(
         self, vmid: int, key: str, storage: str, source: str, format: str | None, taken: Collection[str]
@@ -103,10 +102,10 @@ class VolumePlans:
         takes = self._taking(storage, size if info.used is None else min(size, info.used))
         await self._check_room(driver, takes)
         target = await self._free_volid(driver, vmid, chosen, taken)
-        args = {"volid": target, "format": chosen, "source": source}
+        args = {"volid": target, "source": source}
         title = f"import {source} as {target} ({human_size(size)})"
         step = PlannedStep(step="volume-import", title=title, args=args, takes=takes)
-        return NewVolume(volid=target, size=size, format=chosen, step=step)
+        return NewVolume(volid=target, size=size, step=step)
 
     async def plan_clone(
         self, vmid: int, base: str, *, taken: Collection[str] = (), coming: int | None = None
@@ -127,10 +126,10 @@ class VolumePlans:
         takes = self.overlay(driver)
         await self._check_room(driver, takes)
         named = driver.clone_name(name, vmid, await self._free_stem(driver, vmid, taken))
-        target, format = str(VolumeId(driver.id, str(named))), named.format
+        target = str(VolumeId(driver.id, str(named)))
         title = f"clone {base} as {target} (linked)"
         step = PlannedStep(step="volume-clone", title=title, args={"base": base, "volid": target}, takes=takes)
-        return NewVolume(volid=target, size=size, format=format, step=step)
+        return NewVolume(volid=target, size=size, step=step)
 
     async def plan_copy(
         self,
@@ -146,10 +145,10 @@ class VolumePlans:
         """A full copy of a volume, or of a point in time of it. Without `storage` beside its source, without `format`
         in its source's if that can be there; at most `speed` bytes a second. Raises InvalidInput, NotFound."""
         target, size, chosen, takes = await self._target(vmid, source, storage, format, taken)
-        args = {"volid": target, "format": chosen, "source": source, "snapshot": snapshot, "speed": speed}
+        args = {"volid": target, "source": source, "snapshot": snapshot, "speed": speed}
         title = f"copy {source}{f' as in {snapshot}' if snapshot else ''} to {target} ({human_size(size)})"
         step = PlannedStep(step="volume-copy", title=title, args=args, takes=takes)
-        return NewVolume(volid=target, size=size, format=chosen, step=step)
+        return NewVolume(volid=target, size=size, step=step)
 
     async def plan_mirror(
         self, vmid: int, source: str, *, storage: str | None, format: str | None, taken: Collection[str] = ()
@@ -158,12 +157,14 @@ class VolumePlans:
         step that does it); as `plan_copy` otherwise."""
         target, size, chosen, filling = await self._target(vmid, source, storage, format, taken)
         id = VolumeId.parse(target).storage
-        takes = self.growing(id, size)  # one that is allocated whole takes nothing when it is filled
+        takes = self.growing(id, size, chosen)
+        if self._storages.definition_record(id).fills_at_once:
+            filling = {}  # one that is allocated whole takes nothing when it is filled
         await self._check_room(self._storages.get(id), takes)
-        args = {"volid": target, "size": size, "format": chosen}
+        args = {"volid": target, "size": size}
         title = f"allocate {target} ({human_size(size)})"
         step = PlannedStep(step="volume-allocate", title=title, args=args, takes=takes)
-        return NewVolume(volid=target, size=size, format=chosen, step=step, filling={} if takes else filling)
+        return NewVolume(volid=target, size=size, step=step, filling=filling)
 
     async def _target(
         self, vmid: int, source: str, storage: str | None, format: str | None, taken: Collection[str]
@@ -205,9 +206,9 @@ class VolumePlans:
     def _taking(storage: str, size: int) -> Mapping[str, int]:
         return {storage: size} if size else {}
 
-    def growing(self, storage: str, more: int) -> Mapping[str, int]:
-        """What a volume that grows by `more` bytes takes at once."""
-        return self._taking(storage, more if self._storages.definition_record(storage).fills_at_once else 0)
+    def growing(self, storage: str, size: int, format: str) -> Mapping[str, int]:
+        """What a new volume of `size` bytes takes at once."""
+        return self._taking(storage, self._storages.definition_record(storage).takes_at_once(size, format))
 
     def overlay(self, driver: Storage) -> Mapping[str, int]:
         """What an empty image on another one takes at once."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tarmac.drivers.storage.base import Storage
+from tarmac.drivers.storage.values import Advance, NewImage
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import InvalidInput, NotFound
 from tarmac.model.ids import VolumeId
@@ -34,72 +35,54 @@ class VolumeSteps:
         registry.step("volume-make-base", self._do_make_base, self._undo_make_base)
         registry.step("volume-free", self._do_free, commits=True)
 
-    def _named(self, volid: str) -> tuple[Storage, VolumeId, int, str]:
-        """(storage, id, owner, file name) of an image. Raises InvalidInput."""
+    def _new(self, ctx: StepContext, volid: str) -> tuple[Storage, VolumeId, NewImage]:
+        """Where an image is to be made, and what is asked for. Raises InvalidInput."""
         driver, parsed = self._storages.of(volid)
         name = driver.parse(parsed)
         if name.vmid is None or name.content is not Content.IMAGES:
             raise InvalidInput(f"volume '{volid}' is no disk image", code="volume-content")
-        return driver, parsed, name.vmid, name.file
+        return driver, parsed, NewImage(name.vmid, name.format, name=name.file, token=_token(ctx, volid))
 
-    async def _do_allocate(self, ctx: StepContext, volid: str, size: int, format: str) -> dict[str, Any]:
-        driver, _, owner, file = self._named(volid)
-        await driver.allocate(owner, size=size, format=format, name=file, token=_token(ctx, volid))
+    async def _do_allocate(self, ctx: StepContext, volid: str, size: int) -> dict[str, Any]:
+        driver, _, new = self._new(ctx, volid)
+        await driver.allocate(new, size=size)
         await self._warn(ctx, driver)
         return {"volid": volid}
 
     async def _do_import(
-        self,
-        ctx: StepContext,
-        volid: str,
-        format: str,
-        source: str | None = None,
-        template: str | None = None,
+        self, ctx: StepContext, volid: str, source: str | None = None, template: str | None = None
     ) -> dict[str, Any]:
         """`source`: a volume; `template`: a raw file of this host that the platform trusts (a firmware's variables)."""
-        driver, parsed, owner, file = self._named(volid)
-        what: dict[str, Any] = {
-            "format": format,
-            "name": file,
-            "token": _token(ctx, volid),
-            "advance": lambda done, total: ctx.progress(done, total, "bytes"),
-        }
+        driver, parsed, new = self._new(ctx, volid)
+        advance = _advance(ctx)
         if template is not None:
-            await driver.import_image(Path(template), "raw", owner, foreign=False, **what)
+            await driver.import_image(Path(template), "raw", new, foreign=False, advance=advance)
         else:
             assert source is not None
             origin, from_volid = self._storages.of(source)
             name = origin.parse(from_volid)
             if name.content is Content.IMPORT:
                 files, _ = self._storages.file_of(from_volid)
-                await driver.import_image(files.path(from_volid), name.format, owner, foreign=True, **what)
+                await driver.import_image(files.path(from_volid), name.format, new, advance=advance)
             else:
-                await driver.copy((await origin.layers(from_volid))[0], owner, **what)
+                await driver.copy((await origin.layers(from_volid))[0], new, advance=advance)
         await self._warn(ctx, driver)
         return {"volid": volid, "size": (await driver.info(parsed)).size}
 
     async def _do_clone(self, ctx: StepContext, base: str, volid: str) -> dict[str, Any]:
-        driver, _, owner, file = self._named(volid)
-        made = await driver.clone(VolumeId.parse(base), owner, name=file, token=_token(ctx, volid))
+        driver, _, new = self._new(ctx, volid)
+        made = await driver.clone(VolumeId.parse(base), new)
         await self._warn(ctx, driver)
         return {"volid": str(made)}
 
     async def _do_copy(
-        self, ctx: StepContext, volid: str, format: str, source: str, snapshot: str | None = None, speed: int = 0
+        self, ctx: StepContext, volid: str, source: str, snapshot: str | None = None, speed: int = 0
     ) -> dict[str, Any]:
         """`snapshot` None: what the volume holds now; nobody writes to it meanwhile."""
-        driver, _, owner, file = self._named(volid)
+        driver, _, new = self._new(ctx, volid)
         origin, from_volid = self._storages.of(source)
         layers = await origin.layers(from_volid, snapshot)
-        made = await driver.copy(
-            layers[0],
-            owner,
-            format=format,
-            name=file,
-            token=_token(ctx, volid),
-            speed=speed,
-            advance=lambda done, total: ctx.progress(done, total, "bytes"),
-        )
+        made = await driver.copy(layers[0], new, speed=speed, advance=_advance(ctx))
         await self._warn(ctx, driver)
         return {"volid": str(made)}
 
@@ -137,6 +120,10 @@ class VolumeSteps:
 def free_step(volid: str) -> PlannedStep:
     """`volume-free`: remove a volume, unless something refers to it by then."""
     return PlannedStep(step="volume-free", title=f"remove {volid}", args={"volid": volid})
+
+
+def _advance(ctx: StepContext) -> Advance:
+    return lambda done, total: ctx.progress(done, total, "bytes")
 
 
 def _token(ctx: StepContext, volid: str) -> str:

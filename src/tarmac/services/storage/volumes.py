@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from tarmac.drivers.qemu.facts import VolumeFacts
 from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.jail import Jail
-from tarmac.drivers.storage.values import Layer, Owner, VolumeInfo
+from tarmac.drivers.storage.values import Layer, NewImage, Owner, VolumeInfo
 from tarmac.drivers.storage.volume_names import Content, base_name
 from tarmac.model.conf_file import GuestFile
 from tarmac.model.disk import Volume
@@ -108,11 +108,10 @@ class Volumes:
                 raise InvalidInput.of("format", f"different storage formats ({format} != {ending})")
             format = ending
         bytes_ = int(match[1]) * _UNITS[match[2]]
-        takes = self.plans.growing(driver.id, bytes_).get(driver.id, 0)
+        chosen = self.plans.format_of(driver, format)
+        takes = self.plans.growing(driver.id, bytes_, chosen).get(driver.id, 0)
         async with self._storages.space.held(driver, f"allocation of {filename}", takes):
-            made = await driver.allocate(
-                vmid, size=bytes_, format=self.plans.format_of(driver, format), name=filename
-            )  # fmt: skip
+            made = await driver.allocate(NewImage(vmid, chosen, name=filename), size=bytes_)
         return str(made)
 
     async def delete(self, user: str, volid: str, *, dryrun: bool = False) -> Started:
@@ -257,7 +256,7 @@ def chain_facts(layers: Sequence[Layer], *, read_only: bool = False) -> VolumeFa
             path=str(layer.path),
             format=layer.format,
             read_only=read_only or not top,
-            absorbs=not read_only and not top and layer.snapshot is not None,
+            absorbs=not read_only and not top and layer.snapshot is not None and not layer.held,
             direct=layer.direct,
             backing=below,
             identity=layer.identity,

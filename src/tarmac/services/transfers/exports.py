@@ -17,7 +17,7 @@ from pathlib import Path
 from tarmac.drivers.storage import image
 from tarmac.drivers.storage.directory.layers import share
 from tarmac.drivers.storage.volume_names import Content
-from tarmac.model.errors import Fix, InvalidInput, NotFound, WrongState
+from tarmac.model.errors import Fix, InvalidInput, NeedsStop, NotFound
 from tarmac.model.lifecycle import State
 from tarmac.services.guests.guests import Guests
 from tarmac.services.jobs.jobs import Jobs
@@ -64,7 +64,7 @@ class Exports:
         """A file with the volume's contents, there as long as the block runs; of a template perhaps its own: what would
         change the template waits until the block has ended.
 
-        Raises WrongState for the disk of a running guest, NoSpace where the copy does not fit, NotFound."""
+        Raises NeedsStop for the disk of a running guest, NoSpace where the copy does not fit, NotFound."""
         owner = self.owner_of(volid)
         driver, parsed = self._storages.of(volid)
         token = secrets.token_hex(8)
@@ -90,7 +90,7 @@ class Exports:
         if snapshot is not None or guest is None or guest.state is State.STOPPED:
             return
         if volid in guest.config.volumes.values():
-            raise WrongState(
+            raise NeedsStop(
                 f"VM {vmid} is running - its disk cannot be exported",
                 code="export-running",
                 cause="what is read must not change meanwhile",

@@ -55,6 +55,18 @@ function directory(type: string): Asked[] {
     { key: "sync_attributes", label: t("access.attributes"), more: true, help: t("access.attributesHelp") },
     { key: "group_dn", label: t("access.groupBase"), more: true },
     { key: "group_filter", label: t("access.groupFilter"), more: true },
+    ...synchronization(),
+  ];
+}
+
+/** What a synchronization does where its call does not say. */
+function synchronization(): Asked[] {
+  const within = "sync-defaults-options";
+  const scopes = (["users", "groups", "both"] as const).map((one) => ({ value: one, label: t(`access.scope_${one}`) }));
+  return [
+    { key: "scope", label: t("access.syncScope"), kind: "choice", choices: scopes, within, more: true },
+    { key: "enable-new", label: t("access.syncEnable"), kind: "flag", initial: "1", within, more: true },
+    { key: "remove-vanished", label: t("access.syncVanished"), help: t("access.syncVanishedHelp"), within, more: true },
   ];
 }
 

@@ -22,7 +22,8 @@ export function Realms(): ReactNode {
   const sync = async (realm: string): Promise<void> => {
     try {
       setProblem(null);
-      await ask("POST /access/domains/{realm}/sync", { realm, scope: "both" });
+      const { "sync-defaults-options": told = "" } = await ask("GET /access/domains/{realm}", { realm });
+      await ask("POST /access/domains/{realm}/sync", { realm, ...(/\bscope=/.test(String(told)) ? {} : { scope: "both" as const }) });
     } catch (raised) {
       setProblem(problemFrom(raised, realm));
     }

@@ -6,15 +6,15 @@ import { type ReactNode, useEffect, useMemo, useState } from "react";
 import { actionById } from "../../actions/registry";
 import { run } from "../../actions/run";
 import { t } from "../../i18n";
-import { type Resource, titleOf as guestOf } from "../../store/inventory";
+import { apiPath, type Resource, titleOf as guestOf } from "../../store/inventory";
 import { FormDrawer } from "../../ui/form";
 import { Rows } from "../../ui/rows";
 import { saidText } from "../../ui/said";
-import { refusedNow, When } from "./config/change";
 import { ValueControl } from "./config/edit";
 import { titleOf } from "./config/option";
+import { becomes, When } from "./config/outlook";
 import { backOf, foresee, type Outcome, sharedKeys, wishOf } from "./config/shared";
-import { type Config, paramsOf, type Told } from "./config/use";
+import { type Config, paramsOf, planOf, type Told } from "./config/use";
 import { whatOf } from "./many";
 
 const PAUSE_MS = 250;
@@ -52,7 +52,7 @@ export function EditForm(props: { rows: readonly Resource[]; onClose: () => void
         label={t("many.setting")} description={t("many.settingHelp")} searchable data={groups.filter((one) => one.items.length)} value={null}
         onChange={(name) => name && setValues((old) => ({ ...old, [name]: "" }))} data-autofocus
       />
-      {wish && <Outlook rows={rows} outcomes={outcomes} />}
+      {wish && <ForeseenOfAll rows={rows} outcomes={outcomes} />}
     </FormDrawer>
   );
 }
@@ -66,7 +66,7 @@ function useOutcomes(rows: readonly Resource[], values: Readonly<Record<string, 
     if (!wish) return undefined;
     const gone = new AbortController();
     const tell = (one: Outcome): void => setOutcomes((old) => new Map(old).set(one.row.id, one));
-    const timer = setTimeout(() => void foresee(rows, wish, gone.signal, tell), PAUSE_MS);
+    const timer = setTimeout(() => void foresee(rows, (row) => planOf(apiPath(row), wish), gone.signal, tell), PAUSE_MS);
     return () => {
       gone.abort();
       clearTimeout(timer);
@@ -82,7 +82,8 @@ interface Line {
   outcome?: Outcome;
 }
 
-function Outlook(props: { rows: readonly Resource[]; outcomes: ReadonlyMap<string, Outcome> }): ReactNode {
+/** What each of many would become, and when. */
+export function ForeseenOfAll(props: { rows: readonly Resource[]; outcomes: ReadonlyMap<string, Outcome> }): ReactNode {
   const { rows, outcomes } = props;
   const lines = useMemo(() => rows.flatMap((row) => linesOf(row, outcomes.get(row.id))), [rows, outcomes]);
   const refused = [...outcomes.values()].filter((one) => one.problem).length;
@@ -119,12 +120,12 @@ function Foreseen(props: { line: Line }): ReactNode {
     const text = [outcome.problem.message, ...Object.values(outcome.problem.errors ?? {})].map(saidText).join(" ");
     return (
       <span className="bad" title={text}>
-        {refusedNow(outcome.problem) ? <When at="stop" /> : t("many.refusal")} {text}
+        {t("many.refusal")} {text}
       </span>
     );
   }
   if (!change) return <span className="hint-line">{t("many.same")}</span>;
-  const text = t("config.becomes", { what: titleOf(change.key), old: change.old ?? t("config.unset"), new: change.new ?? t("config.unset") });
+  const text = [becomes(change), change.reason ? saidText(change.reason) : ""].filter(Boolean).join(" – ");
   return (
     <span title={text}>
       <When at={change.when} /> {text}

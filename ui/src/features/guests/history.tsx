@@ -79,7 +79,7 @@ function Line(props: { version: Version; path: string; again: () => void }): Rea
       </Group>
       {open === "compare" && <Comparison path={path} revision={version.revision} />}
       {open === "restore" && (
-        <TaskForm title={t("history.restoreTitle", { when: version.time ? time(version.time) : name })} method="POST" path={`${path}/history/${version.revision}/restore`} params={{}} submit={t("history.restoreYes")} onClose={() => setOpen("")} onDone={again}>
+        <TaskForm title={t("history.restoreTitle", { when: version.time ? time(version.time) : name })} method="POST" guest={path} path={`history/${version.revision}/restore`} params={{}} submit={t("history.restoreYes")} onClose={() => setOpen("")} onDone={again}>
           <p>{t("history.restoreHelp")}</p>
         </TaskForm>
       )}

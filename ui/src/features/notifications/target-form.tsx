@@ -55,6 +55,7 @@ const OF: Record<Kind, (there: boolean) => Asked[]> = {
     { key: "method", label: t("notifications.method"), kind: "choice", required: true, initial: "post", choices: ["post", "put", "get"] },
     { key: "body", label: t("notifications.body"), kind: "base64", ...(there ? {} : { initial: BODY }), help: t("notifications.bodyHelp", { opening: "{{", closing: "}}" }) },
     { key: "header", label: t("notifications.headers"), kind: "headers", help: t("notifications.headersHelp"), more: true },
+    { key: "secret", label: t("notifications.secrets"), kind: "secrets", help: t("notifications.secretsHelp", { opening: "{{", closing: "}}" }), more: true },
     hosts(),
   ],
 };

@@ -55,6 +55,8 @@ export const notifications = {
   port: "Port",
   headers: "Kopfzeilen",
   headersHelp: "Eine je Zeile: Name: Wert",
+  secrets: "Geheimnisse",
+  secretsHelp: "Eines je Zeile: NAME: Wert, für {opening} secrets.NAME {closing}; ein Name allein behält den Wert, den er hat",
   calendar: "Nur zu diesen Zeiten",
   calendarHelp: "Eine je Zeile: mon-fri 9:00-17:00",
   rules: "Mehrere Regeln",

@@ -55,6 +55,8 @@ export const notifications = {
   port: "Port",
   headers: "Headers",
   headersHelp: "One a line: Name: value",
+  secrets: "Secrets",
+  secretsHelp: "One a line: NAME: value, for {opening} secrets.NAME {closing}; a name alone keeps the value that it has",
   calendar: "Only at these times",
   calendarHelp: "One a line: mon-fri 9:00-17:00",
   rules: "Several rules",

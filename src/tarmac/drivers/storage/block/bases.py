@@ -7,7 +7,7 @@ import dataclasses
 from tarmac.drivers.storage.block.commands import BASE_POINT
 from tarmac.drivers.storage.block.making import BlockMaking
 from tarmac.drivers.storage.ground import refuse_snapshots
-from tarmac.drivers.storage.values import Owner
+from tarmac.drivers.storage.values import NewImage
 from tarmac.drivers.storage.volume_names import base_name, plain_name
 from tarmac.model.errors import HostFailure, InvalidInput, NotFound
 from tarmac.model.ids import VolumeId
@@ -47,9 +47,7 @@ class BlockBases(BlockMaking):
         await self._do(self._commands.rename(base.file, plain.file), what, base.file)
         return self._volid(plain)
 
-    async def clone(
-        self, base: VolumeId, vmid: int, *, name: str | None = None, owner: Owner | None = None, token: str = ""
-    ) -> VolumeId:
+    async def clone(self, base: VolumeId, new: NewImage) -> VolumeId:
         below = self.parse(base)
         if not below.is_base or below.vmid is None:
             raise InvalidInput(f"volume '{base}' is no base image: only a template's disk can be cloned by reference")
@@ -58,8 +56,8 @@ class BlockBases(BlockMaking):
             await self.make_base(base)  # a crash had come between its name and its seal
 
         async def make(part: str, mark: str) -> None:
-            await self._do(self._commands.clone(below.file, part, vmid, mark), self._cannot(vmid), below.file)
+            await self._do(self._commands.clone(below.file, part, new.vmid, mark), self._cannot(new.vmid), below.file)
 
-        made = self.parse(await self._new(vmid, "raw", name, owner, token, make))
-        named = self._commands.clone_name(below, vmid, made.file)
+        made = self.parse(await self._new(new, make))
+        named = self._commands.clone_name(below, new.vmid, made.file)
         return self._volid(dataclasses.replace(made, base=named.base))

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from tarmac.drivers.storage import image
 from tarmac.drivers.storage.block.ground import BlockGround
-from tarmac.drivers.storage.values import Advance, Layer, Owner
+from tarmac.drivers.storage.values import Advance, Layer, NewImage, Owner
 from tarmac.drivers.storage.volume_names import VolumeName, free_disk_stem
 from tarmac.model.errors import Conflict, InvalidInput, NotFound
 from tarmac.model.ids import VolumeId
@@ -26,66 +26,43 @@ def _nothing(reference: PurePosixPath) -> bool:
 class BlockMaking(BlockGround):
     """`allocate`, `import_image`, `copy` of `Storage`, and what `clone` shares with them."""
 
-    async def allocate(
-        self, vmid: int, *, size: int, format: str, name: str | None = None, owner: Owner | None = None, token: str = ""
-    ) -> VolumeId:
+    async def allocate(self, new: NewImage, *, size: int) -> VolumeId:
         async def make(part: str, mark: str) -> None:
-            await self._do(self._commands.create(part, size, vmid, mark), self._cannot(vmid), part)
+            await self._do(self._commands.create(part, size, new.vmid, mark), self._cannot(new.vmid), part)
 
-        return await self._new(vmid, format, name, owner, token, make)
+        return await self._new(new, make)
 
     async def import_image(
-        self,
-        source: Path,
-        source_format: str,
-        vmid: int,
-        *,
-        format: str,
-        name: str | None = None,
-        foreign: bool = True,
-        owner: Owner | None = None,
-        token: str = "",
-        advance: Advance | None = None,
+        self, source: Path, source_format: str, new: NewImage, *, foreign: bool = True, advance: Advance | None = None
     ) -> VolumeId:
         if not foreign:
             await self._calls.run(image.chain, source, source_format, _nothing)
             ours = Layer(path=source, format=source_format, direct=True)
-            return await self.copy(ours, vmid, format=format, name=name, owner=owner, token=token, advance=advance)
+            return await self.copy(ours, new, advance=advance)
         flat = self._means.scratch / f"import-{secrets.token_hex(8)}.raw"
         await asyncio.to_thread(flat.parent.mkdir, mode=0o711, parents=True, exist_ok=True)
         try:  # the jail has no network: what it made is carried over by us
             await self._means.jail.convert(source, source_format, flat, "raw", advance=advance)
             clean = Layer(path=flat, format="raw", direct=True)
-            return await self.copy(clean, vmid, format=format, name=name, owner=owner, token=token)
+            return await self.copy(clean, new)
         finally:
             await asyncio.to_thread(flat.unlink, True)
 
-    async def copy(
-        self,
-        source: Layer,
-        vmid: int,
-        *,
-        format: str,
-        name: str | None = None,
-        owner: Owner | None = None,
-        token: str = "",
-        speed: int = 0,
-        advance: Advance | None = None,
-    ) -> VolumeId:
+    async def copy(self, source: Layer, new: NewImage, *, speed: int = 0, advance: Advance | None = None) -> VolumeId:
         if source.protocol:
             size = await image.layer_size(source)
         else:
             size = await self._calls.run(image.virtual_size, source.path, source.format)
 
         async def make(part: str, mark: str) -> None:
-            await self._do(self._commands.create(part, size, vmid, mark), self._cannot(vmid), part)
-            await self._do(self._commands.open(part), self._cannot(vmid), part)
+            await self._do(self._commands.create(part, size, new.vmid, mark), self._cannot(new.vmid), part)
+            await self._do(self._commands.open(part), self._cannot(new.vmid), part)
             target = self._layer(part)
             await image.fill_layer(
                 source, target, size=size, zeroed=self._commands.zeroed, speed=speed, advance=advance
             )
 
-        return await self._new(vmid, format, name, owner, token, make)
+        return await self._new(new, make)
 
     async def _name(self, part: str, file: str) -> None:
         """Give a finished image its name. One at a time: of two that rename to one name at the same moment, librbd may
@@ -98,19 +75,16 @@ class BlockMaking(BlockGround):
     def _cannot(self, vmid: int) -> str:
         return f"cannot create a volume for VM {vmid} on storage '{self._id}'"
 
-    async def _new(
-        self, vmid: int, format: str, file: str | None, owner: Owner | None, token: str, make: Make
-    ) -> VolumeId:
-        """Under the name `file` or the first free one."""
-        if format not in self.capabilities.formats:
-            raise InvalidInput.of("format", f"storage '{self._id}' has no image format '{format}'")
-        mark = self._marked(token)
-        if file is not None:
-            return await self._make(self._named(vmid, file), owner, mark, make)
+    async def _new(self, new: NewImage, make: Make) -> VolumeId:
+        if new.format not in self.capabilities.formats:
+            raise InvalidInput.of("format", f"storage '{self._id}' has no image format '{new.format}'")
+        mark = self._marked(new.token)
+        if new.name is not None:
+            return await self._make(self._named(new.vmid, new.name), new.owner, mark, make)
         while True:
             taken = await self._names()
             try:
-                return await self._make(self._parsed(free_disk_stem(vmid, taken)), owner, mark, make)
+                return await self._make(self._parsed(free_disk_stem(new.vmid, taken)), new.owner, mark, make)
             except Conflict:  # somebody was faster: the next number
                 continue
 

@@ -12,7 +12,16 @@ from typing import Any, Protocol
 from tarmac.drivers.storage import image
 from tarmac.drivers.storage.block.commands import Argv
 from tarmac.drivers.storage.ground import StorageGround
-from tarmac.drivers.storage.values import Advance, Capabilities, Layer, Owner, SnapshotInfo, StorageStatus, VolumeInfo
+from tarmac.drivers.storage.values import (
+    Advance,
+    Capabilities,
+    Layer,
+    NewImage,
+    Owner,
+    SnapshotInfo,
+    StorageStatus,
+    VolumeInfo,
+)
 from tarmac.drivers.storage.volume_names import Content, VolumeName
 from tarmac.lib.process import run
 from tarmac.model.errors import HostFailure, InvalidInput, NotFound
@@ -149,9 +158,7 @@ class OfferedStorage(StorageGround):
     def clone_name(self, base: VolumeName, vmid: int, stem: str) -> VolumeName:
         raise self._fixed("clone images")
 
-    async def allocate(
-        self, vmid: int, *, size: int, format: str, name: str | None = None, owner: Owner | None = None, token: str = ""
-    ) -> VolumeId:
+    async def allocate(self, new: NewImage, *, size: int) -> VolumeId:
         raise self._fixed("allocate space")
 
     async def free(self, volid: VolumeId, *, token: str = "") -> bool:
@@ -164,32 +171,11 @@ class OfferedStorage(StorageGround):
         raise self._fixed("make media")
 
     async def import_image(
-        self,
-        source: Path,
-        source_format: str,
-        vmid: int,
-        *,
-        format: str,
-        name: str | None = None,
-        foreign: bool = True,
-        owner: Owner | None = None,
-        token: str = "",
-        advance: Advance | None = None,
+        self, source: Path, source_format: str, new: NewImage, *, foreign: bool = True, advance: Advance | None = None
     ) -> VolumeId:
         raise self._fixed("allocate space")
 
-    async def copy(
-        self,
-        source: Layer,
-        vmid: int,
-        *,
-        format: str,
-        name: str | None = None,
-        owner: Owner | None = None,
-        token: str = "",
-        speed: int = 0,
-        advance: Advance | None = None,
-    ) -> VolumeId:
+    async def copy(self, source: Layer, new: NewImage, *, speed: int = 0, advance: Advance | None = None) -> VolumeId:
         raise self._fixed("allocate space")
 
     async def make_base(self, volid: VolumeId, *, gid: int | None = None) -> VolumeId:
@@ -198,9 +184,7 @@ class OfferedStorage(StorageGround):
     async def unmake_base(self, volid: VolumeId) -> VolumeId:
         raise self._fixed("create base images")
 
-    async def clone(
-        self, base: VolumeId, vmid: int, *, name: str | None = None, owner: Owner | None = None, token: str = ""
-    ) -> VolumeId:
+    async def clone(self, base: VolumeId, new: NewImage) -> VolumeId:
         raise self._fixed("clone images")
 
     async def snapshot(self, volid: VolumeId, name: str, *, owner: Owner | None = None) -> None:

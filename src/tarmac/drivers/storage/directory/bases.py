@@ -10,9 +10,10 @@ from pathlib import Path
 from tarmac.drivers.storage import image
 from tarmac.drivers.storage.directory import files
 from tarmac.drivers.storage.directory import layers as layering
+from tarmac.drivers.storage.directory.ground import CLONE_FORMAT
 from tarmac.drivers.storage.directory.images import DirectoryImages
 from tarmac.drivers.storage.ground import refuse_snapshots
-from tarmac.drivers.storage.values import Advance, Layer, Owner
+from tarmac.drivers.storage.values import Advance, Layer, NewImage
 from tarmac.drivers.storage.volume_names import base_name, plain_name
 from tarmac.lib.files import fsync_directory
 from tarmac.model.errors import Conflict, InvalidInput
@@ -41,6 +42,8 @@ class DirectoryBases(DirectoryImages):
                 old.chmod(BASE_MODE)
                 layering.seal(old)
                 files.rename_new(old, new)
+            if new.stat().st_mode & 0o222:
+                new.chmod(BASE_MODE)  # removing the old name has lifted it: CIFS
             layering.set_immutable(new, True)
 
         await self._turn(volid, turn)
@@ -67,20 +70,20 @@ class DirectoryBases(DirectoryImages):
         except FileExistsError:
             raise Conflict(f"volume '{volid}' cannot be renamed: the name is taken", code="volume-exists") from None
 
-    async def clone(
-        self, base: VolumeId, vmid: int, *, name: str | None = None, owner: Owner | None = None, token: str = ""
-    ) -> VolumeId:
+    async def clone(self, base: VolumeId, new: NewImage) -> VolumeId:
         below = self._image(base)
         if not below.is_base or below.vmid is None:
             raise InvalidInput(f"volume '{base}' is no base image: only a template's disk can be cloned by reference")
+        if new.format != CLONE_FORMAT:
+            raise InvalidInput.of("format", f"storage '{self._id}' has no linked clones of format '{new.format}'")
         place = self._place(below)
         size = await self._volume(base, lambda: self._checked_size(place, below.format))
 
         async def fill(part: Path) -> None:
             reference = os.path.relpath(place, part.parent)
-            await image.create(part, "qcow2", size, backing=(reference, below.format))
+            await image.create(part, CLONE_FORMAT, size, backing=(reference, below.format))
 
-        made = await self._new_image(vmid, "qcow2", name, owner, token, fill)
+        made = await self._new_image(new, fill)
         return VolumeId(self._id, str(dataclasses.replace(self.parse(made), base=(below.vmid, below.file))))
 
     async def rename(self, volid: VolumeId, new: VolumeId) -> None:
@@ -110,29 +113,18 @@ class DirectoryBases(DirectoryImages):
         await image.give_back(place)  # a guest that was killed in the midst of this may have left something
         await self._volume(volid, lambda: files.sync(place))
 
-    async def copy(
-        self,
-        source: Layer,
-        vmid: int,
-        *,
-        format: str,
-        name: str | None = None,
-        owner: Owner | None = None,
-        token: str = "",
-        speed: int = 0,
-        advance: Advance | None = None,
-    ) -> VolumeId:
+    async def copy(self, source: Layer, new: NewImage, *, speed: int = 0, advance: Advance | None = None) -> VolumeId:
         async def fill(part: Path) -> None:
             what = f"cannot copy {source.path.name}"
             if source.protocol:
                 size = await image.layer_size(source)
             else:
                 size = await self._run(lambda: image.virtual_size(source.path, source.format), what)
-                if format == source.format and await self._run(lambda: self._shared(source, part), what):
+                if new.format == source.format and await self._run(lambda: self._shared(source, part), what):
                     return
-            await image.copy_layer(source, part, format, size=size, speed=speed, advance=advance)
+            await image.copy_layer(source, part, new.format, size=size, speed=speed, advance=advance)
 
-        return await self._new_image(vmid, format, name, owner, token, fill)
+        return await self._new_image(new, fill)
 
     def _shared(self, source: Layer, part: Path) -> bool:
         """Whether the copy could be made by sharing blocks. Blocks."""

@@ -18,7 +18,7 @@ from tarmac.drivers.storage.directory import layers as layering
 from tarmac.drivers.storage.directory.listing import volume_info
 from tarmac.drivers.storage.directory.storage import DirectoryStorage
 from tarmac.drivers.storage.ground import refuse_snapshots
-from tarmac.drivers.storage.values import Advance, Capabilities, Layer, Owner, SnapshotInfo, VolumeInfo
+from tarmac.drivers.storage.values import Advance, Capabilities, Layer, NewImage, Owner, SnapshotInfo, VolumeInfo
 from tarmac.drivers.storage.volume_names import DISK_FILE, Content, VolumeName, base_name, image_name, plain_name
 from tarmac.lib.files import fsync_directory, fsync_file
 from tarmac.model.errors import Conflict, Denied, HostFailure, NotFound
@@ -278,14 +278,11 @@ class BtrfsStorage(DirectoryStorage):
         await self._turn(volid, turn_back)
         return VolumeId(self._id, str(plain))
 
-    async def clone(
-        self, base: VolumeId, vmid: int, *, name: str | None = None, owner: Owner | None = None, token: str = ""
-    ) -> VolumeId:
-        """Of a raw base image: a writable snapshot under a plain name, as in Proxmox; where a qcow2 image's `name` is
-        given, an overlay."""
+    async def clone(self, base: VolumeId, new: NewImage) -> VolumeId:
+        """Of a raw base image: a writable snapshot under a plain name, as in Proxmox; as qcow2 an overlay."""
         below = self._image(base)
-        if not _in_subvolume(below) or not below.is_base or (name is not None and not name.endswith(".raw")):
-            return await super().clone(base, vmid, name=name, owner=owner, token=token)
+        if not _in_subvolume(below) or not below.is_base or new.format != "raw":
+            return await super().clone(base, new)
         await self.info(base)
         source = subvolumes.subvolume_of(self._place(below))
 
@@ -294,11 +291,7 @@ class BtrfsStorage(DirectoryStorage):
             await self._run(lambda: layering.unseal(folder / DISK_FILE), f"cannot clone '{base}'")
 
         return await self._new_named(
-            vmid,
-            "raw",
-            name,
-            token,
-            lambda chosen, mark, what: self._make_subvolume(chosen, owner, mark, make, what),
+            new, lambda name, mark, what: self._make_subvolume(name, new.owner, mark, make, what)
         )
 
 

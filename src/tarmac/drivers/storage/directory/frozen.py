@@ -5,8 +5,8 @@
 
 As with snapshots' layers the image gets a second name before an empty overlay takes the first, and a join writes the
 overlay into the base and then lets the base's file take the overlay's name. The overlay on a raw image is qcow2 and so
-has a name of its own (`standing`); the raw one goes when the base is guarded. Whatever a crash leaves is told by
-looking.
+has a name of its own (`standing`); the raw one goes when the base is guarded. Layers of snapshots below the image get
+second names, too (`held.py`). Whatever a crash leaves is told by looking.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 from pathlib import Path
 
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.directory import files
+from tarmac.drivers.storage.directory import files, held
 from tarmac.drivers.storage.directory import layers as layering
 from tarmac.drivers.storage.directory.bases import BASE_MODE, DirectoryBases
 from tarmac.drivers.storage.ground import refuse_snapshots
@@ -59,13 +59,15 @@ class DirectoryFrozen(DirectoryBases):
 
     @staticmethod
     def _switch_names(volid: VolumeId, place: Path, frozen: Path, overlay: Path, part: Path) -> None:
-        refuse_snapshots(volid, [layer.snapshot for layer in layering.frozen_layers(place)])
+        if overlay != place:  # snapshots would no longer find their volume
+            refuse_snapshots(volid, [layer.snapshot for layer in layering.frozen_layers(place)])
         if overlay != place and overlay.exists():
             raise Conflict(
                 f"volume '{volid}' cannot be frozen: the name of its overlay is taken",
                 code="volume-exists",
                 evidence=str(overlay),
             )
+        held.hold(layering.below(place), frozen.parent)
         if not frozen.exists():
             layering.second_name(place, frozen)
         files.take_place(part, overlay, like=frozen)
@@ -82,6 +84,7 @@ class DirectoryFrozen(DirectoryBases):
             place.chmod(BASE_MODE)
             layering.seal(place)
             layering.set_immutable(place, True)
+            held.guard(layering.below(place), gid)
 
         await self._volume(base, guard)
 
@@ -123,6 +126,7 @@ class DirectoryFrozen(DirectoryBases):
 
         def take() -> None:
             if not frozen.exists():
+                held.let_go(frozen.parent)
                 return
             if owner is not None and os.geteuid() == 0:
                 files.hand_over(frozen, owner)
@@ -138,6 +142,7 @@ class DirectoryFrozen(DirectoryBases):
                 frozen.rename(place)
             fsync_directory(place.parent)
             fsync_directory(frozen.parent)
+            held.let_go(frozen.parent)
 
         await self._run(take, f"cannot give '{volid}' its image back")
         await self._tidy(self.parse(base).vmid or 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tarmac.drivers.storage.directory import files
 from tarmac.drivers.storage.directory.ground import DirectoryGround
 from tarmac.drivers.storage.directory.listing import volume_info
-from tarmac.drivers.storage.values import Owner, VolumeInfo
+from tarmac.drivers.storage.values import NewImage, Owner, VolumeInfo
 from tarmac.drivers.storage.volume_names import Content, VolumeName, free_disk_name, image_name
 from tarmac.model.errors import Conflict, InvalidInput
 from tarmac.model.ids import VolumeId
@@ -24,24 +24,21 @@ class DirectoryImages(DirectoryGround):
         name = self.parse(volid)
         return await self._volume(volid, lambda: volume_info(self._id, self._place(name), name))
 
-    async def _new_image(
-        self, vmid: int, format: str, file: str | None, owner: Owner | None, token: str, fill: files.Fill
-    ) -> VolumeId:
-        return await self._new_named(
-            vmid, format, file, token, lambda name, mark, what: self._make(name, owner, mark, fill, what)
-        )
+    async def _new_image(self, new: NewImage, fill: files.Fill) -> VolumeId:
+        return await self._new_named(new, lambda name, mark, what: self._make(name, new.owner, mark, fill, what))
 
-    async def _new_named(self, vmid: int, format: str, file: str | None, token: str, make: Make) -> VolumeId:
-        """`make(name, token, what)` makes it, under the name `file` or the first free one."""
+    async def _new_named(self, new: NewImage, make: Make) -> VolumeId:
+        """`make(name, token, what)` makes it."""
+        vmid, format = new.vmid, new.format
         if format not in self._capabilities.formats:
             raise InvalidInput.of("format", f"storage '{self._id}' has no image format '{format}'")
-        token = token or secrets.token_hex(8)
+        token = new.token or secrets.token_hex(8)
         what = f"cannot create a volume for VM {vmid} on storage '{self._id}'"
         self._making[vmid] += 1
         try:
             await self._run(lambda: self._image_directory(vmid), what)
-            if file is not None:
-                return await make(self._named(vmid, file, format), token, what)
+            if new.name is not None:
+                return await make(self._named(vmid, new.name, format), token, what)
             while True:
                 taken = await self._run(lambda: files.names_in(self._directory_of(vmid)), what)
                 name = self._named(vmid, free_disk_name(vmid, taken, format), format)

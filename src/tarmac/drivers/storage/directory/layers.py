@@ -7,6 +7,8 @@ A layer is frozen by giving its file a second name and then letting an empty ove
 name leads to a whole image at every moment, and whatever a crash leaves can be told by looking. A layer is merged by
 writing what the one above it holds into it, and then letting its file take that one's name.
 
+    900/snap-before-vm-100-disk-0.qcow2    the same file once more: a frozen state of guest 100 stands on it (`held.py`)
+
 On file systems that share blocks between files (btrfs, xfs) a point in time is a copy under the same kind of name.
 """
 
@@ -47,13 +49,15 @@ def frozen_place(place: Path, snapshot: str) -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frozen:
-    """A snapshot's layer. `on` is the file name that it stands on; `used` bytes on disk; `made` when it was frozen."""
+    """A snapshot's layer. `on` is the file name that it stands on; `used` bytes on disk; `made` when it was frozen;
+    `held` the frozen states that stand on it, too."""
 
     snapshot: str
     place: Path
     on: str | None
     used: int
     made: float
+    held: tuple[int, ...]
 
 
 def frozen_layers(place: Path) -> list[Frozen]:
@@ -64,7 +68,12 @@ def frozen_layers(place: Path) -> list[Frozen]:
         if snapshot is not None and volume == place.name:
             status = path.stat()
             found[path.name] = Frozen(
-                snapshot=snapshot, place=path, on=stands_on(path), used=status.st_blocks * 512, made=status.st_mtime
+                snapshot=snapshot,
+                place=path,
+                on=stands_on(path),
+                used=status.st_blocks * 512,
+                made=status.st_mtime,
+                held=holders(path),
             )
     ordered: list[Frozen] = []
 
@@ -86,7 +95,7 @@ def lost_layers(images: Path) -> Iterator[tuple[int, Path]]:
         names = {path.name: path for path in _siblings(folder / "any")} if folder.name.isdecimal() else {}
         for name, path in sorted(names.items()):
             snapshot, volume = layer_of(name)
-            if snapshot is not None and volume not in names:
+            if snapshot is not None and volume not in names and not of_another(path):
                 yield int(folder.name), path
 
 
@@ -108,6 +117,28 @@ def stands_on(place: Path) -> str | None:
     finally:
         os.close(fd)
     return below if below is not None and "/" not in below else None
+
+
+def holders(layer: Path) -> tuple[int, ...]:
+    """The frozen states that stand on a snapshot's layer: it has a second name in their directories."""
+    if layer.stat().st_nlink == 1:
+        return ()
+    others = [path for path in layer.parent.parent.glob(f"[1-9]*/{layer.name}") if path.parent != layer.parent]
+    return tuple(sorted(int(path.parent.name) for path in others if path.samefile(layer)))
+
+
+def of_another(layer: Path) -> bool:
+    """Whether a layer lies in the directory of a frozen state: it belongs to the guest that its name says."""
+    match = re.fullmatch(r"(?:vm|base)-(\d+)-.+", layer_of(layer.name)[1])
+    return match is not None and match[1] != layer.parent.name
+
+
+def below(place: Path) -> list[Path]:
+    """The layers beside an image that it stands on, those above first."""
+    found: list[Path] = []
+    while (name := stands_on(found[-1] if found else place)) is not None:
+        found.append(place.with_name(name))
+    return found
 
 
 def standing_on(place: Path, frozen: Path) -> list[Path]:

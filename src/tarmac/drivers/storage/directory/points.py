@@ -9,6 +9,7 @@ from tarmac.drivers.storage import image
 from tarmac.drivers.storage.directory import files
 from tarmac.drivers.storage.directory import layers as layering
 from tarmac.drivers.storage.directory.ground import DirectoryGround, T
+from tarmac.drivers.storage.ground import refuse_held
 from tarmac.drivers.storage.values import Advance, Owner, SnapshotInfo, SnapshotKind
 from tarmac.drivers.storage.volume_names import Content, image_name
 from tarmac.model.errors import HostFailure, NotFound
@@ -31,6 +32,7 @@ class DirectoryPoints(DirectoryGround):
                     parent=names.get(layer.on or ""),
                     used=layer.used,
                     merges=_merges(place, layer.place),
+                    held=layer.held,
                 )
                 for layer in layers
             )
@@ -89,6 +91,8 @@ class DirectoryPoints(DirectoryGround):
         place = self._image_place(volid)
         frozen = layering.frozen_place(place, name)
         what = f"cannot remove snapshot '{name}' of '{volid}'"
+        if held := await self._run(lambda: layering.holders(frozen) if frozen.exists() else (), what):
+            raise refuse_held(volid, name, held)
         above = await self._run(lambda: layering.standing_on(place, frozen) if frozen.exists() else None, what)
         if above is None or len(above) > 1:
             return  # gone already; or branches stand on it: it stays, hidden, until one is left

@@ -8,19 +8,20 @@ never one that was there before.
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from tarmac.drivers.storage import image
-from tarmac.drivers.storage.directory import files
+from tarmac.drivers.storage.directory import files, held
 from tarmac.drivers.storage.directory import layers as layering
 from tarmac.drivers.storage.directory.frozen import DirectoryFrozen
 from tarmac.drivers.storage.directory.ground import capabilities_of
 from tarmac.drivers.storage.directory.listing import list_volumes
 from tarmac.drivers.storage.directory.points import DirectoryPoints
 from tarmac.drivers.storage.ground import refuse_shrinking
-from tarmac.drivers.storage.values import Advance, Layer, Owner, StorageStatus, VolumeInfo
+from tarmac.drivers.storage.values import Advance, Layer, NewImage, Owner, StorageStatus, VolumeInfo
 from tarmac.drivers.storage.volume_names import Content, VolumeName, is_base
 from tarmac.model.errors import Conflict, Fix, HostFailure
 from tarmac.model.ids import VolumeId
@@ -32,6 +33,8 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
 
     `preallocation` is Proxmox's setting; `is_mountpoint` a path that must be a mount point for the storage to count
     as there; `create` whether missing directories are made; `layout` other places for some contents."""
+
+    _groups_count = True  # what a process may read because of the groups it is in
 
     async def activate(self) -> None:
         def prepare() -> None:
@@ -68,39 +71,27 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
             lambda: list_volumes(self._id, self.root, self.layout, wanted, vmid), f"cannot list storage '{self._id}'"
         )
 
-    async def allocate(
-        self, vmid: int, *, size: int, format: str, name: str | None = None, owner: Owner | None = None, token: str = ""
-    ) -> VolumeId:
+    async def allocate(self, new: NewImage, *, size: int) -> VolumeId:
         async def fill(part: Path) -> None:
-            as_long = format == "raw" or self._preallocation != "off"
+            as_long = new.format == "raw" or self._preallocation != "off"
             # qemu-img would write gigabytes of metadata before it met the file system's limit.
             if as_long and not await self._run(lambda: files.holds(part, size), f"cannot write {part.name}"):
                 raise _too_long(self._id, size)
-            await image.create(part, format, size, preallocation=self._preallocation)
+            await image.create(part, new.format, size, preallocation=self._preallocation)
 
-        return await self._new_image(vmid, format, name, owner, token, fill)
+        return await self._new_image(new, fill)
 
     async def import_image(
-        self,
-        source: Path,
-        source_format: str,
-        vmid: int,
-        *,
-        format: str,
-        name: str | None = None,
-        foreign: bool = True,
-        owner: Owner | None = None,
-        token: str = "",
-        advance: Advance | None = None,
+        self, source: Path, source_format: str, new: NewImage, *, foreign: bool = True, advance: Advance | None = None
     ) -> VolumeId:
         async def fill(part: Path) -> None:
             if foreign:
-                await self._jail.convert(source, source_format, part, format, advance=advance)
+                await self._jail.convert(source, source_format, part, new.format, advance=advance)
                 return
             chain, size = await self._run(lambda: self._measured(source, source_format), f"cannot read {source.name}")
-            await image.copy(chain, part, format, size=size, advance=advance)
+            await image.copy(chain, part, new.format, size=size, advance=advance)
 
-        return await self._new_image(vmid, format, name, owner, token, fill)
+        return await self._new_image(new, fill)
 
     async def free(self, volid: VolumeId, *, token: str = "") -> bool:
         name = self.parse(volid)
@@ -114,6 +105,8 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
             if name.is_base:
                 layering.set_immutable(place, False)
             removed = files.remove(place)
+            if name.is_base:
+                held.let_go(place.parent)
             if name.content is Content.IMAGES:
                 for layer in reversed(layering.frozen_layers(place)):
                     files.remove(layer.place)
@@ -154,12 +147,12 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
                 return (Layer(path=place, format="raw", direct=files.takes_direct(place)),)
             top = place if snapshot is None else layering.frozen_place(place, snapshot)
             images = image.chain(top, name.format, self._is_image)
-            for path, _ in images:
-                if is_base(path):
-                    layering.check_seal(path)
+            own = _own(path for path, _ in images)
+            for path, _ in images[len(own) :]:
+                layering.check_seal(path)
             found: list[Layer] = []
             for path, format in reversed(images):
-                found.append(_layer(path, format, found[-1] if found else None))
+                found.append(_layer(path, format, found[-1] if found else None, own=path in own))
             return tuple(reversed(found))
 
         return await self._volume(volid, find)
@@ -167,14 +160,15 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
     async def give(self, volid: VolumeId, owner: Owner) -> frozenset[int]:
         name = self.parse(volid)
         layers = await self.layers(volid)
-        own = [layer for layer in layers if name.content is Content.IMAGES and not is_base(layer.path)]
+        own = _own(layer.path for layer in layers) if name.content is Content.IMAGES else []
 
         def hand_over() -> frozenset[int]:
             groups = set()
             for layer in layers:
-                if layer in own:
-                    files.hand_over(layer.path, owner)
-                elif (group := files.readers_group(layer.path)) is not None:
+                if layer.path in own and not layer.held:
+                    group = files.hand_over(layer.path, owner)
+                    groups |= {group} if group else set()
+                elif self._groups_count and (group := held.readers_group(layer.path)) is not None:
                     groups.add(group)
                 else:
                     files.let_read(layer.path, owner.uid)
@@ -214,16 +208,24 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
         return await self._run(lambda: files.sweep(folders, marks), f"cannot clean up storage '{self._id}'")
 
 
-def _layer(path: Path, format: str, below: Layer | None) -> Layer:
-    """An image as a layer. A cloud-init medium is replaced under its name, so there the name is what lasts."""
+def _own(chain: Iterable[Path]) -> list[Path]:
+    """Of a chain from its top down, what is the guest's: all above the first base image."""
+    return list(itertools.takewhile(lambda path: not is_base(path), chain))
+
+
+def _layer(path: Path, format: str, below: Layer | None, *, own: bool) -> Layer:
+    """An image as a layer. A cloud-init medium is replaced under its name, so there the name is what lasts. Below a
+    base image (not `own`) nothing is a snapshot of this volume."""
     status = path.stat()
+    snapshot = layering.layer_of(path.name)[0] if own else None
     lasting = "" if "-cloudinit." in path.name else f"{status.st_dev:x}:{status.st_ino:x}"
     return Layer(
         path=path,
         format=format,
         direct=files.takes_direct(path),
         identity=lasting,
-        snapshot=layering.layer_of(path.name)[0],
+        snapshot=snapshot,
+        held=snapshot is not None and bool(layering.holders(path)),
         below=below,
     )
 

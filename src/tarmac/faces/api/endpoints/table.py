@@ -29,6 +29,7 @@ from tarmac.faces.api.endpoints.guests import (
     snapshot_schedules,
     snapshots,
 )
+from tarmac.faces.api.endpoints.networks import addresses, vnets, zones
 from tarmac.faces.api.endpoints.node import acme, capabilities, certificates, devices, info, memory_rules, nodes, system
 from tarmac.faces.api.endpoints.storage import content, exports, images, storage, uploads
 
@@ -75,6 +76,9 @@ MODULES = (
     rrd,
     metrics,
     notifications,
+    zones,
+    vnets,
+    addresses,
 )
 
 

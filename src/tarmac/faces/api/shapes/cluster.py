@@ -6,7 +6,7 @@ from typing import Any, NotRequired, TypedDict
 
 
 class ResourceRow(TypedDict):
-    """A guest, node, storage or pool. `qmpstatus`: QEMU's word, where it says more than the status."""
+    """A guest, node, storage, zone or pool. `qmpstatus`: QEMU's word, where it says more than the status."""
 
     id: str
     type: str
@@ -34,6 +34,7 @@ class ResourceRow(TypedDict):
     content: NotRequired[str]
     shared: NotRequired[int]
     warning: NotRequired[str]
+    sdn: NotRequired[str]
 
 
 class InverseCall(TypedDict):

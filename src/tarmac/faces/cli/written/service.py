@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import shutil
 import signal
@@ -87,6 +88,7 @@ def uninstall(session: Session) -> int:
         session.say(f"there are no units of ours in {directory}")
     if o.purge:
         end_background_daemon(session, data)
+        remove_networks(data)
         remove_runtime(data)
         remove_data(data)
         session.say(f"removed {data}")
@@ -103,6 +105,21 @@ def remove_data(data: Path) -> None:
     for base in data.rglob("base-*"):
         set_immutable(base, False)
     shutil.rmtree(data)
+
+
+def remove_networks(data: Path) -> None:
+    """End the DHCP of the instance's networks and remove its bridges, as far as this user may."""
+    from tarmac.drivers.network.bridge import Bridges
+    from tarmac.drivers.network.dnsmasq import Dnsmasq
+
+    async def remove() -> None:
+        dhcp, bridges = Dnsmasq(data / "networks"), Bridges(read_instance(data) or "")
+        for vnet in {*dhcp.strays(()), *bridges.ours()}:
+            await dhcp.end(vnet)
+            await bridges.remove(vnet)
+
+    if os.geteuid() == 0:
+        asyncio.run(remove())
 
 
 def remove_runtime(data: Path) -> None:

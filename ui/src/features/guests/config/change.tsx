@@ -8,9 +8,9 @@ import type { Problem } from "../../../api/client";
 import { t } from "../../../i18n";
 import { toast } from "../../../store/toasts";
 import { ProblemPanel } from "../../../ui/problem";
-import { Said } from "../../../ui/said";
-import { titleOf } from "./option";
+import { Outlook, When } from "./outlook";
 import { type Config, inverseOf, type Plan, planOf, save, type Wish } from "./use";
+import { WhileOff } from "./while-off";
 
 const PAUSE_MS = 250; // of typing, before the server is asked
 
@@ -28,20 +28,24 @@ export function ChangeForm(props: {
   const { plan, refused } = usePlan(path, wish);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [busy, setBusy] = useState(false);
+  const [off, setOff] = useState(false); // while the guest is
+  const back = wish && inverseOf(wish, config.rows);
+  const done = (): void => {
+    config.again();
+    onClose();
+    toast(t("config.saved", { what: title }), back ? async () => {
+      await save(path, back);
+      config.again();
+    } : undefined);
+  };
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     if (!wish) return;
     setBusy(true);
     setProblem(null);
     try {
-      const back = inverseOf(wish, config.rows);
       await save(path, wish, config.digest);
-      config.again();
-      onClose();
-      toast(t("config.saved", { what: title }), back ? async () => {
-        await save(path, back);
-        config.again();
-      } : undefined);
+      done();
     } catch (raised) {
       setProblem(problemFrom(raised, title));
     } finally {
@@ -53,11 +57,14 @@ export function ChangeForm(props: {
       {props.children}
       <Outlook plan={plan} />
       <Refusal problem={problem ?? refused} />
+      {wish && (off || needsOff(plan) || (problem && refusedNow(problem))) && (
+        <WhileOff path={path} what={props.submit ?? t("common.save")} apply={() => save(path, wish, config.digest)} onDone={done} onBusy={setOff} />
+      )}
       <Group gap={6} justify="flex-end">
         <Button size="compact-sm" variant="default" onClick={onClose}>
           {t("common.cancel")}
         </Button>
-        <Button size="compact-sm" type="submit" loading={busy} disabled={!wish || refused !== null}>
+        <Button size="compact-sm" type="submit" loading={busy || off} disabled={!wish || refused !== null}>
           {props.submit ?? t("common.save")}
         </Button>
       </Group>
@@ -101,37 +108,13 @@ export function Refusal(props: { problem: Problem | null }): ReactNode {
   );
 }
 
-/** Whether it is refused only because the guest runs. */
+/** Whether what a running guest was to be given, or to let go of, was refused by it. (What else it does not permit stands
+ * in the plan.) */
 export function refusedNow(problem: Problem): boolean {
-  return /(-running|^running|unplug-timeout|plug-refused)$/.test(problem.code);
+  return /^(unplug-timeout|plug-refused)$/.test(problem.code);
 }
 
-/** When each key comes into force, and whatever else will happen. */
-export function Outlook(props: { plan: Plan | null }): ReactNode {
-  if (!props.plan) return null;
-  const { changes = [], effects } = props.plan;
-  const others = changes.length ? effects.filter((text) => text.endsWith("lost")) : effects;
-  return (
-    <ul className="outlook" aria-label={t("config.willHappen")}>
-      {changes.map((one) => (
-        <li key={one.key}>
-          <When at={one.when} /> {t("config.becomes", { what: titleOf(one.key), old: one.old ?? t("config.unset"), new: one.new ?? t("config.unset") })}
-        </li>
-      ))}
-      {others.map((text) => (
-        <li key={text}>
-          <Said text={text} />
-        </li>
-      ))}
-    </ul>
-  );
-}
-
-export function When(props: { at: "now" | "reboot" | "stop" }): ReactNode {
-  const mark = { now: "●", reboot: "↻", stop: "■" }[props.at];
-  return (
-    <span className={`when when-${props.at}`} title={t(`config.whenHelp_${props.at}`)}>
-      <span aria-hidden="true">{mark}</span> {t(`config.when_${props.at}`)}
-    </span>
-  );
+/** Whether a running guest does not have it at once. */
+export function needsOff(plan: Plan | null): boolean {
+  return plan !== null && plan.when !== "now";
 }

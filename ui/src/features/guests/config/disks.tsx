@@ -1,6 +1,6 @@
 /** What can be done with a guest's disks and media: add, grow, move, detach, attach again, remove, change the medium. */
 
-import { Button, Checkbox, NumberInput, Select } from "@mantine/core";
+import { Button, Checkbox, NumberInput, Select, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 
@@ -14,7 +14,7 @@ import { parse, print } from "./property";
 import { TaskForm } from "./task";
 import type { Config } from "./use";
 
-export type DiskWork = "grow" | "move" | "medium" | "detach" | "attach" | "remove";
+export type DiskWork = "grow" | "move" | "give" | "medium" | "detach" | "attach" | "remove";
 type Bus = (typeof DISKS)[number];
 
 interface Common {
@@ -56,18 +56,19 @@ export function DiskVerbs(props: { name: string; config: Config; onChoose: (work
 
 function verbsOf(name: string, config: Config): DiskWork[] {
   const bus = find(name)?.option.name ?? "";
-  if (bus === "unused") return ["attach", "remove"];
+  if (bus === "unused") return ["attach", "give", "remove"];
   if (REMOVABLE.test(name)) return ["remove"];
   if (!(DISKS as readonly string[]).includes(bus)) return [];
   const parts = partsOf(name, config);
   if (/cloudinit/.test(parts["file"] ?? "")) return ["remove"];
-  return isMedium(parts) ? ["medium", "remove"] : ["grow", "move", "detach"];
+  return isMedium(parts) ? ["medium", "remove"] : ["grow", "move", "give", "detach"];
 }
 
 export function DiskForm(props: Common & { work: DiskWork; name: string }): ReactNode {
   const { work, name, ...common } = props;
   if (work === "grow") return <Grow {...common} name={name} />;
   if (work === "move") return <Move {...common} name={name} />;
+  if (work === "give") return <Give {...common} name={name} />;
   if (work === "medium") return <Medium {...common} name={name} />;
   if (work === "attach") return <Attach {...common} name={name} />;
   const { path, config, onClose } = common;
@@ -82,7 +83,7 @@ function Grow(props: Common & { name: string }): ReactNode {
   const { name, path, config, onClose } = props;
   const [more, setMore] = useState(8);
   return (
-    <TaskForm title={t("config.growTitle", { what: titleOf(name) })} method="PUT" path={`${path}/resize`} params={{ disk: name, size: `+${more}G` }} submit={t("config.work_grow")} onClose={onClose} onDone={config.again}>
+    <TaskForm title={t("config.growTitle", { what: titleOf(name) })} method="PUT" guest={path} path="resize" params={{ disk: name, size: `+${more}G` }} submit={t("config.work_grow")} onClose={onClose} onDone={config.again}>
       <NumberInput size="xs" label={t("config.growBy")} description={t("config.sizeNow", { size: partsOf(name, config)["size"] ?? "?" })} min={1} value={more} onChange={(value) => setMore(Number(value))} data-autofocus />
     </TaskForm>
   );
@@ -95,10 +96,25 @@ function Move(props: Common & { name: string }): ReactNode {
   const [form, setForm] = useState({ storage: storages.find((one) => one !== here) ?? here, format: "", delete: true });
   const params = { disk: name, storage: form.storage, ...(form.format ? { format: form.format } : {}), delete: form.delete };
   return (
-    <TaskForm title={t("config.moveTitle", { what: titleOf(name) })} method="POST" path={`${path}/move_disk`} params={params} submit={t("config.work_move")} onClose={onClose} onDone={config.again}>
+    <TaskForm title={t("config.moveTitle", { what: titleOf(name) })} method="POST" guest={path} path="move_disk" params={params} submit={t("config.work_move")} onClose={onClose} onDone={config.again}>
       <Select size="xs" label={t("config.storage")} data={storages} value={form.storage} allowDeselect={false} onChange={(storage) => setForm({ ...form, storage: storage ?? "" })} />
       <Select size="xs" label={t("config.format")} data={[{ value: "", label: t("config.sameFormat") }, "qcow2", "raw"]} value={form.format} allowDeselect={false} onChange={(format) => setForm({ ...form, format: format ?? "" })} />
       <Checkbox size="xs" label={t("config.moveDelete")} checked={form.delete} onChange={(e) => setForm({ ...form, delete: e.currentTarget.checked })} />
+    </TaskForm>
+  );
+}
+
+function Give(props: Common & { name: string }): ReactNode {
+  const { name, path, config, onClose } = props;
+  const [form, setForm] = useState({ guest: "" as number | string, key: name });
+  const vmid = Number(form.guest);
+  const params = vmid >= 100 && form.key ? { disk: name, "target-vmid": vmid, "target-disk": form.key } : null;
+  return (
+    <TaskForm title={t("config.giveTitle", { what: titleOf(name) })} method="POST" guest={path} path="move_disk" params={params} submit={t("config.work_give")} onClose={onClose} onDone={config.again}>
+      <div className="fields">
+        <NumberInput size="xs" label={t("config.giveTo")} min={100} value={form.guest} onChange={(guest) => setForm({ ...form, guest })} data-autofocus />
+        <TextInput size="xs" label={t("config.giveAs")} value={form.key} onChange={(e) => setForm({ ...form, key: e.currentTarget.value })} />
+      </div>
     </TaskForm>
   );
 }

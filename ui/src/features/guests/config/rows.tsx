@@ -9,9 +9,9 @@ import { t } from "../../../i18n";
 import { ProblemPanel } from "../../../ui/problem";
 import { saidText } from "../../../ui/said";
 import type { Pending } from "../api";
-import { When } from "./change";
 import { EditKey } from "./edit";
 import { find, type Option, titleOf } from "./option";
+import { When } from "./outlook";
 import { type Config, revert } from "./use";
 
 /** The keys of an option that stand in the configuration; a plain option has its line also when it is not set. */

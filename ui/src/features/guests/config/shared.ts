@@ -2,9 +2,9 @@
 
 import { problemFrom } from "../../../actions/run";
 import type { Problem } from "../../../api/client";
-import { apiPath, type Resource, titleOf } from "../../../store/inventory";
+import { type Resource, titleOf } from "../../../store/inventory";
 import { find, GROUPS, type Group, optionsOf } from "./option";
-import { type Plan, planOf, type Told, type Wish } from "./use";
+import type { Plan, Told, Wish } from "./use";
 
 /** Of one guest alone: what names it, what hangs on its own devices, and what has a form of its own (tags). */
 const OWN = new Set(["name", "description", "tags", "boot", "smbios1", "vmgenid", "efidisk0"]);
@@ -33,21 +33,23 @@ export interface Outcome {
   problem?: Problem;
 }
 
+export type Ask = (row: Resource) => Promise<Plan>;
+
 /** Asks for each guest, a few at a time, and tells after each; ends when `signal` is given up. */
-export async function foresee(rows: readonly Resource[], wish: Wish, signal: AbortSignal, tell: (outcome: Outcome) => void): Promise<void> {
+export async function foresee(rows: readonly Resource[], ask: Ask, signal: AbortSignal, tell: (outcome: Outcome) => void): Promise<void> {
   const left = [...rows];
   const worker = async (): Promise<void> => {
     for (let row = left.shift(); row && !signal.aborted; row = left.shift()) {
-      const outcome = await one(row, wish);
+      const outcome = await one(row, ask);
       if (!signal.aborted) tell(outcome);
     }
   };
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, rows.length) }, worker));
 }
 
-async function one(row: Resource, wish: Wish): Promise<Outcome> {
+async function one(row: Resource, ask: Ask): Promise<Outcome> {
   try {
-    return { row, plan: await planOf(apiPath(row), wish) };
+    return { row, plan: await ask(row) };
   } catch (raised) {
     return { row, problem: problemFrom(raised, titleOf(row)) };
   }

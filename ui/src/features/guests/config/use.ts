@@ -3,23 +3,29 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo } from "react";
 
-import { call, type Params } from "../../../api/client";
+import { call, type Params, type Problem } from "../../../api/client";
 import { useTasksOf } from "../../../store/tasks";
 import { type Pending, pendingOf } from "../api";
 import { find } from "./option";
 
-/** One key of a change, as the server's dry run tells it. */
+export type When = "now" | "reboot" | "stop";
+
+/** One key of a change, as the server's dry run tells it. `reason`: why not at once. */
 export interface Told {
   key: string;
   old?: string;
   new?: string;
-  when: "now" | "reboot";
+  when: When;
+  reason?: string;
 }
 
+/** `when`: the latest of its changes'. `refusal`: the running guest refuses it; the plan is that of the stopped one. */
 export interface Plan {
+  when: When;
   steps: { title: string }[];
   effects: string[];
-  changes?: Told[];
+  changes: Told[];
+  refusal?: Problem;
 }
 
 /** What is to be set and what removed. */

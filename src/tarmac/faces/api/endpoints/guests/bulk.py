@@ -1,4 +1,4 @@
-"""Bulk actions: one verb on many guests, in one task with an outcome for each (`services.guests.bulk`)."""
+"""Bulk actions: one verb on many guests, in one task with an outcome for each (`services.lifecycle.bulk`)."""
 
 from __future__ import annotations
 

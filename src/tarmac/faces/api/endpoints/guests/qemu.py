@@ -154,7 +154,7 @@ async def create(call: Call, p: Create) -> Started:
     help="Remove a guest and its volumes.",
 )
 async def remove(call: Call, p: Delete) -> Started:
-    return await call.services.vms.delete(call.identity, p.vmid, unreferenced=p.unreferenced, dryrun=call.dryrun)
+    return await call.services.vm_removal.delete(call.identity, p.vmid, unreferenced=p.unreferenced, dryrun=call.dryrun)
 
 
 @get(

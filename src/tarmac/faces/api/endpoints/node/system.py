@@ -8,7 +8,8 @@ from typing import Any
 from tarmac.faces.api.declare import LIST, OBJECT, TEXT, UPID, Allow, Call, Paged, Started, get, post
 from tarmac.faces.api.endpoints.common import Node
 from tarmac.model.settings import setting
-from tarmac.services.node import host_logs, packages, report, units
+from tarmac.services.node import host_logs, packages, units
+from tarmac.services.resources import report
 
 AUDIT = Allow("/nodes/{node}", "Sys.Audit")
 MODIFY = Allow("/nodes/{node}", "Sys.Modify")
@@ -152,4 +153,5 @@ async def refresh(call: Call, p: Refresh) -> Any:
     help="What somebody who helps wants to know of this node: versions, load, storages, guests. No secrets.",
 )
 async def node_report(call: Call, p: Node) -> Any:
-    return await report.text(call.services)
+    s = call.services
+    return await report.text(nodes=s.nodes, storages=s.storages, guests=s.guests)

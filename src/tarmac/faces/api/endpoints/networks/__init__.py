@@ -1,0 +1,1 @@
+"""Endpoints of networks: zones, virtual networks, subnets, addresses."""
