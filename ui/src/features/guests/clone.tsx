@@ -97,6 +97,9 @@ interface Made {
   seconds: Record<string, number>;
 }
 
+/** In the order in which they are done. */
+const STEPS = ["overlay", "start", "restore", "agent", "answered", "identity", "done"];
+
 /** Counts from the click to the end of the work, and shows what took how long. */
 function Stopwatch(props: { node: string; upid: string; at: number; onClose: () => void }): ReactNode {
   const { node, upid, at, onClose } = props;
@@ -115,7 +118,8 @@ function Stopwatch(props: { node: string; upid: string; at: number; onClose: () 
     return stop;
   }, [node, upid]);
   const made = clonesOf(status);
-  const steps = Object.keys(made[0]?.seconds ?? {});
+  const told = Object.keys(made[0]?.seconds ?? {});
+  const steps = [...STEPS.filter((step) => told.includes(step)), ...told.filter((step) => !STEPS.includes(step))];
   return (
     <section aria-label={t("clone.clones")} aria-live="polite">
       <p className="stopwatch" role="timer">
