@@ -10,6 +10,7 @@ for place in run tmp dev/shm; do
 	mount -t tmpfs -o mode=1777 tmpfs "/$place"
 done
 mkdir -p /dev/pts && mount -t devpts pts /dev/pts
+ln -s /proc/self/fd /dev/fd
 exec >/dev/console 2>&1
 say() {
 	read -r up _ </proc/uptime
@@ -80,5 +81,5 @@ mount -t cifs -o username=vm,password=secret //127.0.0.1/vm /run/try && umount /
 say CIFS
 
 cd /media/tree || exit 1
-xargs -a /media/words python3 -m pytest -p no:cacheprovider --junitxml=/run/junit.xml -o tmp_path_retention_policy=none
+xargs -a /media/words python3 -m pytest -vv --no-header --tb=short --color=no -p no:cacheprovider --junitxml=/run/junit.xml
 say "pytest ended with $?"
