@@ -30,7 +30,7 @@ from support.slow_line import slow_line
 
 BUILT = Path(__file__).resolve().parents[1] / "src/tarmac/faces/page"
 VIEWS = ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp", "ArrowUp")  # server, folder, pool, tag, and back
-PARTS = ("sizes", "quiet", "loads", "interactions", "soak")
+PARTS = ("sizes", "quiet", "loads", "interactions", "work", "soak")
 _READY = """guests => document.querySelectorAll('.list [role=row]').length > 10 &&
   document.querySelector('.list .hint').textContent.startsWith(guests) && performance.now()"""
 
@@ -198,6 +198,17 @@ def sizes() -> list[Row]:
     ]
 
 
+def work(page: Visit, watch: PageWatch) -> list[Row]:
+    """What the interactions cost the page's thread, whatever else the machine does; unslowed."""
+    with watch.worked() as tasks:
+        interact(page, watch)
+    return [
+        Row("interactions: longest task of the page's thread, its own time", "ms", [max(tasks)]),
+        Row("the same: how many took more than 8 ms", "", [float(sum(took > 8 for took in tasks))]),
+        Row("the same: all together", "ms", [sum(tasks)]),
+    ]
+
+
 def interactions(page: Visit, watch: PageWatch, slow: float) -> list[Row]:
     watch.session.send("Emulation.setCPUThrottlingRate", {"rate": slow})
     page.page.evaluate("__events.length = 0")
@@ -244,7 +255,7 @@ def main() -> None:
     if "quiet" in parts:
         with crowd(chosen.guests) as daemon, visit(daemon) as page:
             rows += idle(page, _entered(page, chosen.guests), 1, "idle tab, nothing changes")
-    if {"loads", "interactions", "soak"} & set(parts):
+    if {"loads", "interactions", "work", "soak"} & set(parts):
         with crowd(chosen.guests, changes=chosen.changes) as daemon:
             if "loads" in parts:
                 rows += loads(daemon, chosen.guests, chosen.slow)
@@ -252,6 +263,8 @@ def main() -> None:
                 watch = _entered(page, chosen.guests)
                 if "interactions" in parts:
                     rows += interactions(page, watch, chosen.slow)
+                if "work" in parts:
+                    rows += work(page, watch)
                 if "soak" in parts:
                     if chosen.figures == "all":
                         sort_by_figure(page)

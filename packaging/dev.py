@@ -3,6 +3,7 @@
 gen      write every generated file anew        lock     resolve the dependencies anew, with hashes
 format   ruff's formatter and its safe fixes    lint     the linters of `./test lint`
 screenshots  take the pictures of the web page in docs/screenshots anew
+kernel-storages  the storage contract on NFS, CIFS and LVM, in a Debian guest that has them; words go to its pytest
 """
 
 from __future__ import annotations
@@ -48,7 +49,19 @@ def screenshots(words: Sequence[str]) -> int:
     return subprocess.run([sys.executable, "packaging/screenshots.py", *words], cwd=ROOT, check=False).returncode
 
 
-VERBS = {"gen": gen, "lock": lock, "format": format, "lint": lint, "screenshots": screenshots}
+def kernel_storages(words: Sequence[str]) -> int:
+    command = [sys.executable, "-m", "support.kernel_guest", *words]
+    return subprocess.run(command, cwd=ROOT / "tests", check=False).returncode
+
+
+VERBS = {
+    "gen": gen,
+    "lock": lock,
+    "format": format,
+    "lint": lint,
+    "screenshots": screenshots,
+    "kernel-storages": kernel_storages,
+}
 
 
 def main(words: Sequence[str]) -> int:

@@ -15,6 +15,7 @@ settings.load_profile("whole")
 
 LONG = (
     "qemu/test_image_debian.py",
+    "system/test_kernel_storages.py",
     "system/test_faults_crash.py",
     "system/test_ansible.py",
     "system/test_storage_rbd.py",

@@ -7,18 +7,20 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from support.ceph import Ceph, ceph, missing
 from support.file_systems import file_system
-from support.storage_site import means_below
+from support.kernel_storages import FILES, HERE, kernel_storage
+from support.kernel_storages import KINDS as KERNEL_KINDS
+from support.volume_io import means_below, remove_all
 from tarmac.drivers.storage.base import FileStorage, Storage
 from tarmac.drivers.storage.build import build_storage
 from tarmac.drivers.storage.directory.btrfs import BtrfsStorage
 from tarmac.drivers.storage.directory.storage import DirectoryStorage
 from tarmac.drivers.storage.jail import Jail
-from tarmac.model.ids import VolumeId
 from tarmac.model.storage import definition_of
 
 KINDS: dict[str, tuple[type[DirectoryStorage], str | None]] = {
@@ -52,21 +54,28 @@ def cluster() -> Iterator[Ceph]:
         yield made
 
 
-@pytest.fixture(params=[*KINDS, "rbd"])
+@pytest.fixture(params=KERNEL_KINDS if HERE else [*KINDS, "rbd"])
 async def storage(request: pytest.FixtureRequest, mounted: Callable[[str], Path]) -> AsyncIterator[Storage]:
     """An empty storage that makes volumes, of every kind; afterwards its volumes are removed and nothing may be left,
     hidden or not."""
-    if request.param == "rbd":
+    if request.param in KERNEL_KINDS:
+        async with kernel_storage(request.param) as made:
+            yield made
+    elif request.param == "rbd":
         async with _pool(request.getfixturevalue("cluster")) as pool:
             yield pool
     else:
-        async with _directory(request.param, mounted) as made:
-            yield made
+        async with _directory(request.param, mounted) as directory:
+            yield directory
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=FILES if HERE else list(KINDS))
 async def files(request: pytest.FixtureRequest, mounted: Callable[[str], Path]) -> AsyncIterator[FileStorage]:
     """The same, only those of files."""
+    if request.param in FILES:
+        async with kernel_storage(request.param) as made:
+            yield cast(FileStorage, made)
+        return
     async with _directory(request.param, mounted) as made:
         yield made
 
@@ -82,19 +91,11 @@ async def _pool(cluster: Ceph) -> AsyncIterator[Storage]:
     made = build_storage(definition_of(texts), {"keyring": cluster.keyring}, means=means_below(base, Jail()))
     await made.activate()
     yield made
-    for volume in sorted(await made.list(), key=lambda one: (one.parent is None, "base-" in str(one.volid))):
-        await _remove_all(made, volume.volid)
+    await remove_all(made)
     assert cluster("rbd", "ls", f"rbd/{space}") == ""
     await made.deactivate()
     assert [path for path in base.rglob("*") if path.is_file()] == []
     shutil.rmtree(base)
-
-
-async def _remove_all(storage: Storage, volid: VolumeId) -> None:
-    for volume in await storage.list():  # what stands on it goes first
-        if storage.parse(volume.volid).base == (storage.parse(volid).vmid, storage.parse(volid).file):
-            await _remove_all(storage, volume.volid)
-    await storage.free(volid)
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ async def test_a_volume_from_allocation_to_removal(storage: Storage, format: str
     assert made == id_of(storage, 100, "vm-100-disk-0", format)
     info = await storage.info(made)
     assert (info.size, info.format, info.vmid, info.content, info.parent) == (64 * MIB, format, 100, "images", None)
-    assert info.used is not None and info.used < 8 * MIB
+    assert info.used is not None and (info.used < 8 * MIB if storage.capabilities.thin else info.used == info.size)
     assert abs(info.ctime - __import__("time").time()) < 86400
     assert [v.volid for v in await storage.list()] == [made]
     (layer,) = await storage.layers(made)

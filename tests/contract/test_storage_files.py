@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from support.volume_io import keeps_owners
 from tarmac.drivers.storage.base import FileStorage
 from tarmac.drivers.storage.values import NewImage, Owner
 from tarmac.drivers.storage.volume_names import Content, parse_volume_name
@@ -104,6 +105,7 @@ async def test_the_next_start_removes_what_a_crash_left(files: FileStorage) -> N
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 async def test_a_guests_volume_is_its_own(files: FileStorage) -> None:
+    keeps_owners(files)
     made = await files.allocate(NewImage(100, "raw", owner=Owner(uid=61234, gid=61235)), size=MIB)
     status = files.path(made).stat()
     assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (61234, 61235, 0o600)

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.block_servers import MIB, Server, iscsi_target, nbd_server, no_iscsi
-from support.storage_site import means_below
-from support.volume_io import io, opened
+from support.volume_io import io, means_below, opened
 from tarmac.drivers.storage.base import Storage
 from tarmac.drivers.storage.build import build_storage
 from tarmac.drivers.storage.directory.storage import DirectoryStorage

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,3 +65,30 @@ class PageWatch:
         """One of DevTools' own: `JSHeapUsedSize`, `Nodes`, `TaskDuration` (seconds of the page's thread)."""
         found: list[dict[str, Any]] = self.session.send("Performance.getMetrics")["metrics"]
         return float(next(one["value"] for one in found if one["name"] == name))
+
+    @contextmanager
+    def worked(self) -> Iterator[list[float]]:
+        """Milliseconds of the page's thread for each of its tasks meanwhile, its own time alone: a machine that others
+        use makes them no longer. Known at the end."""
+        browser = self.page.context.browser
+        assert browser is not None
+        session = browser.new_browser_cdp_session()
+        events: list[dict[str, Any]] = []
+        over: list[object] = []
+        found: list[float] = []
+        session.on("Tracing.dataCollected", lambda message: events.extend(message["value"]))
+        session.on("Tracing.tracingComplete", lambda message: over.append(message))
+        chosen = {"includedCategories": ["toplevel", "devtools.timeline"], "excludedCategories": ["*"]}
+        session.send("Tracing.start", {"transferMode": "ReportEvents", "traceConfig": chosen})
+        yield found
+        session.send("Tracing.end")
+        while not over:
+            self.page.wait_for_timeout(50)
+        session.detach()
+        threads = Counter((one["pid"], one["tid"]) for one in events if one["name"] == "EventDispatch")
+        [(thread, _)] = threads.most_common(1)
+        found += [
+            one["tdur"] / 1000
+            for one in events
+            if one["name"] == "ThreadControllerImpl::RunTask" and (one["pid"], one["tid"]) == thread and "tdur" in one
+        ]

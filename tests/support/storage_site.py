@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tarmac.drivers.storage.block.ground import Means
+from support.volume_io import means_below
 from tarmac.drivers.storage.build import build_storage
 from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.store.journal import Journal
@@ -66,11 +66,6 @@ class Site:
         self.guests[vmid] = Guest(vmid, text, 1)
         parse_conf(text)
         return self.guests[vmid]
-
-
-def means_below(base: Path, jail: Jail) -> Means:
-    """What drivers may use, in a directory."""
-    return Means(jail=jail, private=base / "storage-access", scratch=base / "scratch")
 
 
 def temporary_root() -> Path:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from tarmac.drivers.storage.base import Storage
+from tarmac.drivers.storage.block.ground import Means
 from tarmac.drivers.storage.image import as_word
+from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.values import Layer
 from tarmac.model.ids import VolumeId
 
 MIB = 1 << 20
+SHARES = 61400
+"""The group of `means_below` to whom files without owners belong."""
 
 
 def opened(layer: Layer) -> list[str]:
@@ -57,3 +62,38 @@ def needs(storage: Storage, format: str) -> str:
     if format not in storage.capabilities.formats:
         pytest.skip(f"no {format} images here")
     return format
+
+
+def without_owners(storage: Storage) -> bool:
+    """Whether its files belong to nobody but the group SHARES."""
+    return getattr(getattr(storage, "mount", None), "type", "") == "cifs"
+
+
+def groups_of(storage: Storage, group: int) -> frozenset[int]:
+    """In which groups a process must be to read a base image that was made for the readers `group`."""
+    kind = getattr(getattr(storage, "mount", None), "type", "")
+    return frozenset({"nfs": set[int](), "cifs": {SHARES}}.get(kind, {group}))
+
+
+def keeps_owners(storage: Storage) -> None:
+    """Skips the test where the files of a storage have no owners."""
+    if without_owners(storage):
+        pytest.skip("files on CIFS have no owners: a group reaches them all")
+
+
+def means_below(base: Path, jail: Jail) -> Means:
+    """What drivers may use, in a directory."""
+    return Means(jail=jail, private=base / "storage-access", scratch=base / "scratch", group=SHARES)
+
+
+async def remove_all(storage: Storage) -> None:
+    """Every volume, clones before what they stand on."""
+    for volume in sorted(await storage.list(), key=lambda one: (one.parent is None, "base-" in str(one.volid))):
+        await _remove_with_clones(storage, volume.volid)
+
+
+async def _remove_with_clones(storage: Storage, volid: VolumeId) -> None:
+    for volume in await storage.list():  # what stands on it goes first
+        if storage.parse(volume.volid).base == (storage.parse(volid).vmid, storage.parse(volid).file):
+            await _remove_with_clones(storage, volume.volid)
+    await storage.free(volid)

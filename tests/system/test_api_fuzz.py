@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.answers import ask, check
 from support.configs import bent_records_of
-from support.daemon import BASE, TestDaemon
+from support.daemon import BASE, TestDaemon, test_daemon
 from support.faults import image_files
 from tarmac.faces.api.declare import Endpoint
 from tarmac.faces.api.endpoints.table import endpoints
@@ -28,6 +31,7 @@ LEFT_OUT = {
 }  # fmt: skip
 TABLE = [e for e in endpoints() if f"{e.method} {e.schema_path}" not in LEFT_OUT]
 KNOWN = sorted(known_methods())
+OWN_NETWORK = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 WORDS = st.sampled_from(
     ["", "0", "1", "100", "-1", "9" * 30, "1.5", "true", "local", "none", "scsi0", "a,b", "x=y", "virtio,bridge=vmbr0"]
     + [
@@ -43,6 +47,7 @@ WORDS = st.sampled_from(
     ]
     + ["net0", "user", "images", "http://127.0.0.1/x", "local:1", "32G", "host", "q35", "order=scsi0", "socket"]
 )
+
 VALUES = st.one_of(WORDS, st.text(max_size=40))
 JSON_VALUES = st.one_of(
     VALUES, st.integers(), st.floats(allow_nan=False), st.booleans(), st.none(), st.lists(VALUES, max_size=3),
@@ -54,6 +59,13 @@ RELAXED = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[TestDaemon]:
+    """In a network of its own, where there is one to be had: what it is asked to make there is random."""
+    with test_daemon(wrapper=OWN_NETWORK if os.geteuid() == 0 else ()) as running:
+        yield running
 
 
 def value_for(setting: Setting) -> st.SearchStrategy[str]:

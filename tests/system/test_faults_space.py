@@ -77,6 +77,24 @@ def test_a_create_that_imports_too_much(house: TestDaemon, tight: Path, bystande
     (house.data / "storage" / "import" / "big.raw").unlink()
 
 
+def test_a_disk_that_cannot_grow(house: TestDaemon, tight: Path, bystander: int) -> None:
+    """Where an image is given its space at once: it stays as it was, and grows by what there is room for."""
+    before = _everything(tight)
+    house.put("/storage/tight", preallocation="falloc")
+    house.task("POST", house.qemu, vmid=112, scsi0="tight:0.001,format=raw", **CPU_STOPPED)
+    config, image = house.get(f"{house.qemu}/112/config"), tight / "images/112/vm-112-disk-0.raw"
+    size = image.stat().st_size
+    upid = house.put(f"{house.qemu}/112/resize", disk="scsi0", size="64M")
+    _has_five_parts(house.wait_task(upid)["error"])
+    assert house.get(f"{house.qemu}/112/config") == config and image.stat().st_size == size
+    house.task("PUT", f"{house.qemu}/112/resize", disk="scsi0", size="4M")
+    assert image.stat().st_blocks * 512 >= 4 * MIB
+    _unharmed(house, bystander)
+    house.task("DELETE", f"{house.qemu}/112")
+    house.put("/storage/tight", preallocation="full")
+    assert _everything(tight) == before
+
+
 @pytest.fixture(scope="module")
 def large(house: TestDaemon, tmp_path_factory: pytest.TempPathFactory) -> int:
     """A guest with a disk that is larger than the whole tight storage."""

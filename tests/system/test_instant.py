@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ def make_live_template(daemon: TestDaemon, image: str, vmid: int = TEMPLATE, **m
     if more.get("agent", "1") == "1":
         daemon.wait_agent(vmid)
         leave_marks(daemon, vmid)
+        say(daemon, vmid, "date -s @1000000000")  # frozen with a wrong clock
     return daemon.task("POST", f"{daemon.qemu}/{vmid}/template", live=1)
 
 
@@ -64,6 +66,7 @@ def test_a_clone_goes_on_with_an_identity_of_its_own(site: TestDaemon) -> None:
     steps = {"overlay", "start", "restore", "agent", "identity"}
     assert set(times) == {*steps, "answered", "done"} and all(t > 0 for t in times.values())
     assert say(site, 901, "cat /run/mark /data/mark; hostname") == "in-memory\non-disk\none\n"
+    assert abs(int(say(site, 901, "date +%s")) - time.time()) < 60
     own = mac(site, 901)
     assert own != mac(site, TEMPLATE)
     eventually(lambda: own in say(site, 901, "cat /sys/class/net/eth0/address"))

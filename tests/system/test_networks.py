@@ -265,8 +265,11 @@ def test_instant_clones_with_one_client_id_have_addresses_of_their_own(networks:
         daemon.put(f"{daemon.qemu}/900/config", net2="virtio,bridge=v1")
     error = refused.value.body["error"]
     assert error["code"] == "no-free-address" and error["cause"] and error["evidence"] and error["fixes"]
-    failed = daemon.wait_task(daemon.post(daemon.qemu, vmid=901, net0="virtio,bridge=v1"))
-    assert failed["error"]["code"] == "no-free-address"
+    with pytest.raises(ApiError, match="no address is left"):
+        daemon.post(daemon.qemu, vmid=901, net0="virtio,bridge=v1")
+    failed = daemon.wait_task(daemon.post(f"{daemon.qemu}/900/clone", instant=1, name="late"))
+    assert failed["error"]["code"] == "no-free-address" and failed["error"]["fixes"]
+    assert [row["vmid"] for row in daemon.get(daemon.qemu) if row["name"] == "late"] == []
     daemon.put(f"{daemon.qemu}/900/config", delete="net1")
     gone = plan.pop(vmids[1])
     daemon.task("POST", f"{daemon.qemu}/{vmids[1]}/status/stop")

@@ -160,11 +160,14 @@ def test_somebody_is_told(page: Visit, daemon: TestDaemon) -> None:
         form.get_by_label("Name").fill("hook")
         form.get_by_label("URL").fill(f"http://127.0.0.1:{port}/")
         form.get_by_label("Hosts of the own network").fill("127.0.0.1")
+        form.get_by_label("Body").fill('{"text": "{{ escape title }}", "key": "{{ secrets.KEY }}"}')
+        form.get_by_text("All else").click()
+        form.get_by_label("Secrets").fill("KEY: swordfish")
         form.get_by_role("button", name="Make the target").click()
         row = screen.get_by_role("row", name="hook")
         row.get_by_role("button", name="Send a test").click()
         expect(row.get_by_role("status")).to_contain_text("sent")
-        assert len(told) == 1 and b'"text"' in told[0]
+        assert len(told) == 1 and b'"text"' in told[0] and b"swordfish" in told[0]
         screen.get_by_role("button", name="New matcher").click()
         form.get_by_label("Name").fill("failures")
         form.get_by_label("Tell").click()
@@ -183,11 +186,13 @@ def test_somebody_is_told(page: Visit, daemon: TestDaemon) -> None:
     row.get_by_role("button", name="Change").click()
     expect(form.get_by_label("Body")).to_have_value(re.compile("escape title"))
     form.get_by_label("Body").fill("")
+    form.get_by_text("All else").click()
+    expect(form.get_by_label("Secrets")).to_have_value("KEY")
     form.get_by_label("Comment").fill("says nothing")
     form.get_by_role("button", name="Save").click()
     expect(row).to_contain_text("says nothing")
     hook = daemon.get("/cluster/notifications/endpoints/webhook/hook")
-    assert "body" not in hook and hook["allowed-hosts"] == ["127.0.0.1"]
+    assert "body" not in hook and hook["allowed-hosts"] == ["127.0.0.1"] and hook["secret"] == ["name=KEY"]
     assert daemon.get("/cluster/notifications/matchers")[0]["target"] == ["hook"]
     assert page.complaints == []
 

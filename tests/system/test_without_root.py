@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from support.daemon import TestDaemon
+from support.daemon import ApiError, TestDaemon
 
 NOBODY = 65534
 PYTHON = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
@@ -89,3 +89,16 @@ def _read(port: int, seconds: float = 40) -> bytes:
             pass
         assert time.monotonic() < deadline, "nobody answers on the forwarded port"
         time.sleep(0.5)
+
+
+def test_networks_are_defined_and_who_may_apply_them_is_said(unprivileged: TestDaemon) -> None:
+    daemon = unprivileged
+    daemon.post("/cluster/sdn/zones", zone="z1", type="simple", dhcp="dnsmasq")
+    daemon.post("/cluster/sdn/vnets", vnet="v1", zone="z1")
+    with pytest.raises(ApiError) as refused:
+        daemon.put("/cluster/sdn")
+    error = refused.value.body["error"]
+    assert error["code"] == "bridge-permission" and error["cause"] and error["fixes"]
+    assert daemon.get("/nodes/n1/sdn/zones") == [{"zone": "z1", "status": "pending"}]
+    daemon.post("/cluster/sdn/rollback")
+    assert daemon.get("/cluster/sdn/zones") == []

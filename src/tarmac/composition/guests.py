@@ -11,6 +11,7 @@ from tarmac.services.configuration.tags import TagRules
 from tarmac.services.lifecycle.autostart import Autostart
 from tarmac.services.lifecycle.bulk import BulkActions
 from tarmac.services.lifecycle.io_errors import IoErrors
+from tarmac.services.lifecycle.removal import VmRemoval
 from tarmac.services.lifecycle.verbs import Vms
 from tarmac.services.registry import Services
 from tarmac.services.resources.cluster import Cluster
@@ -25,13 +26,20 @@ def add_guests(ground: Ground, s: Services) -> None:
         guests=guests,
         jobs=jobs,
         runtime=s.runtime,
+        records=s.instant_records,
+        admission=s.clone_admission,
+        registry=registry,
+    )
+    s.vm_removal = VmRemoval(
+        guests=guests,
+        jobs=jobs,
+        runtime=s.runtime,
         volumes=s.volumes,
         cloudinit=s.cloudinit,
         uids=s.uids,
         acls=s.acls,
         records=s.instant_records,
         states=s.live_states,
-        admission=s.clone_admission,
         pools=s.pools,
         registry=registry,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 
 from tarmac.composition.ground import Ground
 from tarmac.drivers.storage.block.ground import Means
@@ -36,7 +37,7 @@ async def add_node(ground: Ground, s: Services) -> None:
     await s.nodes.refresh()
     s.host_changes = HostChanges(own=ground.instance.default, jobs=ground.jobs, registry=ground.registry)
     s.guests = Guests(store=ground.store, node=ground.node, mirror=ground.data / "guests")
-    s.guests.id_range = lambda: id_range(s.datacenter.value)
+    s.guests.numbers.id_range = lambda: id_range(s.datacenter.value)
     s.guests.mac_prefix = lambda: s.datacenter.value.mac_prefix or MAC_PREFIX
     await s.guests.load()
 
@@ -46,7 +47,12 @@ async def add_storage(ground: Ground, s: Services) -> None:
     instance = ground.instance
     s.uids = Uids(store=store, instance=instance.id, default_instance=instance.default)
     jail = Jail(uid=s.uids.jail, gid=s.uids.jail)
-    means = Means(jail=jail, private=ground.data / "storage-access", scratch=ground.data / "cache" / "storage")
+    means = Means(
+        jail=jail,
+        private=ground.data / "storage-access",
+        scratch=ground.data / "cache" / "storage",
+        group=s.uids.shares if os.geteuid() == 0 else None,
+    )
     build = functools.partial(build_storage, means=means)
     s.storages = Storages(node=ground.node, store=store, build=build, data=ground.data / "storage")
     await s.storages.start()

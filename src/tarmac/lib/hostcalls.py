@@ -23,7 +23,6 @@ class HostCalls:
     def __init__(self, name: str, limit: int = 8) -> None:
         self._name = name
         self._free = asyncio.Semaphore(limit)
-        self.hanging = 0
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`function(...)` in a thread. After a cancellation the function goes on to its end, unseen."""
@@ -32,7 +31,6 @@ class HostCalls:
         result: asyncio.Future[T] = loop.create_future()
 
         def settle(value: T | None, problem: BaseException | None) -> None:
-            self.hanging -= 1
             self._free.release()
             if result.done():
                 return
@@ -51,6 +49,5 @@ class HostCalls:
             with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile: nobody waits
                 loop.call_soon_threadsafe(settle, value, problem)
 
-        self.hanging += 1
         threading.Thread(target=work, name=self._name, daemon=True).start()
         return await result

@@ -18,6 +18,9 @@ Row = Mapping[str, str]
 OFF = "off"  # among a job's arguments: plan it as if its guest were stopped
 _LATENESS = ("now", "reboot", "stop")
 
+QUIET_KINDS = frozenset({"vncproxy"})
+"""Jobs whose failure is nobody's trouble: a console that nobody opened, or that a restart of the daemon cut off."""
+
 
 class JobState(enum.StrEnum):
     """Append-only: the values are stored."""
@@ -93,6 +96,10 @@ class Plan:
             "changes": [{**change, **late} for change in self.changes],
             **({"refusal": self.refusal.as_record()} if self.refusal else {}),
         }
+
+
+Started = str | Plan
+"""What starting a job returns: its UPID, or with `dryrun` its plan."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -167,7 +167,7 @@ class StorageOptions(OtherTypes):  # type: ignore[misc,valid-type]
     allow_untested: bool = setting(
         False,
         name="allow-untested",
-        help="lvm, lvmthin, zfspool: use it although it is not yet run against a real kernel. (Not of Proxmox.)",
+        help="zfspool: use it although it is not yet run against a real kernel. (Not of Proxmox.)",
     )
     options: str | None = setting(None, max_length=512, pattern=r"[^\s,]+(,[^\s,]+)*", help="nfs, cifs: mount options.")
     subdir: str | None = setting(None, format="pve-storage-path", help="cifs: the directory in the share.")

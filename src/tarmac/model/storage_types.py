@@ -111,7 +111,6 @@ BUILT: Mapping[str, StorageType] = {
         contents=("images", "rootdir", "none"),
         content=("images",),
         files=False,
-        untested=True,
     ),
     "lvmthin": StorageType(
         keys=_UNTESTED | {"vgname", "thinpool"},
@@ -121,7 +120,6 @@ BUILT: Mapping[str, StorageType] = {
         contents=("images", "rootdir", "none"),
         content=("images", "rootdir"),
         files=False,
-        untested=True,
     ),
     "zfspool": StorageType(
         keys=_UNTESTED | {"pool", "blocksize", "sparse", "mountpoint"},

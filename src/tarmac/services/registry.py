@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from tarmac.services.lifecycle.autostart import Autostart
     from tarmac.services.lifecycle.bulk import BulkActions
     from tarmac.services.lifecycle.io_errors import IoErrors
+    from tarmac.services.lifecycle.removal import VmRemoval
     from tarmac.services.lifecycle.verbs import Vms
     from tarmac.services.networks.addresses import Addresses
     from tarmac.services.networks.apply import NetworkApply
@@ -123,6 +124,7 @@ class Services:
     jobs: Jobs = LATER
     tasks: Tasks = LATER
     vms: Vms = LATER
+    vm_removal: VmRemoval = LATER
     templates: Templates = LATER
     clones: Clones = LATER
     clone_numbers: CloneNumbers = LATER

@@ -34,6 +34,10 @@ def test_a_failed_start_is_found_with_its_own_fixes_and_another_try() -> None:
     ]  # fmt: skip
 
 
+def test_a_console_that_was_cut_off_is_nobodys_trouble() -> None:
+    assert _tasks(_job("vncproxy", "100", JobState.FAILED, 60, code="interrupted", message="cut off")) == []
+
+
 def test_what_went_well_since_is_no_finding() -> None:
     failed = _job("qmstart", "100", JobState.FAILED, 60, code="x")
     assert _tasks(_job("qmstart", "100", JobState.DONE, 30), failed) == []

@@ -10,6 +10,7 @@ import pytest
 
 from tarmac.model.errors import HostFailure
 from tarmac.model.units import GIB, MIB
+from tarmac.services.guests.guests import Guest
 from tarmac.services.instant.admission import OVERHEAD, CloneAdmission
 from tarmac.services.instant.records import InstantRecord
 from tarmac.services.lifecycle.admission import check_memory
@@ -20,10 +21,10 @@ KEEP_FREE = 300 * MIB
 ARGV = ("qemu", "-object", "memory-backend-file,id=pc.ram,size=1,mem-path=/proc/self/fd/9,share=off,prealloc=off")
 
 
-def running(private: int) -> Any:
+def running(private: int) -> Guest:
     """A clone on its template's memory that has copied so many bytes."""
-    process = SimpleNamespace(record=SimpleNamespace(argv=ARGV))
-    return SimpleNamespace(process=process, config=SimpleNamespace(memory_mib=1024), usage={"private": private})
+    process: Any = SimpleNamespace(record=SimpleNamespace(argv=ARGV))
+    return Guest(101, "memory: 1024\n", 1, process=process, usage={"private": private})
 
 
 class States:

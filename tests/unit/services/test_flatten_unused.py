@@ -44,7 +44,7 @@ async def turn(*, running: bool) -> tuple[bool, list[str]]:
 
     jobs: Any = SimpleNamespace(queues=SimpleNamespace(until_wanted=until_wanted))
     flatten = Flatten(jobs=jobs, storages=cast(Any, None), runtime=cast(Any, None), **given)
-    ctx: Any = SimpleNamespace(warn=warned.append, log=warned.append, progress=lambda *told: None)
+    ctx: Any = SimpleNamespace(warn=warned.append, log=warned.append, advance=lambda *told: None)
     volume: Any = VolumeId.parse(VOLUME)
     if running:
         assert await flatten._turn(ctx, guest, cast(Any, driver), volume, 0)

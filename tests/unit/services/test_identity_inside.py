@@ -13,6 +13,7 @@ from tarmac.services.instant.identity_inside import NewIdentity, make_keys, new_
 
 OLD, NEW = "bc:24:11:00:00:01", "bc:24:11:aa:bb:cc"
 SHELLS = [shell for shell in (["dash"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(shell[0])]
+NOW = 1_800_000_000.25
 IDENTITY = NewIdentity(
     hostname="new-name",
     machine_id=new_machine_id(),
@@ -47,15 +48,19 @@ def system(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(shell: list[str], system: Path, path: str = "") -> None:
-    """In the made-up system, without any program but the shell itself."""
-    script = re.sub(r"(?<![\w.])/(etc|var|proc|run|dev/urandom)(?=[/\s]|$)", rf"{system}/\1", script_of(IDENTITY))
+def run(shell: list[str], system: Path, path: str = "") -> str:
+    """In the made-up system, without any program but the shell itself; what it says. Its `date` is the made-up
+    system's, too: busybox has one of its own, which would set this machine's clock."""
+    places = r"(?<![\w.])/(etc|var|proc|run|sys|dev/urandom)(?=[/\s]|$)"
+    script = re.sub(places, rf"{system}/\1", script_of(IDENTITY, NOW)).replace("date -u", f"{system}/bin/date -u")
+    assert script.count("/bin/date -u") == 2 and not re.search(r"(?<![\w/])date -", script)
     binary = shutil.which(shell[0])
     assert binary is not None
     done = subprocess.run(
         [binary, *shell[1:], "-s"], input=script, text=True, capture_output=True, env={"PATH": path}, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
@@ -77,6 +82,36 @@ def test_everything_becomes_its_own(shell: list[str], system: Path) -> None:
     assert text("etc/systemd/network/05-tarmac-eth0.link") == f"[Match]\nMACAddress={NEW}\n[Link]\nName=eth0\n"
     assert text("var/lib/dhcp/dhclient.leases") == ""
     assert len(text("dev/urandom")) == 64
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+@pytest.mark.parametrize(
+    ("hardware", "set"),
+    [
+        ("", "@1800000000.250"),
+        ("1800000000", "@1800000000.250"),
+        ("1800000007", "@1800000007.000"),  # it waited seven seconds for its processor
+        ("1800007200", "@1800000000.250"),  # another zone's
+        ("junk", "@1800000000.250"),
+    ],
+)
+def test_the_clock_is_the_host_s(shell: list[str], system: Path, hardware: str, set: str) -> None:
+    """By a `date` that writes down how it was called."""
+    if hardware:
+        clock = system / "sys/class/rtc/rtc0/since_epoch"
+        clock.parent.mkdir(parents=True)
+        clock.write_text(f"{hardware}\n")
+    program = system / "bin/date"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >>{system}/called\n')
+    program.chmod(0o755)
+    assert run(shell, system) == "clock\n"
+    assert (system / "called").read_text() == f"-u -s {set}\n"
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+def test_without_such_a_program_it_is_left_to_the_agent(shell: list[str], system: Path) -> None:
+    assert run(shell, system) == ""
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])

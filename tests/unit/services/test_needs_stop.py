@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from tarmac.services.guests.live_changes import VmLive
 
 from support.storage_site import Site, site
 from tarmac.model import lifecycle
@@ -22,6 +21,7 @@ from tarmac.services.disks.medium_moves import MediumMoves
 from tarmac.services.disks.mirrors import DiskMirrors
 from tarmac.services.disks.moves import DiskMoves
 from tarmac.services.guests.guests import Guests
+from tarmac.services.running.live_changes import VmLive
 
 ANN = Identity("ann@pve")
 

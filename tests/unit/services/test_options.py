@@ -114,11 +114,13 @@ def test_ranges_prefixes_and_limits() -> None:
 async def test_free_numbers_come_from_the_range(tmp_path: Path) -> None:
     guests = Guests(store=MemoryStore(), node="n1", mirror=tmp_path)
     await guests.load()
-    guests.id_range = lambda: (200, 203)
-    assert guests.claim_free(2) == [200, 201]
+    guests.numbers.id_range = lambda: (200, 203)
+    assert guests.numbers.claim_free(2) == [200, 201]
     with pytest.raises(Unavailable, match=r"unable to get any free VMID in range \[200, 203\]"):
-        guests.claim_free(2)
-    guests.claim(202)  # the failed call took none
+        guests.numbers.claim_free(2)
+    guests.numbers.claim(202)  # the failed call took none
+    guests.numbers.unclaim(200, 201)
+    assert guests.numbers.claim_free(1) == [200], "what was only planned is free again at once"
 
 
 class Rights:

@@ -104,10 +104,12 @@ async def test_made_each_hour_and_pruned(site: Site) -> None:
     await site.schedules.create(ROOT, {"id": "often", "tag": "web", "keep-hourly": "2"})
     await site.schedules.run()
     assert site.names(100) == [], "the first one comes with the next hour"
+    assert "last" not in site.schedules.show(ROOT, "often"), "nothing was taken yet"
     for _ in range(4):
         await site.pass_(minutes=30)
         await site.pass_(minutes=30)
     assert site.names(100) == site.names(102) == ["often-20261128-1800", "often-20261128-1900"]
+    assert "last" in site.schedules.show(ROOT, "often")
     assert site.names(101) == []
     assert len(site.takers.asked) == 8
 

@@ -34,13 +34,13 @@ PLAIN = "nosuid,nodev"
         ),
         (
             {"type": "cifs", "server": "192.0.2.7", "share": "vm"},
-            ["mount", "-t", "cifs", "-o", f"{PLAIN},guest,username=guest,soft", "--", "//192.0.2.7/vm",
+            ["mount", "-t", "cifs", "-o", f"{PLAIN},guest,username=guest,soft,nobrl", "--", "//192.0.2.7/vm",
              "/mnt/pve/store"],
         ),
         (
             {"type": "cifs", "server": "nas", "share": "vm", "subdir": "/a/b", "username": "u", "domain": "D",
              "password": "pa,ss", "smbversion": "3.0", "options": "noserverino"},
-            ["mount", "-t", "cifs", "-o", f"{PLAIN},username=u,domain=D,soft,vers=3.0,noserverino", "--",
+            ["mount", "-t", "cifs", "-o", f"{PLAIN},username=u,domain=D,soft,nobrl,vers=3.0,noserverino", "--",
              "//nas/vm/a/b", "/mnt/pve/store"],
         ),
     ],
@@ -50,6 +50,15 @@ def test_what_a_definition_mounts(texts: dict[str, str], argv: list[str]) -> Non
     assert mount is not None
     assert mount.argv() == argv
     assert "pa,ss" not in repr(mount)
+
+
+def test_what_has_no_owners_belongs_to_a_group_and_a_password_comes_by_a_descriptor() -> None:
+    texts = {"storage": "store", "type": "cifs", "server": "nas", "share": "vm", "username": "u", "options": "gid=7"}
+    mount = mount_of(definition_of(texts), "secret", 61400)
+    assert mount is not None
+    (options,) = (words for words in mount.argv(9) if words.startswith("nosuid"))
+    wanted = "username=u,soft,nobrl,gid=61400,file_mode=0660,dir_mode=0770,gid=7,credentials=/proc/self/fd/9"
+    assert options == f"{PLAIN},{wanted}"
 
 
 def test_directories_mount_nothing() -> None:

@@ -296,17 +296,16 @@ async def test_a_full_disk_is_said_and_nothing_is_left(small: Path) -> None:
 
 async def test_what_nobody_has_run_yet_must_be_asked_for() -> None:
     async with site() as here:
-        for texts in (
-            {"type": "lvm", "vgname": "vg"},
-            {"type": "lvmthin", "vgname": "vg", "thinpool": "data"},
-            {"type": "zfspool", "pool": "tank"},
-        ):
-            with pytest.raises(NotBuilt, match="not yet run against a real kernel") as refused:
-                await here.storages.create({"storage": "pool", **texts})
-            assert refused.value.error_code == "storage-untested"
-            assert refused.value.fixes[0].parameters == {"allow-untested": "1"}
-            with pytest.raises(HostFailure):  # switched on it is tried: here is no such pool
-                await here.storages.create({"storage": "pool", "allow-untested": "1", **texts})
+        texts = {"storage": "pool", "type": "zfspool", "pool": "tank"}
+        with pytest.raises(NotBuilt, match="not yet run against a real kernel") as refused:
+            await here.storages.create(texts)
+        assert refused.value.error_code == "storage-untested"
+        assert refused.value.fixes[0].parameters == {"allow-untested": "1"}
+        with pytest.raises(HostFailure):  # switched on it is tried: here is no such pool
+            await here.storages.create({**texts, "allow-untested": "1"})
+        for more in ({"type": "lvm"}, {"type": "lvmthin", "thinpool": "data"}):
+            with pytest.raises(HostFailure):  # tried at once: here is no such group
+                await here.storages.create({"storage": "pool", "vgname": "tarmac-none", **more})
         assert [row["storage"] for row in here.storages.definitions()] == ["local"]
         with pytest.raises(InvalidInput, match="Parameter verification failed"):
             await here.storages.create({"storage": "pool", "type": "dir", "path": "/tmp/x", "allow-untested": "1"})

@@ -1,4 +1,4 @@
-"""LVM and ZFS, not yet run on a real kernel: the exact command of every verb, and how their tables read."""
+"""LVM, and ZFS, which was not yet run on a real kernel: the exact command of every verb, and how their tables read."""
 
 from __future__ import annotations
 
@@ -117,7 +117,10 @@ TABLE: list[tuple[str, str, tuple[Any, ...], list[str]]] = [
         ["lvcreate -kn -n part -prw -s vg/snap_a_s", "lvchange --setautoactivation n vg/part", "lvrename vg part a"],
     ),
     ("thin", "seal", ("base-9-disk-0", ()), ["lvchange -an -pr -ky vg/base-9-disk-0"]),
-    ("thin", "unseal", ("base-9-disk-0", ()), ["lvchange -prw -kn vg/base-9-disk-0"]),
+    ("thin", "seal", ("base-9-disk-0", [Point(name="__base__")]), []),
+    ("thin", "unseal", ("base-9-disk-0", [Point(name="__base__")]), ["lvchange -prw -kn vg/base-9-disk-0"]),
+    ("thin", "unseal", ("base-9-disk-0", ()), []),
+    ("thin", "remove", ("base-9-disk-0", [Point(name="__base__")]), ["lvremove -f vg/base-9-disk-0"]),
     ("thin", "open", ("a", "s"), ["lvchange -aly -K vg/snap_a_s"]),
     ("thin", "activate", (), ["lvchange -ay -K vg/data"]),
     (
@@ -134,7 +137,7 @@ TABLE: list[tuple[str, str, tuple[Any, ...], list[str]]] = [
         "points",
         ("vm-1-disk-0",),
         [
-            "lvs --noheadings --options lv_name --sort lv_time --select"
+            "lvs --noheadings --options lv_name,lv_attr --sort lv_time --select"
             r" lv_name=vm-1-disk-0 || lv_name=~^snap_vm\-1\-disk\-0_ vg"
         ],
     ),
@@ -246,7 +249,9 @@ def test_tables_of_lvm() -> None:
     assert [i.name for i in LvmCommands("vg", tagged_only=True).read_listing(table)] == ["vm-1-disk-0"]
     assert POOLS["lvm"].read_listing(table.replace("pve-vm-1,", ""))[0].mark == "abc"
     assert POOLS["lvm"].read_mark("  pve-vm-1,tarmac-abc\n") == "abc"
-    assert POOLS["thin"].read_points("a", "  a\n  snap_a_one\n  snap_a_two\n") == [Point(name="one"), Point(name="two")]
+    points = POOLS["thin"].read_points("a", "  a Vwi-a-tz--\n  snap_a_one Vri---tz-k\n  snap_a_two Vri---tz-k\n")
+    assert points == [Point(name="one"), Point(name="two")]
+    assert POOLS["thin"].read_points("base-9-disk-0", "  base-9-disk-0 Vri---tz-k\n") == [Point(name="__base__")]
     with pytest.raises(LookupError):
         POOLS["thin"].read_points("a", "")
     status = POOLS["thin"].read_status(["  1000:25.00\n"])

@@ -8,7 +8,7 @@ import { Sayings } from "./sentences";
 import written from "./sentences.json";
 
 /** Of each kind, how many of ten must have a translation at least. Help of options: all. */
-const LEAST = { message: 9, cause: 9, fix: 9, parameter: 9, plan: 9 };
+const LEAST = { message: 9, cause: 9, fix: 9, parameter: 9, plan: 9, remark: 8 };
 const places = (text: string): string[] => [...new Set(text.match(/\{\d\}/g))].sort();
 
 test("a name, a number and a path stay as they are", () => {

@@ -11,7 +11,7 @@ interface Pattern {
 
 const PLACE = /\{(\d)\}/g;
 /** What stands in a place is a sentence itself when it is known and has so many letters; shorter, it may be a name. */
-const SENTENCE = 24;
+const SENTENCE = 16;
 
 export class Sayings {
   private patterns: Pattern[] | null = null;

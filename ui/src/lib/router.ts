@@ -1,6 +1,6 @@
 /** The address of a view is the part behind `#`: `#/qemu/100/console`. So every view is a link, and Back works. */
 
-import { useSyncExternalStore } from "react";
+import { createContext, useContext, useSyncExternalStore } from "react";
 
 export interface Place {
   parts: string[];
@@ -19,14 +19,23 @@ function parse(hash: string): Place {
   return { parts: path.split("/").filter(Boolean).map(decodeURIComponent), query: new URLSearchParams(query) };
 }
 
+/** Called whenever the address is another one; returns what ends that. */
+export function onPlace(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** The address as it is: for what shows at once where one is (the tree, tabs). */
 export function usePlace(): Place {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => current,
-  );
+  return useSyncExternalStore(onPlace, () => current);
+}
+
+/** The address of the view that is drawn: it follows once what was chosen shows that it is, and is drawn in slices, so that
+ * no key waits for it. */
+export const DrawnPlace = createContext<Place>(current);
+
+export function useDrawnPlace(): Place {
+  return useContext(DrawnPlace);
 }
 
 export function href(...parts: (string | number)[]): string {

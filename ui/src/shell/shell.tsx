@@ -7,7 +7,7 @@ import { Batches } from "../actions/batches";
 import type { Session } from "../api/session";
 import { TaskList } from "../features/tasks/panel";
 import { t, useLanguage } from "../i18n";
-import { href, usePlace } from "../lib/router";
+import { href, onPlace } from "../lib/router";
 import { isReachable, onReachable, start } from "../store/feed";
 import { inventory, useLoaded, useNode } from "../store/inventory";
 import { prepare } from "../store/search";
@@ -29,14 +29,13 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
   const [narrowTree, setNarrowTree] = useState(false);
   const reachable = useSyncExternalStore(onReachable, isReachable);
   const node = useNode();
-  const { parts } = usePlace();
   const loaded = useLoaded();
 
   useLanguage();
   useEffect(start, []);
   useEffect(() => (loaded ? fetchLater() : undefined), [loaded]);
   useEffect(() => (loaded ? prepare(inventory.all()) : undefined), [loaded]);
-  useEffect(() => setNarrowTree(false), [parts]);
+  useEffect(() => onPlace(() => setNarrowTree(false)), []);
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       const typing = (event.target as HTMLElement).closest("input, textarea, select, .console-layer");
@@ -89,7 +88,7 @@ export function Shell(props: { session: Session; onLogout: () => void }): ReactN
         </nav>
         <main className="view">
           <Batches />
-          <View parts={parts} />
+          <View />
         </main>
       </div>
       <footer className="tasks" aria-label={t("tasks.list")}>

@@ -1,9 +1,10 @@
 /** The view that the address names. What is not needed at once is loaded when it is first opened. */
 
-import { lazy, type ReactNode, Suspense } from "react";
+import { lazy, memo, type ReactNode, Suspense, useDeferredValue } from "react";
 
 import { OverviewPage } from "../features/overview/page";
 import { TaskPage, TasksPage } from "../features/tasks/panel";
+import { DrawnPlace, usePlace } from "../lib/router";
 import { LATER } from "./later";
 
 const GuestPage = lazy(LATER.guest);
@@ -16,9 +17,18 @@ const StoragePage = lazy(() => import("../features/storage/page"));
 const NotificationsPage = lazy(() => import("../features/notifications/page"));
 const TemplatesPage = lazy(() => import("../features/templates/page"));
 
-export function View(props: { parts: readonly string[] }): ReactNode {
-  return <Suspense fallback={null}>{viewOf(props.parts)}</Suspense>;
+export function View(): ReactNode {
+  const place = useDeferredValue(usePlace());
+  return (
+    <DrawnPlace value={place}>
+      <Drawn parts={place.parts} />
+    </DrawnPlace>
+  );
 }
+
+const Drawn = memo(function Drawn(props: { parts: readonly string[] }): ReactNode {
+  return <Suspense fallback={null}>{viewOf(props.parts)}</Suspense>;
+});
 
 function viewOf(parts: readonly string[]): ReactNode {
   const [kind, id = ""] = parts;

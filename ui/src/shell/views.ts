@@ -36,7 +36,8 @@ export function lines(rows: readonly Resource[], view: View, closed: ReadonlySet
     group("kind/template", t("shell.templates"), templates ?? []);
     group("kind/storage", t("shell.storages"), storages ?? []);
   } else if (view === "server") {
-    const own = grouped(rows.filter((row) => row.type !== "node" && row.type !== "pool"), (row) => [row.node ?? ""]);
+    // The page has nothing of networks yet.
+    const own = grouped(rows.filter((row) => !["node", "pool", "sdn"].includes(row.type)), (row) => [row.node ?? ""]);
     for (const node of rows) if (node.type === "node") group(node.id, node.node ?? node.id, own.get(node.node ?? "") ?? [], node);
   } else {
     const guests = rows.filter((row) => row.vmid !== undefined);

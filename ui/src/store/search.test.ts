@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { search } from "./search";
+import { firstOf } from "./search";
 
 const rows = [
   { id: "node/n1", type: "node", node: "n1" },
@@ -10,7 +10,7 @@ const rows = [
 ];
 
 test("search takes words together, and fields by name", () => {
-  const found = (text: string) => search(rows, text).map((row) => row.id);
+  const found = (text: string) => firstOf(rows, text, 9).map((row) => row.id);
   expect(found("web prod")).toEqual(["qemu/100"]);
   expect(found("status:stopped")).toEqual(["qemu/101"]);
   expect(found("tag:web status:stopped")).toEqual([]);
@@ -18,5 +18,12 @@ test("search takes words together, and fields by name", () => {
 });
 
 test("a row that has changed is found by what it is now", () => {
-  expect(search([{ ...rows[2], name: "mail" } as (typeof rows)[number]], "mail")).toHaveLength(1);
+  expect(firstOf([{ ...rows[2], name: "mail" } as (typeof rows)[number]], "mail", 9)).toHaveLength(1);
+});
+
+test("what comes after the first so many is not looked at", () => {
+  const seen: string[] = [];
+  const also = (row: { id: string }): boolean => (seen.push(row.id), row.id !== "node/n1");
+  expect(firstOf(rows, "n1", 1, also).map((row) => row.id)).toEqual(["qemu/100"]);
+  expect(seen).toEqual(["node/n1", "qemu/100"]);
 });

@@ -18,8 +18,15 @@ export function finder(text: string): (row: Resource) => boolean {
   return (row) => words.every((matches) => matches(row));
 }
 
-export function search(rows: readonly Resource[], text: string): Resource[] {
-  return rows.filter(finder(text));
+/** The first so many that fit; what comes after them is not looked at. */
+export function firstOf(rows: readonly Resource[], text: string, most: number, also: (row: Resource) => boolean = () => true): Resource[] {
+  const fits = finder(text);
+  const found: Resource[] = [];
+  for (const row of rows) {
+    if (found.length === most) break;
+    if (also(row) && fits(row)) found.push(row);
+  }
+  return found;
 }
 
 /** Make the rows' texts before anybody asks, in moments in which the browser has nothing to do; returns what ends that. */

@@ -9,6 +9,12 @@ import type { Resource } from "../store/inventory";
 import { FixLine, type Retry } from "./fix";
 import { Said } from "./said";
 
+/** The evidence of bad input is often just what its parameters' texts say. */
+function saidAbove(problem: Problem): boolean {
+  const texts = Object.entries(problem.errors ?? {}).map(([key, text]) => `${key}: ${text}`);
+  return texts.length > 0 && problem.evidence === texts.join("\n");
+}
+
 export function ProblemPanel(props: {
   problem: Problem;
   title?: string;
@@ -49,7 +55,7 @@ export function ProblemPanel(props: {
           <Code>{key}</Code> <Said text={text} />
         </p>
       ))}
-      {problem.evidence && <Code block>{problem.evidence}</Code>}
+      {problem.evidence && !saidAbove(problem) && <Code block>{problem.evidence}</Code>}
       {problem.fixes?.length ? (
         <ul className="fixes">
           {problem.fixes.map((fix) => (

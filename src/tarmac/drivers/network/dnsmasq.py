@@ -113,20 +113,20 @@ class Dnsmasq:
     async def ensure(self, network: Network, hosts: Sequence[Host]) -> bool:
         """Have it run with this configuration and these reservations; says whether it was started. One that runs and
         need not be told otherwise is only told to read the reservations."""
-        await asyncio.to_thread(self._write, network, hosts)
-        return await self._signal_or_start(network, hosts)
+        try:
+            await asyncio.to_thread(self._write, network, hosts)
+            return await self._signal_or_start(network, hosts)
+        except OSError as error:
+            raise failure_of(error, f"cannot write what {PROGRAM} needs for vnet '{network.vnet}'") from error
 
     def _write(self, network: Network, hosts: Sequence[Host]) -> None:
         folder = self._folder(network.vnet)
-        try:
-            self._root.mkdir(exist_ok=True, mode=0o711)
-            folder.mkdir(exist_ok=True, mode=0o755)
-            write_atomic(folder / "hosts", host_lines(hosts, self._refused), mode=0o644)
-            if _text(folder / "dnsmasq.conf") != (wanted := configuration(network, folder)):
-                self._end(network.vnet)
-                write_atomic(folder / "dnsmasq.conf", wanted, mode=0o644)
-        except OSError as error:
-            raise failure_of(error, f"cannot write the configuration of {PROGRAM}") from error
+        self._root.mkdir(exist_ok=True, mode=0o711)
+        folder.mkdir(exist_ok=True, mode=0o755)
+        write_atomic(folder / "hosts", host_lines(hosts, self._refused), mode=0o644)
+        if _text(folder / "dnsmasq.conf") != (wanted := configuration(network, folder)):
+            self._end(network.vnet)
+            write_atomic(folder / "dnsmasq.conf", wanted, mode=0o644)
 
     async def _signal_or_start(self, network: Network, hosts: Sequence[Host]) -> bool:
         vnet = network.vnet
@@ -217,11 +217,15 @@ class Dnsmasq:
             return self._running[vnet]
         if (old := self._running.pop(vnet, None)) is not None:
             os.close(old)
-        if found := self._find(vnet):
-            self._running[vnet] = found.pop(0)
+        found = self._find(vnet)
+        if len(found) == 1:
+            self._running[vnet] = found[0]
+            return found[0]
         for fd in found:
             os.close(fd)
-        return self._running.get(vnet)
+        if found:  # a start that was cut off: the next one is alone
+            self._end(vnet)
+        return None
 
     def _find(self, vnet: str) -> list[int]:
         """Descriptors of all processes that were started for a network: known by their whole command line, which is

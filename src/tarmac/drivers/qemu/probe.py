@@ -123,15 +123,18 @@ def _judge(seen: ProbeRun, device: Path, own_users: bool, key: str) -> KvmProbe:
     doing = STAGES[seen.stage]
     if seen.stage == "" and seen.words:
         return KvmProbe(usable=False, reason=f"QEMU could not start a guest with KVM: {seen.words}", key=key)
-    slow = f"hung, or ran far too slowly, and was ended after {LIMIT_SECONDS:.0f} s"
-    how = slow if seen.timed_out else "crashed"
-    said = f" ({seen.words})" if seen.words else ""
-    return KvmProbe(
-        usable=False,
-        reason=f"/dev/kvm is there, but a 64-bit guest under it {how}, at this point: {doing}{said}; "
-        "this is usual inside a virtual machine without nested virtualization",
-        key=key,
+    where = f"{doing} ({seen.words})" if seen.words else doing
+    reason = (
+        f"/dev/kvm is there, but a 64-bit guest under it crashed, at this point: {where}; "
+        "this is usual inside a virtual machine without nested virtualization"
     )
+    if seen.timed_out:
+        reason = (
+            "/dev/kvm is there, but a 64-bit guest under it hung, or ran far too slowly, and was ended after "
+            f"{LIMIT_SECONDS:.0f} s, at this point: {where}; "
+            "this is usual inside a virtual machine without nested virtualization"
+        )
+    return KvmProbe(usable=False, reason=reason, key=key)
 
 
 def _access(device: Path) -> tuple[int | None, str]:

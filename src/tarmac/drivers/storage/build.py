@@ -39,7 +39,7 @@ def _file_storage(definition: StorageDefinition, secrets: Mapping[str, str], mea
         "layout": {Content(word): place for word, place in definition.directories.items()},
         "shared": definition.is_shared,
     }
-    if (mount := mount_of(definition, secrets.get("password"))) is not None:
+    if (mount := mount_of(definition, secrets.get("password"), means.group)) is not None:
         return MountedStorage(definition.storage, mount, **settings)
     path = Path(definition.directory)
     if definition.type == "btrfs":

@@ -40,7 +40,6 @@ class Qcow2Header:
     encrypted: bool
     l1_entries: int
     refcount_table_bytes: int
-    refcount_bits: int
     snapshots: int
     incompatible: int
     backing_file: str | None
@@ -72,7 +71,7 @@ def read_qcow2(fd: int) -> Qcow2Header:
         raise _broken("its version is not 2 or 3", f"version {version}")
     if not 9 <= cluster_bits <= 21:
         raise _broken("its cluster size is not allowed", f"cluster_bits {cluster_bits}")
-    incompatible, order = 0, 4
+    incompatible = 0
     if version == 3:
         if len(head) < _QCOW2.size + _QCOW2_V3.size:
             raise _broken("it ends within its header", f"{len(head)} bytes")
@@ -88,7 +87,6 @@ def read_qcow2(fd: int) -> Qcow2Header:
         encrypted=crypt != 0,
         l1_entries=l1_size,
         refcount_table_bytes=table_clusters << cluster_bits,
-        refcount_bits=1 << order,
         snapshots=snapshots,
         incompatible=incompatible,
         backing_file=_backing(fd, backing_offset, backing_size),

@@ -198,7 +198,9 @@ def _told(message: str, where: Path) -> Iterator[None]:
 def image_failure(problem: HostFailure, message: str, where: Path) -> TarmacError:
     """A tool's failure as NoSpace when it says that the storage is full, else as HostFailure with its words."""
     words = problem.evidence
-    if re.search(r"No space left on device|Disk quota exceeded|File too large|ENOSPC", words):
+    if re.search(
+        r"No space left on device|Disk quota exceeded|File too large|ENOSPC|[Ii]nsufficient (free|suitable)", words
+    ):
         return NoSpace(
             message,
             cause="the storage has no space left for it",

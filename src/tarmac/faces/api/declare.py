@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from tarmac.model.job import Plan
 from tarmac.model.settings import Setting, settings_of
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
     from tarmac.services.registry import Services
 
-Started = str | Plan
-"""What a verb that starts a task returns: the UPID, or with `dryrun` the plan."""
 
 Handler = Callable[["Call", Any], Awaitable[Any]]
 Check = Callable[["Call", Any], Awaitable[None]]

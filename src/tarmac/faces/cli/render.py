@@ -80,8 +80,9 @@ def table(data: Any, words: str = "") -> str:
             return rows(data, COLUMNS.get(words) or _columns(data))
         return "\n".join(cell("", item) for item in data)
     if isinstance(data, dict):
-        width = max((len(clean(str(key))) for key, value in data.items() if not _is_rows(value)), default=0)
-        return "\n".join(_entry(str(key), value, width) for key, value in data.items())
+        told = {key: value for key, value in data.items() if value != []}
+        width = max((len(clean(str(key))) for key, value in told.items() if not _is_rows(value)), default=0)
+        return "\n".join(_entry(str(key), value, width) for key, value in told.items())
     return clean(str(data), lines=True)
 
 
@@ -166,7 +167,7 @@ def cell(name: str, value: Any) -> str:
         if name in _BYTES:
             return size(value)
         if name in ("uptime", "full-in"):
-            return duration(value)
+            return duration(value) if value else ""
         if name in _TIMES:
             if not value:
                 return "never" if name == "expire" else ""

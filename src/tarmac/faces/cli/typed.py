@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 _ELSEWHERE = re.compile(r"\bon (?:that|the) machine\b")
-_COMMAND = re.compile(r"(?<![\w/.-])tarmac(?= (?!.*(?:--data-dir|--url|--help))([a-z-]+))")
+_COMMAND = re.compile(r"(?<![\w/.-])tarmac(?= ([a-z-]+)(.*))")
+_CHOSEN = re.compile("--(?:data-dir|url|help)")
 
 
 def typed(text: str, options: argparse.Namespace | None) -> str:
@@ -24,7 +25,7 @@ def typed(text: str, options: argparse.Namespace | None) -> str:
     def whole(found: re.Match[str]) -> str:
         if found[1] not in NOUNS and found[1] not in HAND_WRITTEN:
             return found[0]  # of a sentence, not a command
-        return f"{program()}{chosen(options)}"
+        return program() if _CHOSEN.search(found[2]) else f"{program()}{chosen(options)}"
 
     lines = text.split("\n")
     return "\n".join(line if _ELSEWHERE.search(line) else _COMMAND.sub(whole, line) for line in lines)

@@ -18,6 +18,7 @@ from tarmac.services.attention.findings import Finding
 
 PACKAGE = Path(__file__).resolve().parents[2]
 _ERRORS = frozenset(name for name, kind in inspect.getmembers(errors, inspect.isclass) if name != errors.Fix.__name__)
+_KINDS = ("message", "cause", "fix", "parameter", "plan", "remark")
 _KEYWORDS = {"cause": "cause", "reason": "cause", "text": "fix", "message": "message"}
 _SPOKEN = frozenset({"model", "services", "faces/api", "drivers/storage"})  # where people's parameters are looked at
 _PLANNING = frozenset({"title", "compare", "effect", "effects", "cost", "notes", "waits", "NO_AGENT", "IN_MEMORY"})
@@ -26,14 +27,15 @@ _WORDING = frozenset({"pause", "words", "_pause_words", "warning", "forecast"}) 
 
 
 def page_sentences() -> str:
-    """The file's text: `message`, `cause`, `fix`, `parameter` and `plan`, each a sorted list."""
-    found: dict[str, set[str]] = {"message": set(), "cause": set(), "fix": set(), "parameter": set(), "plan": set()}
+    """The file's text: by kind (`message`, `cause`, `fix`, `parameter`, `plan`, `remark`), a sorted list."""
+    found: dict[str, set[str]] = {kind: set() for kind in _KINDS}
     for path in sorted(PACKAGE.rglob("*.py")):
         spoken = path.relative_to(PACKAGE).as_posix().startswith(tuple(_SPOKEN))
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call):
                 for kind, text in _said(node):
                     found[kind].add(text)
+            found["remark"].update(_of_remarks(node))
             if spoken:
                 found["parameter"].update(_of_parameters(node))
                 found["plan"].update(_of_plans(node))
@@ -66,6 +68,8 @@ def _of_parameters(node: ast.AST) -> Iterator[str]:
     name = ast.unparse(node.func)
     if name == "InvalidInput.of" and len(node.args) > 1:
         yield from _texts(node.args[1])
+    elif name == "_pattern" and len(node.args) > 2:
+        yield from _texts(node.args[2])
     elif name == "ValueError" and node.args:
         yield from _texts(node.args[0])
     elif name in _ERRORS:
@@ -92,6 +96,20 @@ def _of_plans(node: ast.AST) -> Iterator[str]:
         values += [k.value for k in node.keywords if k.arg == "effects" or (k.arg == "title" and "Step" in name)]
     for value in values:
         yield from _lines(value)
+
+
+def _of_remarks(node: ast.AST) -> Iterator[str]:
+    """What was changed (`what=`), why KVM is not used (`reason`), why somebody can or cannot."""
+    values: list[ast.expr] = []
+    if isinstance(node, ast.FunctionDef) and node.name in {"_lack", "_sentence"}:
+        values = [part.value for part in ast.walk(node) if isinstance(part, ast.Return) and part.value]
+    elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "reason":
+        values = [node.value]
+    elif isinstance(node, ast.Call):
+        values = node.args[2:3] if getattr(node.func, "id", "") == "Looked" else []
+        values += [k.value for k in node.keywords if k.arg in {"what", "reason"}]
+    for value in values:
+        yield from _texts(value)
 
 
 def _lines(node: ast.expr) -> Iterator[str]:

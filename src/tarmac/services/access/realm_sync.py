@@ -11,7 +11,7 @@ from typing import Any
 
 from tarmac.drivers.auth.ldap import Directory as Server
 from tarmac.model.errors import Fix, HostFailure, InvalidInput
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.realms import AD, LDAP, RealmOptions, SyncDefaults, sync_attributes
 from tarmac.services.access.directory import Directory
 from tarmac.services.access.realms import Realms
@@ -45,7 +45,7 @@ class RealmSync:
 
     async def sync(
         self, user: str, realm: str, given: SyncDefaults, *, said: Mapping[str, str], dry: bool, dryrun: bool = False
-    ) -> str | Plan:
+    ) -> Started:
         """Start it; `dry`: only tell in the task's log what would change. Raises NotFound, InvalidInput for a realm of
         another type or without a scope."""
         record = self._realms.find(realm)

@@ -15,7 +15,7 @@ from tarmac.drivers.acme.client import Account
 from tarmac.drivers.store.base import Compare, Store
 from tarmac.lib.hostcalls import HostCalls
 from tarmac.model.errors import Fix, InvalidInput, NotFound
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.services.access.access import Identity
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
@@ -26,7 +26,6 @@ DIRECTORIES = (
     {"name": "Let's Encrypt V2", "url": "https://acme-v02.api.letsencrypt.org/directory"},
     {"name": "Let's Encrypt V2 Staging", "url": "https://acme-staging-v02.api.letsencrypt.org/directory"},
 )
-Started = str | Plan
 
 
 class AcmeAccounts:

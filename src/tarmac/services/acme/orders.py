@@ -18,7 +18,7 @@ from tarmac.drivers.acme import client
 from tarmac.drivers.store.base import Store
 from tarmac.model.datacenter import Acme, NodeConfig
 from tarmac.model.errors import Fix, InvalidInput, NotBuilt, WrongState
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.parse import list_items
 from tarmac.model.users import ROOT
 from tarmac.services.access.access import Identity
@@ -30,7 +30,6 @@ from tarmac.services.node.certificates import Certificates, load
 KEY = "acme/certificate"
 RENEW_BEFORE = datetime.timedelta(days=30)
 STANDALONE = "standalone"
-Started = str | Plan
 
 
 class AcmeOrders:

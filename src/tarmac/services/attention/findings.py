@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.model.errors import Fix, TarmacError
-from tarmac.model.job import JobRecord, JobState
+from tarmac.model.job import QUIET_KINDS, JobRecord, JobState
 from tarmac.model.units import human_size
 
 SEVERITIES = ("error", "warning", "info")
@@ -67,7 +67,9 @@ def of_storage(row: Mapping[str, Any], object: str) -> list[Finding]:
                 evidence=f"{free} of {total} are free",
                 fixes=[
                     _fix("see what nobody needs", f"tarmac storage orphans {name}"),
-                    _fix("keep less in reserve", f"PUT /storage/{name}", {"reserve": "1%"}),
+                    _fix("keep less in reserve", f"PUT /storage/{name}", {"reserve": "1%"})
+                    if row["avail"] < row.get("reserve", 0)
+                    else _fix("foretell nothing for it", f"PUT /storage/{name}", {"forecast-days": "0"}),
                 ],
             )
         )
@@ -183,7 +185,11 @@ def of_tasks(ended: Iterable[JobRecord], node: str, now: float, exists: Callable
         if key in seen or now - at > FAILED_SECONDS:
             continue
         seen.add(key)
-        if record.state is not JobState.FAILED or (record.id.isdigit() and not exists(int(record.id))):
+        if (
+            record.kind in QUIET_KINDS
+            or record.state is not JobState.FAILED
+            or (record.id.isdigit() and not exists(int(record.id)))
+        ):
             continue
         found.append(_of_task(record, node, at))
     return found

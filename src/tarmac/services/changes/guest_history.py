@@ -16,14 +16,12 @@ from tarmac.model.conf_diff import KeyChange, changes, restorable, to_restore
 from tarmac.model.conf_file import GuestFile, digest, parse_conf
 from tarmac.model.errors import Fix, InvalidInput, NotFound, WrongState
 from tarmac.model.ids import Upid
-from tarmac.model.job import Plan
+from tarmac.model.job import Started
 from tarmac.services.access.access import Identity
 from tarmac.services.changes.calls import ApiCall, at
 from tarmac.services.configuration.configs import VmConfigs
 from tarmac.services.configuration.values import shown
 from tarmac.services.guests.guests import Guest, Guests
-
-Started = str | Plan
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tarmac.model.errors import Fix, HostFailure, InvalidInput, NotFound, TarmacError
-from tarmac.model.job import JobRecord, Plan, PlannedStep
+from tarmac.model.job import JobRecord, Plan, PlannedStep, Started
 from tarmac.model.lifecycle import State
 from tarmac.model.vm_clone import clone_name, draft_clone, is_cloudinit
 from tarmac.services.access.access import Access, Identity
@@ -27,8 +27,6 @@ from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import shared
 from tarmac.services.jobs.steps import Registry, StepContext
-
-Started = str | Plan
 
 
 class Clones:
@@ -113,7 +111,7 @@ class Clones:
             queue = f"guest/{vmid}"
             if dryrun:
                 plan = await self._jobs.plan("qmclone", args)
-                self._guests.unclaim(*numbers)
+                self._guests.numbers.unclaim(*numbers)
                 return plan
             if self._jobs.lock_of(queue) is None:
                 await self._plan(args)
@@ -121,7 +119,7 @@ class Clones:
             queues = [shared(queue) if still else queue, *(f"guest/{number}" for number in numbers)]
             return await self._jobs.submit("qmclone", id=str(vmid), user=identity.name, args=args, queues=queues)
         except BaseException:
-            self._guests.unclaim(*numbers)
+            self._guests.numbers.unclaim(*numbers)
             raise
 
     def _check(
@@ -278,7 +276,7 @@ class Clones:
 
     def _ended(self, record: JobRecord) -> None:
         if record.kind == "qmclone":
-            self._guests.unclaim(*record.args["newids"])
+            self._guests.numbers.unclaim(*record.args["newids"])
 
 
 def _texts(source: Guest, snapshot: str | None) -> Mapping[str, str]:

@@ -23,7 +23,7 @@ from tarmac.lib.tasks import first_ends
 from tarmac.model.conf_file import GuestFile, Texts
 from tarmac.model.errors import TarmacError, WrongState
 from tarmac.model.ids import VolumeId
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
@@ -31,7 +31,6 @@ from tarmac.services.running.runtime import Runtime
 from tarmac.services.snapshots.disks import facts_of, key_of
 from tarmac.services.storage.storages import Storages
 
-Started = str | Plan
 QUEUE = "flatten"
 ENDED_SECONDS = 30.0
 
@@ -131,16 +130,13 @@ class Flatten:
         """False when it was broken off, because somebody waits or the guest has ended."""
         done = False
 
-        def advance(part: int, whole: int) -> None:
-            ctx.progress(part, whole, "bytes")
-
         async def work() -> None:
             nonlocal done
             process, key = guest.process, key_of(guest, str(volume))
             if process is not None and key is not None:
                 done = await self._streamed(ctx, guest, process, key, driver, volume, speed)
             else:
-                await cast(FileStorage, driver).detach(volume, speed=speed, advance=advance)
+                await cast(FileStorage, driver).detach(volume, speed=speed, advance=ctx.advance)
                 done = True
 
         try:
@@ -166,7 +162,7 @@ class Flatten:
             if await block_jobs.find(qmp, job) is None:
                 await block_jobs.start_stream(qmp, job, node=node, speed=speed)
             ctx.point("streaming")
-            await block_jobs.until_ended(process, job, lambda part, whole: ctx.progress(part, whole, "bytes"))
+            await block_jobs.until_ended(process, job, ctx.advance)
             await live.close_unused(qmp, key)
         except TarmacError:
             if not process.exited.is_set():

@@ -56,7 +56,7 @@ class CloneLive:
             await self._undo(ctx, source, vmid, disks, running, speed)
         for mirror in mirrors:
             await self._mirrors.begin(guest, mirror, speed=speed)
-        await self._mirrors.until_ready(guest, mirrors, lambda done, total: ctx.progress(done, total, "bytes"))
+        await self._mirrors.until_ready(guest, mirrors, ctx.advance)
         async with self._mirrors.held(guest, ctx.log):
             ctx.point("held")
             await self._mirrors.end_without_switching(guest, mirrors)

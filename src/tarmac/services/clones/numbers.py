@@ -31,10 +31,10 @@ class CloneNumbers:
         registry.step("clones-reserve", self._do_reserve, self._undo_reserve)
 
     def claim(self, newid: int | None, count: int) -> list[int]:
-        """Take the numbers of `count` clones in memory; the caller gives them back (`Guests.unclaim`). Raises
+        """Take the numbers of `count` clones in memory; the caller gives them back (`Numbers.unclaim`). Raises
         InvalidInput in Proxmox's words when one is taken."""
         if newid is None:
-            return self._guests.claim_free(count)
+            return self._guests.numbers.claim_free(count)
         numbers = list(range(newid, newid + count))
         for number in numbers:
             if number in self._guests:
@@ -42,9 +42,9 @@ class CloneNumbers:
                     "newid", f"unable to create VM {number}: config file already exists", code="guest-exists"
                 )
         for number in numbers:
-            self._guests.check_free(number)
+            self._guests.numbers.check_free(number)
         for number in numbers:
-            self._guests.claim(number)
+            self._guests.numbers.claim(number)
         return numbers
 
     def step(self, source: Guest, vmids: Sequence[int], snapshot: str | None = None) -> PlannedStep:

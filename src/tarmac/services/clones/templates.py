@@ -13,7 +13,7 @@ from typing import Any
 
 from tarmac.model.disk import Volume
 from tarmac.model.errors import InvalidInput, NeedsStop, WrongState
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.parse import split_property_string
 from tarmac.model.vm_clone import is_cloudinit, volumes_of
 from tarmac.services.access.access import Access, Identity
@@ -24,8 +24,6 @@ from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry
 from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.volumes import Volumes
-
-Started = str | Plan
 
 
 class Templates:

@@ -13,7 +13,7 @@ from typing import Any
 from tarmac.model.conf_file import GuestFile
 from tarmac.model.digest import OF_A_GUEST, check_digest
 from tarmac.model.errors import Fix, InvalidInput, WrongState
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.lifecycle import State
 from tarmac.model.snapshots import check_not_kept, section
 from tarmac.model.vm import HOST, VmConfig
@@ -42,8 +42,6 @@ from tarmac.services.jobs.steps import Registry
 from tarmac.services.running.live_changes import VmLive, touches_guest
 from tarmac.services.storage.volume_steps import free_step
 from tarmac.services.storage.volumes import Volumes, base_in_use
-
-Started = str | Plan
 
 
 class VmConfigs:
@@ -225,8 +223,10 @@ class VmConfigs:
         )
         later = apply_pending(change.current, {}, change.pending_delete).freed
         check_not_kept(guest.file, [*change.freed, *later])
-        merged = _with_sections(guest.file, change).merged()
+        new = _with_sections(guest.file, change)
+        merged = new.merged()
         check_change(VmConfig.parse(merged), texts)
+        self._guests.check_beside(guest.vmid, new)
         await self._check_template(guest, merged, change.freed)
         return change, steps
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tarmac.model.conf_file import GuestFile, print_conf
-from tarmac.model.job import JobRecord, Plan, PlannedStep
+from tarmac.model.job import JobRecord, Plan, PlannedStep, Started
 from tarmac.model.vm import VmConfig
 from tarmac.model.vm_privileges import is_drive
 from tarmac.model.vm_rules import check_change
@@ -21,8 +21,6 @@ from tarmac.services.guests.uids import Uids
 from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
-
-Started = str | Plan
 
 
 def default_boot_order(config: VmConfig) -> list[str]:
@@ -80,8 +78,8 @@ class VmCreate:
         Raises InvalidInput (a wrong key, a taken number), Denied, NotFound (the pool)."""
         if pool is not None:
             self._pools.check(pool)
-        number = self._guests.next_id() if vmid is None else vmid
-        self._guests.check_free(number)
+        number = self._guests.numbers.lend() if vmid is None else vmid
+        self._guests.numbers.check_free(number)
         keys = [key for key in texts if not is_drive(key)]
         self._configs.check_keys(identity, number, keys, pool=pool, texts=[texts])
         self._configs.check_values(identity, number, texts, default_storage=storage)
@@ -96,12 +94,14 @@ class VmCreate:
         }
         plan = await self._plan(args)
         if dryrun:
+            if vmid is None:
+                self._guests.numbers.take_back(number)
             return plan
-        self._guests.claim(number)
+        self._guests.numbers.claim(number)
         try:
             return await submit_for_guest(self._jobs, "qmcreate", number, user=identity.name, args=args)
         except BaseException:
-            self._guests.unclaim(number)
+            self._guests.numbers.unclaim(number)
             raise
 
     async def _plan(self, args: Mapping[str, Any]) -> Plan:
@@ -113,6 +113,7 @@ class VmCreate:
             texts["boot"] = f"order={';'.join(order)}"
         config = VmConfig.parse(texts)
         check_change(config, texts)
+        self._guests.check_beside(vmid, GuestFile(current=texts))
         reserve = PlannedStep(step="guest-reserve", title=f"take the number {vmid}", args={"vmid": vmid})
         pool = args.get("pool")
         member = [pool_step(pool, vmid)] if pool else []
@@ -151,4 +152,4 @@ class VmCreate:
 
     def _ended(self, record: JobRecord) -> None:
         if record.kind == "qmcreate":
-            self._guests.unclaim(int(record.id))
+            self._guests.numbers.unclaim(int(record.id))

@@ -18,7 +18,7 @@ from tarmac.model.digest import OF_A_GUEST, check_digest
 from tarmac.model.disk import Disk, UnusedDisk
 from tarmac.model.errors import Conflict, Fix, InvalidInput, NeedsStop, WrongState
 from tarmac.model.ids import VolumeId
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
 from tarmac.model.snapshots import is_unused, kept_by
@@ -30,8 +30,6 @@ from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.jobs.jobs import Jobs, foreseen
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.storage.storages import Storages
-
-Started = str | Plan
 
 
 class DiskGifts:

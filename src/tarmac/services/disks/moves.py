@@ -16,7 +16,7 @@ from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.digest import OF_A_GUEST, check_digest
 from tarmac.model.disk import Disk, UnusedDisk, Volume
 from tarmac.model.errors import Fix, HostFailure, InvalidInput, NeedsStop, TarmacError, WrongState
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.lifecycle import State
 from tarmac.model.parse import split_property_string
 from tarmac.model.snapshots import kept_by
@@ -35,8 +35,6 @@ from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.volume_plans import NewVolume, check_allocates
 from tarmac.services.storage.volume_steps import free_step
 from tarmac.services.storage.volumes import Volumes
-
-Started = str | Plan
 
 
 class DiskMoves:
@@ -217,7 +215,7 @@ class DiskMoves:
     async def _do_mirror(self, ctx: StepContext, vmid: int, key: str, source: str, target: str, speed: int) -> None:
         guest, mirror = self._guests.get(vmid), Mirror(key=key, source=source, target=target)
         await self._mirrors.begin(guest, mirror, speed=speed)
-        await self._mirrors.until_ready(guest, [mirror], lambda done, total: ctx.progress(done, total, "bytes"))
+        await self._mirrors.until_ready(guest, [mirror], ctx.advance)
 
     async def _undo_mirror(self, ctx: StepContext, vmid: int, key: str, source: str, target: str, speed: int) -> None:
         guest = self._guests.find(vmid)

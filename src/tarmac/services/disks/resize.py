@@ -10,7 +10,7 @@ from typing import Any
 from tarmac.drivers.qemu.argv.blockdev import top_node
 from tarmac.model.digest import OF_A_GUEST, check_digest
 from tarmac.model.errors import Fix, InvalidInput, WrongState
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.parse import split_property_string
 from tarmac.model.settings import find_setting
 from tarmac.model.units import human_size, parse_size
@@ -26,7 +26,6 @@ from tarmac.services.running.runtime import Runtime
 from tarmac.services.storage.storages import Storages
 from tarmac.services.storage.volume_plans import check_allocates
 
-Started = str | Plan
 _SECTOR = 512
 
 

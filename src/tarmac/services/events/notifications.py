@@ -19,7 +19,7 @@ from tarmac.drivers.notify.web import send_gotify, send_webhook
 from tarmac.drivers.store.base import Store
 from tarmac.lib.tasks import Supervisor
 from tarmac.model.errors import Bug, Conflict, InvalidInput, NotFound, TarmacError
-from tarmac.model.job import JobRecord, JobState
+from tarmac.model.job import QUIET_KINDS, JobRecord, JobState
 from tarmac.model.notification import (
     MAX_TEXT,
     SEVERITIES,
@@ -46,7 +46,6 @@ TARGETS: Mapping[str, type] = {
     "smtp": SmtpTarget,
     "webhook": WebhookTarget,
 }
-_QUIET_TASKS = frozenset({"vncproxy"})  # a console that nobody opened is nobody's trouble
 
 
 class Notifications:
@@ -105,7 +104,7 @@ class Notifications:
 
     def task_ended(self, record: JobRecord) -> None:
         """A job has ended: one that failed is told."""
-        if record.state is not JobState.FAILED or record.kind in _QUIET_TASKS:
+        if record.state is not JobState.FAILED or record.kind in QUIET_KINDS:
             return
         error = record.error or {}
         lines = [f"Task {record.kind} {record.id} of {record.user} failed: {record.exitstatus}"]

@@ -21,20 +21,20 @@ from tarmac.drivers.storage.values import Owner
 from tarmac.drivers.store.base import Compare, Store
 from tarmac.lib.files import remove_durably, write_atomic
 from tarmac.model.conf_file import GuestFile, digest, parse_conf, print_conf
-from tarmac.model.datacenter import FIRST_ID, LAST_ID, MAC_PREFIX
-from tarmac.model.errors import Conflict, Fix, InvalidInput, NotFound, TarmacError, Unavailable
+from tarmac.model.datacenter import MAC_PREFIX
+from tarmac.model.errors import Conflict, Fix, NotFound, TarmacError
 from tarmac.model.job import OFF
 from tarmac.model.lifecycle import State
 from tarmac.model.vm import VmConfig
 from tarmac.model.vm_change import apply_pending
 from tarmac.services.guests.beside import NOTHING_BESIDE, Beside
+from tarmac.services.guests.numbers import Numbers
 
 if TYPE_CHECKING:
     from tarmac.drivers.qemu.process import GuestProcess
 
 log = logging.getLogger(__name__)
 
-LEND_SECONDS = 60.0
 HISTORY_KEPT = 100
 MOST_DELETES = 60  # with the rest of the transaction below the store's limit of operations
 PREFIX, HISTORY = "guests/", "history/guests/"
@@ -125,8 +125,8 @@ class Guest:
 
 class Guests:
     """All guests of the node by number. Every change is durable before the method returns; memory follows the disk.
-    `changed` are called with a guest's number after its configuration changed, it came or went. `id_range` (the first
-    number to give, the one behind the last) and `mac_prefix` are the datacenter's options. `beside` says what is
+    `changed` are called with a guest's number after its configuration changed, it came or went. `mac_prefix` is the
+    datacenter's option. `beside` says what is
     written together with a configuration (None: with its removal), and may refuse it."""
 
     def __init__(self, *, store: Store, node: str, mirror: Path) -> None:
@@ -134,10 +134,8 @@ class Guests:
         self.node = node
         self._mirror = mirror
         self._guests: dict[int, Guest] = {}
-        self._claimed: set[int] = set()
-        self._lent: dict[int, float] = {}
+        self.numbers = Numbers(self._guests)
         self.changed: list[Callable[[int], None]] = []
-        self.id_range: Callable[[], tuple[int, int]] = lambda: (FIRST_ID, LAST_ID)
         self.mac_prefix: Callable[[], str] = lambda: MAC_PREFIX
         self.beside: Callable[[int, GuestFile | None], Beside] = lambda vmid, file: NOTHING_BESIDE
 
@@ -180,53 +178,6 @@ class Guests:
                 fixes=[Fix(text="see what there is", action=f"GET /nodes/{self.node}/qemu")],
             )
         return guest
-
-    # -- numbers ------------------------------------------------------------------------------------------------
-
-    def next_id(self) -> int:
-        """The lowest free number, lent to the asker for 60 s: the next asker gets another, an explicit create wins.
-        Raises Unavailable when the datacenter's range has none left."""
-        now = time.monotonic()
-        self._lent = {vmid: until for vmid, until in self._lent.items() if until > now}
-        vmid, end = self.id_range()
-        low = vmid
-        while vmid < end and (vmid in self._guests or vmid in self._claimed or vmid in self._lent):
-            vmid += 1
-        if vmid >= end:
-            raise Unavailable(
-                f"unable to get any free VMID in range [{low}, {end}]",
-                code="no-free-number",
-                cause="all numbers of the range are taken, or were lent to somebody less than a minute ago",
-                evidence=f"{len(self._guests)} guests, {len(self._lent)} numbers lent",
-                fixes=[Fix(text="widen the range", action="PUT /cluster/options", parameters={"next-id": "lower=100"})],
-            )
-        self._lent[vmid] = now + LEND_SECONDS
-        return vmid
-
-    def check_free(self, vmid: int) -> None:
-        """Raises InvalidInput `{"vmid": "VM 100 already exists"}`."""
-        if vmid in self._guests or vmid in self._claimed:
-            raise InvalidInput.of("vmid", f"VM {vmid} already exists", code="guest-exists")
-
-    def claim(self, vmid: int) -> None:
-        """Take a number for a create that is about to begin. Raises as `check_free`."""
-        self.check_free(vmid)
-        self._claimed.add(vmid)
-
-    def claim_free(self, count: int) -> list[int]:
-        """Take the `count` lowest free numbers, at once. Raises Unavailable; then none is taken."""
-        found: list[int] = []
-        try:
-            while len(found) < count:
-                found.append(self.next_id())
-                self._claimed.add(found[-1])
-        except Unavailable:
-            self.unclaim(*found)
-            raise
-        return found
-
-    def unclaim(self, *vmids: int) -> None:
-        self._claimed.difference_update(vmids)
 
     # -- configuration ------------------------------------------------------------------------------------------
 
@@ -290,6 +241,11 @@ class Guests:
         self._tell(guest.vmid)
         await self._write_mirror(guest)
 
+    def check_beside(self, vmid: int, file: GuestFile) -> None:
+        """Whether such a configuration could be written, as far as `beside` has a say. Raises what it raises; changes
+        nothing."""
+        self.beside(vmid, file).failed()
+
     async def write_beside(self, guest: Guest) -> None:
         """What belongs to a configuration is as it should be, where that did not exist yet when it was written. Raises
         what `beside` raises."""
@@ -315,7 +271,7 @@ class Guests:
             await self._store.transact([], deletes=[f"{PREFIX}{vmid}", *old[:MOST_DELETES], *beside.deletes])
         await self._store.transact([], deletes=old[MOST_DELETES:])
         self._guests.pop(vmid, None)
-        self._lent.pop(vmid, None)
+        self.numbers.take_back(vmid)
         self._tell(vmid)
         await asyncio.to_thread(remove_durably, self._mirror_path(vmid))
 

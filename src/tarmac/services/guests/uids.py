@@ -45,6 +45,11 @@ class Uids:
         """The last uid of the range: whom tools that open foreign images become. Never a guest's."""
         return self._base + SIZE - 1
 
+    @property
+    def shares(self) -> int:
+        """The group that reaches the files of shares without owners (CIFS): guests with disks there. No guest's."""
+        return self._base + SIZE - 2
+
     async def allocate(self, vmid: int) -> int | None:
         """The guest's uid (and gid); None when the daemon is not root."""
         if os.geteuid() != 0:
@@ -88,11 +93,11 @@ class Uids:
         return NewUids(uids=uids, compares=(guard,) if puts else (), puts=puts)
 
     def _free(self, position: int, used: Collection[int]) -> int:
-        for step in range(SIZE - 1):
-            uid = self._base + (position + step) % (SIZE - 1)
+        for step in range(SIZE - 2):
+            uid = self._base + (position + step) % (SIZE - 2)
             if uid not in used:
                 return uid
-        raise HostFailure("no uid is free for another guest", evidence=f"{len(used)} guests, {SIZE - 1} uids")
+        raise HostFailure("no uid is free for another guest", evidence=f"{len(used)} guests, {SIZE - 2} uids")
 
     async def release(self, vmid: int) -> None:
         await self._store.transact([], deletes=[f"{PREFIX}{vmid}"])

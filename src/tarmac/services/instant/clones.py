@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tarmac.drivers.qemu.live.machine import Machine
-from tarmac.model.job import JobRecord, Plan, PlannedStep
+from tarmac.model.job import JobRecord, Plan, PlannedStep, Started
 from tarmac.model.lifecycle import State
 from tarmac.model.vm_clone import clone_name, draft_clone, is_cloudinit
 from tarmac.services.access.access import Identity
@@ -36,8 +36,6 @@ from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.locks import shared
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.running.runtime import Runtime
-
-Started = str | Plan
 
 
 class InstantClones:
@@ -106,7 +104,7 @@ class InstantClones:
         guest = self._guests.get(template)
         running = not guest.template and guest.state is not State.STOPPED
         vmids = self._numbers.claim(newid, count)
-        frozen = self._guests.claim_free(1) if running else []
+        frozen = self._guests.numbers.claim_free(1) if running else []
         try:
             source = await self._source(guest, frozen)
             args: dict[str, Any] = {
@@ -131,11 +129,11 @@ class InstantClones:
             self._members.arrived[upid] = arrived
             return upid
         except BaseException:
-            self._guests.unclaim(*vmids, *frozen)
+            self._guests.numbers.unclaim(*vmids, *frozen)
             raise
         finally:
             if dryrun:
-                self._guests.unclaim(*vmids, *frozen)
+                self._guests.numbers.unclaim(*vmids, *frozen)
 
     # -- the plan -----------------------------------------------------------------------------------------------
 
@@ -227,7 +225,7 @@ class InstantClones:
     def _ended(self, record: JobRecord) -> None:
         if record.kind == "qminstant":
             frozen = [record.args["template"]] if "source" in record.args else []
-            self._guests.unclaim(*record.args["vmids"], *frozen)
+            self._guests.numbers.unclaim(*record.args["vmids"], *frozen)
             self._members.arrived.pop(record.upid, None)
 
 

@@ -186,7 +186,7 @@ class FrozenDisks:
             finally:
                 if ctx.resumed and running:
                     await live.go_on(process)
-        await driver.join_base(volid, base, owner=owner, advance=lambda done, total: ctx.progress(done, total, "bytes"))
+        await driver.join_base(volid, base, owner=owner, advance=ctx.advance)
 
     async def _join_live(self, ctx: StepContext, source: Guest, disk: FrozenDisk, driver: FreezingStorage) -> None:
         volid, base, key = VolumeId.parse(disk["volid"]), VolumeId.parse(disk["base"]), disk["key"]
@@ -220,7 +220,7 @@ class FrozenDisks:
             merge,
             renamed,
             speed=MERGE_SPEED,
-            advance=lambda done, total: ctx.progress(done, total, "bytes"),
+            advance=ctx.advance,
         )
 
 

@@ -132,8 +132,6 @@ class InstantIdentity:
         await identity_inside.first_words(agent)
         if quiet:
             await agent.fsfreeze_thaw()
-        with contextlib.suppress(HostFailure):  # a guest without a hardware clock says so after having set its own
-            await identity_inside.set_clock(agent)
         old = VmConfig.parse(machine.texts if machine is not None else {}, lenient=True)
         macs = changed_macs(old, guest.config)
         names = await identity_inside.card_names(agent, macs) if macs else {}
@@ -144,7 +142,9 @@ class InstantIdentity:
             hostname=hostname, machine_id=identity_inside.new_machine_id(), macs=macs, names=names, keys=keys
         )
         # Before the cards are changed: udev looks for new names when the old card goes, and no more for seconds after.
-        await identity_inside.assume(agent, new)
+        if not await identity_inside.assume(agent, new):
+            with contextlib.suppress(HostFailure):  # a guest without a hardware clock says so after having set its own
+                await identity_inside.set_clock(agent)
 
     async def _unplugged(self, guest: Guest, machine: Machine) -> None:
         """The source's cards are gone; those that are the clone's own already stay."""

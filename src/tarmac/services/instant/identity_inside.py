@@ -1,8 +1,9 @@
 """A new identity for a guest that goes on from another one's memory, given through its agent.
 
-Order: first words with a fresh id, thaw, clock, then one shell script for everything else, then the network. Under
-emulation each process in the guest costs tens of milliseconds and some cost seconds, so the script uses the shell's own
-words only, and keys are made on the host. What a system does not have is passed over.
+Order: first words with a fresh id, thaw, then one shell script for the clock and everything else, then the network.
+Under emulation each process in the guest costs tens of milliseconds and some cost seconds, so the script uses the
+shell's own words only, but for `date` and one `systemctl`, and keys are made on the host. What a system does not have
+is passed over.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ async def first_words(agent: Agent) -> None:
 
 
 async def set_clock(agent: Agent) -> None:
-    """Before anything else that takes time: what waited for a moment that has passed meanwhile waits no longer."""
+    """By the agent's own command, for a guest whose shell could not. Besides, the agent starts `hwclock`, which waits
+    for the right moment of a second, and the longer the busier the guest is: twenty seconds were seen."""
     await agent.call("guest-set-time", {"time": time.time_ns()}, within=ANSWER_SECONDS)
 
 
@@ -71,9 +73,9 @@ async def card_names(agent: Agent, macs: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-async def assume(agent: Agent, identity: NewIdentity) -> None:
-    """Run the script. Raises HostFailure with the guest's words when it fails."""
-    script = script_of(identity)
+async def assume(agent: Agent, identity: NewIdentity) -> bool:
+    """Run the script; whether it set the clock. Raises HostFailure with the guest's words when it fails."""
+    script = script_of(identity, time.time())
     try:
         async with asyncio.timeout(SCRIPT_SECONDS):
             done = await agent.run(["/bin/sh", "-s"], input=script.encode(), within=ANSWER_SECONDS)
@@ -91,6 +93,7 @@ async def assume(agent: Agent, identity: NewIdentity) -> None:
             cause=f"the script in the guest ended with {done.exit_code}",
             evidence=(done.error or done.output).decode(errors="replace")[-500:],
         )
+    return b"clock" in done.output.split()
 
 
 async def has_rsa_key(agent: Agent) -> bool:
@@ -127,9 +130,11 @@ def new_machine_id() -> str:
     return secrets.token_hex(16)
 
 
-def script_of(identity: NewIdentity) -> str:
-    """The script: POSIX shell without one external program where the guest has no systemd."""
+def script_of(identity: NewIdentity, now: float) -> str:
+    """The script, in POSIX shell; `now`: seconds since the epoch. It says `clock` when it has set that."""
     lines = [
+        f"t={int(now)} f={int(now % 1 * 1000):03}",
+        _CLOCK,
         f"new={shlex.quote(identity.hostname)}",
         "old=; [ -r /proc/sys/kernel/hostname ] && read -r old </proc/sys/kernel/hostname",
         'echo "$new" >/proc/sys/kernel/hostname',
@@ -160,6 +165,15 @@ def script_of(identity: NewIdentity) -> str:
     return "\n".join(lines) + "\n"
 
 
+# Before anything that takes time: what waited for a moment that has passed meanwhile waits no longer. A guest that had
+# to wait for its processor looks at its hardware clock, which is the host's and shows whole seconds (or local time).
+_CLOCK = """\
+r=; [ -r /sys/class/rtc/rtc0/since_epoch ] && read -r r </sys/class/rtc/rtc0/since_epoch
+case "$r" in
+"" | *[!0-9]*) ;;
+*) [ "$r" -gt $t ] && [ "$r" -lt $((t + 600)) ] && t=$r f=000 ;;
+esac
+{ date -u -s "@$t.$f" || date -u -s "@$t"; } >/dev/null 2>&1 && echo clock"""
 # `edit FILE OLD NEW` replaces a word in a file line by line; a file without it is not touched. `hosts` renames the
 # guest in the line of its own address, or in that of the loopback.
 _FUNCTIONS = """\

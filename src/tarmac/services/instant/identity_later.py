@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tarmac.model.errors import TarmacError, WrongState
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.services.access.access import Identity
 from tarmac.services.guests.guests import Guest, Guests
 from tarmac.services.guests.work import submit_for_guest
@@ -20,8 +20,6 @@ from tarmac.services.instant.states import LiveStates
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.running.runtime import Runtime
-
-Started = str | Plan
 
 
 class Identities:

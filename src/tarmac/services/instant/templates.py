@@ -23,7 +23,7 @@ from tarmac.lib.files import failure_of
 from tarmac.lib.hostcalls import HostCalls
 from tarmac.model.errors import Fix, HostFailure, TarmacError, WrongState
 from tarmac.model.ids import VolumeId
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.lifecycle import State
 from tarmac.model.units import human_size
 from tarmac.model.vm import VmConfig
@@ -41,7 +41,6 @@ from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.running.runtime import Runtime
 from tarmac.services.storage.storages import Storages
 
-Started = str | Plan
 STOP_SECONDS = 30
 WRITE_SECONDS = 900.0
 

@@ -29,6 +29,10 @@ class StepContext:
     point: Callable[[str], None] = lambda name: None
     warnings: list[str] = field(default_factory=list)
 
+    def advance(self, done: int, total: int) -> None:
+        """`progress` in bytes, as storages and QEMU tell it."""
+        self.progress(done, total, "bytes")
+
     def warn(self, text: str) -> None:
         """A line that makes the task end with `WARNINGS: n` instead of `OK`."""
         self.warnings.append(text)

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.lifecycle import State
 from tarmac.services.access.access import Identity
 from tarmac.services.guests.guests import Guest, Guests
@@ -58,7 +58,7 @@ class Autostart:
         vms: Iterable[int] = (),
         workers: int | None = None,
         dryrun: bool = False,
-    ) -> str | Plan:
+    ) -> Started:
         """Start the guests with `onboot` (all with `force`), or those of `vms` among them."""
         args = {"force": force, "vms": sorted(vms), "user": identity.name, "workers": workers}
         return await self._begin(identity, "startall", args, dryrun)
@@ -72,19 +72,19 @@ class Autostart:
         vms: Iterable[int] = (),
         workers: int | None = None,
         dryrun: bool = False,
-    ) -> str | Plan:
+    ) -> Started:
         """Shut down all running guests; with `force` cut the power of those that do not end in time."""
         args = {"force": force, "timeout": timeout or DOWN_SECONDS, "vms": sorted(vms), "workers": workers}
         return await self._begin(identity, "stopall", args, dryrun)
 
     async def suspend_all(
         self, identity: Identity, *, vms: Iterable[int] = (), workers: int | None = None, dryrun: bool = False
-    ) -> str | Plan:
+    ) -> Started:
         """Halt the processors of all running guests. Proxmox writes them to disk; until that is built their memory
         stays where it is, and each of them is a warning that says so."""
         return await self._begin(identity, "suspendall", {"vms": sorted(vms), "workers": workers}, dryrun)
 
-    async def _begin(self, identity: Identity, kind: str, args: dict[str, Any], dryrun: bool) -> str | Plan:
+    async def _begin(self, identity: Identity, kind: str, args: dict[str, Any], dryrun: bool) -> Started:
         args["workers"] = args["workers"] or self._default_workers()
         if dryrun:
             return await self._jobs.plan(kind, args)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tarmac.model.errors import Fix, HostFailure
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.lifecycle import State
 from tarmac.services.access.access import Access, Identity
 from tarmac.services.guests.guests import Guest, Guests
@@ -23,7 +23,6 @@ from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.lifecycle.many import FAILED, LAST, Work, by_order, delay, each, names
 
-Started = str | Plan
 WORKERS = 4
 DOWN_SECONDS = 180
 _DOING = {"start": "start", "shutdown": "shut down", "suspend": "suspend", "migrate": "migrate"}

@@ -1,7 +1,8 @@
-"""The verbs of a guest's life: start, stop, shutdown, reboot, reset, suspend, resume, delete.
+"""The verbs of a guest's life: start, stop, shutdown, reboot, reset, suspend, resume.
 
 Each is a job: planned by `model.lifecycle`'s table and the guest's state at its turn, executed by
-`services.running.runtime`. How guests are made and changed is in `services.configuration`.
+`services.running.runtime`. How guests are made and changed is in `services.configuration`, and
+removed in `services.lifecycle.removal`.
 """
 
 from __future__ import annotations
@@ -10,30 +11,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from tarmac.model import lifecycle
-from tarmac.model.errors import Denied, Fix, WrongState
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.errors import Fix, WrongState
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.lifecycle import Verb
 from tarmac.model.snapshots import kept_by
 from tarmac.model.vm import VmConfig
 from tarmac.model.vm_change import apply_pending
 from tarmac.services.access.access import Identity
-from tarmac.services.access.acls import Acls
-from tarmac.services.access.pools import Pools
-from tarmac.services.cloudinit.cloudinit import CloudInit
 from tarmac.services.guests.guests import Guest, Guests
-from tarmac.services.guests.uids import Uids
 from tarmac.services.guests.work import submit_for_guest
 from tarmac.services.instant.admission import CloneAdmission
 from tarmac.services.instant.records import InstantRecords
-from tarmac.services.instant.states import LiveStates
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.lifecycle.admission import check_memory
 from tarmac.services.running.runtime import Runtime
 from tarmac.services.storage.volume_steps import free_step
-from tarmac.services.storage.volumes import Volumes, base_in_use
 
-Started = str | Plan
 STOP_SECONDS = 30
 SHUTDOWN_SECONDS = 60
 
@@ -47,26 +41,14 @@ class Vms:
         guests: Guests,
         jobs: Jobs,
         runtime: Runtime,
-        volumes: Volumes,
-        cloudinit: CloudInit,
-        uids: Uids,
-        acls: Acls,
         records: InstantRecords,
-        states: LiveStates,
         admission: CloneAdmission,
-        pools: Pools,
         registry: Registry,
     ) -> None:
         self._guests = guests
-        self._acls = acls
-        self._pools = pools
         self._jobs = jobs
         self._runtime = runtime
-        self._volumes = volumes
-        self._cloudinit = cloudinit
-        self._uids = uids
         self._records = records
-        self._states = states
         self._admission = admission
         registry.step("config-apply", self._do_apply)
         registry.step("guest-launch", self._do_launch, self._undo_launch)
@@ -75,8 +57,6 @@ class Vms:
         registry.step("guest-reset", self._do_reset)
         registry.step("guest-suspend", self._do_suspend)
         registry.step("guest-resume", self._do_resume)
-        registry.step("guest-forget", self._do_forget, commits=True)
-        registry.step("guest-clean", self._do_clean)
         registry.kind("qmstart", self._plan_start)
         registry.kind("qmstop", self._plan_stop, recover="resume")
         registry.kind("qmshutdown", self._plan_shutdown, recover="resume")
@@ -84,7 +64,6 @@ class Vms:
         registry.kind("qmreset", self._plan_simple(Verb.RESET))
         registry.kind("qmpause", self._plan_simple(Verb.SUSPEND))
         registry.kind("qmresume", self._plan_simple(Verb.RESUME))
-        registry.kind("qmdestroy", self._plan_delete, recover="resume")
 
     # -- verbs --------------------------------------------------------------------------------------------------
 
@@ -130,16 +109,6 @@ class Vms:
     async def resume(self, identity: Identity, vmid: int, *, dryrun: bool = False) -> Started:
         return await self._begin(identity, "qmresume", vmid, {}, dryrun, Verb.RESUME)
 
-    async def delete(
-        self, identity: Identity, vmid: int, *, unreferenced: bool = False, dryrun: bool = False
-    ) -> Started:
-        """`qmdestroy`: the configuration first, then the volumes nothing refers to any more. Raises WrongState for a
-        running guest, Denied for a protected one."""
-        guest = self._guests.get(vmid)
-        self._check_unprotected(guest)
-        await self._check_unshared(guest)
-        return await self._begin(identity, "qmdestroy", vmid, {"unreferenced": unreferenced}, dryrun, Verb.DELETE)
-
     async def _begin(
         self,
         identity: Identity,
@@ -163,31 +132,6 @@ class Vms:
         for record in self._jobs.running():
             if record.kind == kind and record.id == str(vmid):
                 await self._jobs.cancel(record.upid)
-
-    @staticmethod
-    def _check_unprotected(guest: Guest) -> None:
-        if guest.config.protection:
-            raise Denied(
-                f"can't remove VM {guest.vmid} - protection mode enabled",
-                code="protected",
-                cause="the guest's configuration has protection=1",
-                evidence="protection: 1",
-                fixes=[Fix(text="set protection to 0 first", action="PUT .../config", parameters={"protection": "0"})],
-            )
-
-    async def _check_unshared(self, guest: Guest) -> None:
-        """Raises Busy while clones stand on the guest's base images; it names them."""
-        for volid in guest.config.volumes.values():
-            clones = await self._volumes.clones_of(volid)
-            owners = dict.fromkeys(
-                number for clone in clones if (number := self._volumes.owner(str(clone))) is not None
-            )
-            if clones:
-                raise base_in_use(volid, [self._named(number) for number in owners])
-
-    def _named(self, vmid: int) -> str:
-        guest = self._guests.find(vmid)
-        return f"guest {vmid} ({guest.name})" if guest is not None else f"an image of the missing guest {vmid}"
 
     # -- plans --------------------------------------------------------------------------------------------------
 
@@ -265,19 +209,6 @@ class Vms:
 
         return plan
 
-    async def _plan_delete(self, args: Mapping[str, Any]) -> Plan:
-        guest = self._guests.get(args["vmid"])
-        lifecycle.after(guest.state if guest.runs(args) else lifecycle.State.STOPPED, Verb.DELETE, guest.vmid)
-        self._check_unprotected(guest)
-        await self._check_unshared(guest)
-        owned = await self._volumes.owned(guest, unreferenced=bool(args.get("unreferenced")))
-        frees = tuple(map(free_step, owned))
-        forget = PlannedStep(
-            step="guest-forget", title=f"remove the configuration of guest {guest.vmid}", args={"vmid": guest.vmid}
-        )
-        clean = PlannedStep(step="guest-clean", title="remove what is left of it", args={"vmid": guest.vmid})
-        return Plan(steps=(forget, *frees, clean), effects=tuple(f"{volid} is lost" for volid in owned))
-
     # -- steps --------------------------------------------------------------------------------------------------
 
     async def _do_apply(self, ctx: StepContext, vmid: int) -> None:
@@ -312,16 +243,3 @@ class Vms:
         guest = self._guests.get(vmid)
         await self._runtime.monitor(guest).cont()
         await self._runtime.observe(guest)
-
-    async def _do_forget(self, ctx: StepContext, vmid: int) -> None:
-        # Before the number is free again: the next guest of that number must not inherit the grants.
-        await self._acls.forget(f"/vms/{vmid}", by=ctx.user)
-        await self._pools.forget_guest(vmid, by=ctx.user)
-        await self._guests.remove(vmid)
-
-    async def _do_clean(self, ctx: StepContext, vmid: int) -> None:
-        await self._states.drop(vmid)
-        await self._runtime.forget(vmid)
-        await self._records.forget(vmid)
-        await self._cloudinit.forget(vmid)
-        await self._uids.release(vmid)

@@ -59,6 +59,7 @@ class Addresses:
         self._networks = networks
         self._known: dict[tuple[str, IPv4Address], Address] = {}
         self._by_card: dict[Card, Address] = {}
+        self._cards_of: dict[int, set[Card]] = {}
         self.changed: list[Callable[[str], None]] = []
 
     async def load(self) -> None:
@@ -91,9 +92,11 @@ class Addresses:
 
         Raises Unavailable where no address is left, Conflict for a card that another guest has; nothing is taken
         then."""
-        held = {one.card: one for one in self._known.values() if one.vmid == vmid}
-        wanted = {} if file is None else _cards(file)
+        held = {card: self._by_card[card] for card in self._cards_of.get(vmid, ())}
         serving = {vnet for vnet, network in self._networks().items() if network.serves}
+        if not held and not serving:
+            return NOTHING_BESIDE
+        wanted = {} if file is None else _cards(file)
         gone = [one for card, one in held.items() if card not in wanted]
         new: list[Address] = []
         free = _Taken(self._known, gone=gone)
@@ -210,12 +213,20 @@ class Addresses:
 
     def _take(self, one: Address) -> None:
         self._known[one.vnet, one.ip] = one
+        if (old := self._by_card.get(one.card)) is not None and old.vmid is not None and old.vmid != one.vmid:
+            self._cards_of[old.vmid].discard(one.card)
         self._by_card[one.card] = one
+        if one.vmid is not None:
+            self._cards_of.setdefault(one.vmid, set()).add(one.card)
 
     def _drop(self, one: Address) -> None:
         self._known.pop((one.vnet, one.ip), None)
         if (now := self._by_card.get(one.card)) is not None and now.ip == one.ip:
             del self._by_card[one.card]
+            if now.vmid is not None:
+                self._cards_of[now.vmid].discard(one.card)
+                if not self._cards_of[now.vmid]:
+                    del self._cards_of[now.vmid]
 
     def _tell(self, vnet: str) -> None:
         for listener in self.changed:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tarmac.model.errors import Conflict, Fix, TarmacError
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.lifecycle import State
 from tarmac.model.network_rules import Definitions, Network, networks_of
 from tarmac.services.access.access import Identity
@@ -21,7 +21,6 @@ from tarmac.services.networks.addresses import Addresses
 from tarmac.services.networks.definitions import NetworkDefinitions
 from tarmac.services.networks.host import NetworkHost
 
-Started = str | Plan
 KIND = "reloadnetworkall"
 QUEUE = "networks"
 

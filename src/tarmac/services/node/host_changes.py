@@ -16,7 +16,7 @@ from tarmac.lib.files import failure_of, write_atomic
 from tarmac.lib.process import run
 from tarmac.model.digest import check_digest
 from tarmac.model.errors import Denied, Fix, InvalidInput
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.services.access.access import Identity
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
@@ -124,7 +124,7 @@ class HostChanges:
 
     # -- services -----------------------------------------------------------------------------------------------
 
-    async def change_unit(self, identity: Identity, service: str, verb: str, *, dryrun: bool = False) -> str | Plan:
+    async def change_unit(self, identity: Identity, service: str, verb: str, *, dryrun: bool = False) -> Started:
         """Start, stop, restart or reload a service of `units.SERVICES`, as a task; its UPID, or the plan."""
         args = {"service": service, "verb": verb}
         if dryrun:
@@ -145,7 +145,7 @@ class HostChanges:
 
     # -- packages -----------------------------------------------------------------------------------------------
 
-    async def refresh_packages(self, identity: Identity, *, dryrun: bool = False) -> str | Plan:
+    async def refresh_packages(self, identity: Identity, *, dryrun: bool = False) -> Started:
         """Fetch the lists of what could be updated, as a task; its UPID, or the plan."""
         if dryrun:
             return await self._jobs.plan("aptupdate", {})

@@ -201,9 +201,6 @@ class SnapshotDisks:
             if point.name == name and point.held:
                 raise refuse_held(volume, name, point.held)
 
-        def advance(done: int, total: int) -> None:
-            ctx.progress(done, total, "bytes")
-
         process = guest.process
         if process is not None and (key := key_of(guest, volid)) is not None:
             try:
@@ -217,7 +214,7 @@ class SnapshotDisks:
             finally:
                 if ctx.resumed and running:
                     await live.go_on(process)
-        await driver.delete_snapshot(volume, name, advance=advance)
+        await driver.delete_snapshot(volume, name, advance=ctx.advance)
 
     async def _merge_live(
         self, ctx: StepContext, guest: Guest, process: GuestProcess, key: str, volid: str, name: str, speed: int
@@ -257,9 +254,7 @@ class SnapshotDisks:
         if await live.only_read(qmp, node_name("e", key, facts_of(layers[at]))):
             raise _opened_while_held(guest, name)
         if merge.top in used:
-            await live.merge(
-                process, merge, renamed, speed=speed, advance=lambda done, total: ctx.progress(done, total, "bytes")
-            )
+            await live.merge(process, merge, renamed, speed=speed, advance=ctx.advance)
         else:  # merged before an earlier daemon died, or this QEMU was never switched to the upper layer
             await renamed()
             await live.close_unused(qmp, key)

@@ -17,7 +17,7 @@ from tarmac.drivers.storage.values import SnapshotInfo
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import Busy, Conflict, Fix, NotFound, TarmacError
 from tarmac.model.ids import VolumeId
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.lifecycle import State
 from tarmac.model.snapshots import disks_of
 from tarmac.model.units import human_size
@@ -28,7 +28,6 @@ from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.snapshots.snapshots import MERGE_SPEED
 from tarmac.services.storage.storages import Storages
 
-Started = str | Plan
 _POINT = re.compile(r"(?P<volume>[^:]+:(?:\d+/[^/@]+/)?\d+/[^/@]+)@(?P<name>[A-Za-z][A-Za-z0-9_-]*)")
 
 
@@ -161,7 +160,7 @@ class LostPoints:
 
     async def _do_free(self, ctx: StepContext, volid: str, name: str) -> None:
         driver, volume = self._storages.of(volid)
-        await driver.delete_snapshot(volume, name, advance=lambda done, total: ctx.progress(done, total, "bytes"))
+        await driver.delete_snapshot(volume, name, advance=ctx.advance)
 
 
 async def _without_volume(driver: Storage) -> Sequence[tuple[VolumeId, SnapshotInfo]]:

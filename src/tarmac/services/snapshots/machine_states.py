@@ -181,9 +181,7 @@ class MachineStates:
                 return
             await machine_state.cancel(self._runtime.monitor(guest))
         async with self._disks.standing(guest, running):
-            durable = await machine_state.save(
-                process, driver.path(volume), record, lambda done, total: ctx.progress(done, total, "bytes")
-            )
+            durable = await machine_state.save(process, driver.path(volume), record, ctx.advance)
             try:
                 await self._disks.switch(guest, overlays)
                 await self._disks.copy(guest, copies, name)

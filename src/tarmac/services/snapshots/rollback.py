@@ -9,7 +9,7 @@ from typing import Any
 
 from tarmac.model import snapshots as tree
 from tarmac.model.errors import Fix, WrongState
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.lifecycle import State
 from tarmac.model.vm import HOST, VmConfig
 from tarmac.model.vm_privileges import reaches_host
@@ -22,7 +22,6 @@ from tarmac.services.jobs.steps import Registry
 from tarmac.services.snapshots.machine_states import MachineStates
 from tarmac.services.snapshots.plans import SnapshotPlans
 
-Started = str | Plan
 STOP_SECONDS = 30
 
 
@@ -72,6 +71,7 @@ class VmRollback:
         texts = tree.check_usable(guest.file, name)
         disks = await self._plans.going_back(texts, name)
         new = tree.rolled_back(guest.file, name, vmgenid=args["vmgenid"])
+        self._guests.check_beside(vmid, new)
         state = texts.get("vmstate")
         if state is not None:
             await self._states.check(state)

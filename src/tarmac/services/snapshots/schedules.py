@@ -217,7 +217,7 @@ class SnapshotSchedules:
             found = find_setting(ScheduleDefinition, key)
             number = found is not None and found[0].kind in ("integer", "boolean")
             row[key] = int(text) if number else text
-        if schedule.last is not None:
+        if schedule.last is not None and (schedule.made or schedule.problems):  # a new one begins with the slot before
             row["last"] = int(schedule.last.timestamp())
         if schedule.problems:
             row["problems"] = dict(schedule.problems)

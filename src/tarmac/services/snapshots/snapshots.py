@@ -17,7 +17,7 @@ from tarmac.drivers.storage.ground import refuse_held
 from tarmac.model import snapshots as tree
 from tarmac.model.errors import Conflict, Fix, TarmacError, WrongState
 from tarmac.model.ids import VolumeId
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.lifecycle import State
 from tarmac.model.units import KIB, human_size
 from tarmac.services.access.access import Identity
@@ -31,7 +31,6 @@ from tarmac.services.snapshots.machine_states import MachineStates
 from tarmac.services.snapshots.plans import SnapshotPlans, merge_steps
 from tarmac.services.storage.volume_steps import free_step
 
-Started = str | Plan
 MERGE_SPEED = 100 * 1024 * KIB
 
 

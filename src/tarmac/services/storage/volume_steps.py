@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tarmac.drivers.storage.base import Storage
-from tarmac.drivers.storage.values import Advance, NewImage
+from tarmac.drivers.storage.values import NewImage
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import InvalidInput, NotFound
 from tarmac.model.ids import VolumeId
@@ -54,18 +54,17 @@ class VolumeSteps:
     ) -> dict[str, Any]:
         """`source`: a volume; `template`: a raw file of this host that the platform trusts (a firmware's variables)."""
         driver, parsed, new = self._new(ctx, volid)
-        advance = _advance(ctx)
         if template is not None:
-            await driver.import_image(Path(template), "raw", new, foreign=False, advance=advance)
+            await driver.import_image(Path(template), "raw", new, foreign=False, advance=ctx.advance)
         else:
             assert source is not None
             origin, from_volid = self._storages.of(source)
             name = origin.parse(from_volid)
             if name.content is Content.IMPORT:
                 files, _ = self._storages.file_of(from_volid)
-                await driver.import_image(files.path(from_volid), name.format, new, advance=advance)
+                await driver.import_image(files.path(from_volid), name.format, new, advance=ctx.advance)
             else:
-                await driver.copy((await origin.layers(from_volid))[0], new, advance=advance)
+                await driver.copy((await origin.layers(from_volid))[0], new, advance=ctx.advance)
         await self._warn(ctx, driver)
         return {"volid": volid, "size": (await driver.info(parsed)).size}
 
@@ -82,7 +81,7 @@ class VolumeSteps:
         driver, _, new = self._new(ctx, volid)
         origin, from_volid = self._storages.of(source)
         layers = await origin.layers(from_volid, snapshot)
-        made = await driver.copy(layers[0], new, speed=speed, advance=_advance(ctx))
+        made = await driver.copy(layers[0], new, speed=speed, advance=ctx.advance)
         await self._warn(ctx, driver)
         return {"volid": str(made)}
 
@@ -120,10 +119,6 @@ class VolumeSteps:
 def free_step(volid: str) -> PlannedStep:
     """`volume-free`: remove a volume, unless something refers to it by then."""
     return PlannedStep(step="volume-free", title=f"remove {volid}", args={"volid": volid})
-
-
-def _advance(ctx: StepContext) -> Advance:
-    return lambda done, total: ctx.progress(done, total, "bytes")
 
 
 def _token(ctx: StepContext, volid: str) -> str:

@@ -21,7 +21,7 @@ from tarmac.model.conf_file import GuestFile
 from tarmac.model.disk import Volume
 from tarmac.model.errors import Busy, Conflict, Fix, InvalidInput, NotFound, TarmacError, WrongState
 from tarmac.model.ids import VolumeId
-from tarmac.model.job import Plan
+from tarmac.model.job import Plan, Started
 from tarmac.model.units import GIB, KIB, MIB
 from tarmac.model.vm import VmConfig
 from tarmac.services.jobs.jobs import Jobs
@@ -32,7 +32,6 @@ from tarmac.services.storage.volume_steps import VolumeSteps, free_step
 
 log = logging.getLogger(__name__)
 References = Callable[[str], Sequence[int]]
-Started = str | Plan
 __all__ = ["NewVolume", "Volumes"]
 _SIZE = re.compile(r"(\d{1,15})([MG]?)")
 _UNITS = {"": KIB, "M": MIB, "G": GIB}

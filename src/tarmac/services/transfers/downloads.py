@@ -14,7 +14,7 @@ from tarmac.drivers.storage.volume_names import Content, normalize_file_name, pa
 from tarmac.lib.web import FetchRules, fetch, own_addresses, translated
 from tarmac.model.errors import Conflict, InvalidInput, NotBuilt, NotFound
 from tarmac.model.ids import VolumeId
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.model.units import MIB
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
@@ -22,7 +22,6 @@ from tarmac.services.storage.storages import Storages
 from tarmac.services.transfers.intake import Checksum, Sink, checksum_problems, examine, finish
 from tarmac.services.transfers.unpack import COMPRESSIONS, UNPACKED, Unpacker
 
-Started = str | Plan
 _CHUNK = 256 * 1024
 _DISPOSITION = re.compile(r"filename\*?=(?:UTF-8'')?\"?([^\";]+)\"?", re.IGNORECASE)
 

@@ -15,14 +15,12 @@ from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.volume_names import Content, VolumeName
 from tarmac.model.errors import InvalidInput
 from tarmac.model.ids import VolumeId
-from tarmac.model.job import Plan, PlannedStep
+from tarmac.model.job import Plan, PlannedStep, Started
 from tarmac.services.access.access import Identity
 from tarmac.services.jobs.jobs import Jobs
 from tarmac.services.jobs.steps import Registry, StepContext
 from tarmac.services.storage.storages import Storages
 from tarmac.services.transfers.intake import finish
-
-Started = str | Plan
 
 
 class Images:

@@ -34,7 +34,6 @@ from tarmac.services.transfers.intake import (
     put_in_place,
 )
 
-Started = str | Plan
 SWEEP_SECONDS = 10.0
 MOST_OF_ONE = 16
 MOST_AT_ONCE = 64

@@ -4,7 +4,7 @@ import { Tabs } from "@mantine/core";
 import type { ReactNode } from "react";
 
 import { t } from "../../i18n";
-import { go, usePlace } from "../../lib/router";
+import { go, useDrawnPlace } from "../../lib/router";
 import { Factors } from "./factors";
 import { Grants } from "./grants";
 import { Groups } from "./groups";
@@ -16,7 +16,7 @@ import { Why } from "./why";
 const VIEWS = ["users", "groups", "grants", "roles", "factors", "realms", "why"] as const;
 
 export default function AccessPage(): ReactNode {
-  const view = usePlace().parts[1] ?? "users";
+  const view = useDrawnPlace().parts[1] ?? "users";
   return (
     <section className="page">
       <header>

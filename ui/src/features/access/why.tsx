@@ -9,19 +9,20 @@ import { whoami } from "../../api/session";
 import type { WhyReply } from "../../api/types";
 import { t } from "../../i18n";
 import { ProblemPanel } from "../../ui/problem";
+import { Said } from "../../ui/said";
 import { Table } from "../../ui/table";
 
 export function Why(): ReactNode {
   const [form, setForm] = useState({ userid: whoami(), path: "/vms/100", privs: "VM.PowerMgmt" });
   const set = (change: Partial<typeof form>): void => setForm((old) => ({ ...old, ...change }));
-  const [said, setSaid] = useState<WhyReply | null>(null);
+  const [verdict, setVerdict] = useState<WhyReply | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     setProblem(null);
-    setSaid(null);
+    setVerdict(null);
     try {
-      setSaid(await ask("GET /access/why", form));
+      setVerdict(await ask("GET /access/why", form));
     } catch (raised) {
       setProblem(problemFrom(raised, form.path));
     }
@@ -36,26 +37,26 @@ export function Why(): ReactNode {
         <Button type="submit">{t("access.whyAsk")}</Button>
       </form>
       {problem && <ProblemPanel problem={problem} />}
-      {said && (
+      {verdict && (
         <section aria-live="polite" className="card-like">
-          <p className={said.allowed ? "good" : "bad"}>
-            {said.allowed ? `✓ ${t("access.whyYes", { user: said.userid })}` : `✕ ${t("access.whyNo", { user: said.userid })}`}
+          <p className={verdict.allowed ? "good" : "bad"}>
+            {verdict.allowed ? `✓ ${t("access.whyYes", { user: verdict.userid })}` : `✕ ${t("access.whyNo", { user: verdict.userid })}`}
           </p>
           <ul>
-            {said.privileges.map((one) => (
+            {verdict.privileges.map((one) => (
               <li key={one.privilege}>
-                {one.privilege}: {one.text}
+                {one.privilege}: <Said text={one.text} />
               </li>
             ))}
           </ul>
           <Table
-            label={t("access.looked")} rows={said.grants} keyOf={(grant) => `${grant.path} ${grant.ugid} ${grant.roleid} ${grant.why}`} empty={t("access.noLooked")}
+            label={t("access.looked")} rows={verdict.grants} keyOf={(grant) => `${grant.path} ${grant.ugid} ${grant.roleid} ${grant.why}`} empty={t("access.noLooked")}
             columns={[
               { title: t("access.path"), show: (grant) => grant.path },
               { title: t("access.to"), show: (grant) => grant.ugid },
               { title: t("access.role"), show: (grant) => grant.roleid },
               { title: t("access.counts"), show: (grant) => (grant.counts ? t("common.yes") : t("common.no")) },
-              { title: t("access.reason"), show: (grant) => grant.why },
+              { title: t("access.reason"), show: (grant) => <Said text={grant.why} /> },
             ]}
           />
         </section>

@@ -1,6 +1,6 @@
 /** An object's figures: live, or of a time span that the server kept. */
 
-import { Group, SegmentedControl } from "@mantine/core";
+import { Group } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { lazy, type ReactNode, Suspense, useState } from "react";
 
@@ -9,6 +9,7 @@ import type { Figures } from "../../api/types";
 import { t } from "../../i18n";
 import { useFollowing } from "../../store/following";
 import type { Resource } from "../../store/inventory";
+import { Segments } from "../../ui/segments";
 import { useLive } from "./live";
 import type { Kind } from "./series";
 
@@ -26,15 +27,9 @@ export default function FiguresPanel(props: { row: Resource; kind: Kind }): Reac
   return (
     <section className="figures" aria-label={t("figures.title")}>
       <Group gap={8}>
-        <SegmentedControl
-          size="xs" value={span} aria-label={t("figures.span")} onChange={(value) => setSpan(value as Span)}
-          data={spans.map((one) => ({ value: one, label: t(`figures.${one}`) }))}
-        />
+        <Segments value={span} label={t("figures.span")} onChange={setSpan} choices={spans.map((one) => ({ value: one, text: t(`figures.${one}`) }))} />
         {span !== "live" && (
-          <SegmentedControl
-            size="xs" value={cf} aria-label={t("figures.of")} onChange={(value) => setCf(value as "MAX")}
-            data={VALUES.map((one) => ({ value: one, label: t(`figures.${one}`) }))}
-          />
+          <Segments value={cf} label={t("figures.of")} onChange={setCf} choices={VALUES.map((one) => ({ value: one, text: t(`figures.${one}`) }))} />
         )}
       </Group>
       <Suspense fallback={null}>

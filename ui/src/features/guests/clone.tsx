@@ -7,7 +7,7 @@ import { type FormEvent, type ReactNode, useEffect, useState } from "react";
 import { problemFrom } from "../../actions/run";
 import { ended as settled } from "../../actions/settle";
 import { call, type Params, type Problem } from "../../api/client";
-import { t } from "../../i18n";
+import { t, word } from "../../i18n";
 import { soon } from "../../store/feed";
 import { apiPath, type Resource, titleOf, useAll } from "../../store/inventory";
 import { ProblemPanel } from "../../ui/problem";
@@ -35,13 +35,15 @@ export function CloneForm(props: { row: Resource; onClose: () => void }): ReactN
   const [problem, setProblem] = useState<Problem | null>(null);
   const set = (change: Partial<typeof form>): void => setForm((old) => ({ ...old, ...change }));
   const way = form.way ?? ways[0] ?? "full";
-  // What it means for a guest that runs: how long it stands, say. A refusal is shown when it is asked for.
+  // What it means for a guest that runs: how long it stands, say, or why it cannot be.
   const plan = useQuery({
     queryKey: ["instant-plan", path],
     queryFn: () => call<{ effects: string[] }>("POST", `${path}/clone`, { instant: 1, dryrun: 1 }),
     enabled: running && way === "instant",
     retry: false,
   });
+
+  const refused = way === "instant" && plan.error ? problemFrom(plan.error, "") : null;
 
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
@@ -57,7 +59,7 @@ export function CloneForm(props: { row: Resource; onClose: () => void }): ReactN
   };
 
   return (
-    <Drawer opened onClose={onClose} position="right" size="md" title={t("clone.title", { guest: titleOf(row) })}>
+    <Drawer opened onClose={onClose} position="right" size={begun ? "xl" : "md"} title={t("clone.title", { guest: titleOf(row) })}>
       {begun ? (
         <Stopwatch node={row.node ?? ""} {...begun} onClose={onClose} />
       ) : (
@@ -73,7 +75,7 @@ export function CloneForm(props: { row: Resource; onClose: () => void }): ReactN
           {way === "full" && (
             <Select label={t("clone.storage")} placeholder={t("clone.storageSame")} clearable value={form.storage || null} data={storages.map((one) => one.storage ?? "")} onChange={(value) => set({ storage: value ?? "" })} />
           )}
-          {problem && <ProblemPanel problem={problem} />}
+          {(problem ?? refused) && <ProblemPanel problem={(problem ?? refused) as Problem} />}
           <Button type="submit">{t("clone.clone")}</Button>
         </form>
       )}
@@ -95,6 +97,9 @@ interface Made {
   seconds: Record<string, number>;
 }
 
+/** In the order in which they are done. */
+const STEPS = ["overlay", "start", "restore", "agent", "answered", "identity", "done"];
+
 /** Counts from the click to the end of the work, and shows what took how long. */
 function Stopwatch(props: { node: string; upid: string; at: number; onClose: () => void }): ReactNode {
   const { node, upid, at, onClose } = props;
@@ -113,7 +118,8 @@ function Stopwatch(props: { node: string; upid: string; at: number; onClose: () 
     return stop;
   }, [node, upid]);
   const made = clonesOf(status);
-  const steps = Object.keys(made[0]?.seconds ?? {});
+  const told = Object.keys(made[0]?.seconds ?? {});
+  const steps = [...STEPS.filter((step) => told.includes(step)), ...told.filter((step) => !STEPS.includes(step))];
   return (
     <section aria-label={t("clone.clones")} aria-live="polite">
       <p className="stopwatch" role="timer">
@@ -125,7 +131,7 @@ function Stopwatch(props: { node: string; upid: string; at: number; onClose: () 
         label={t("clone.made")} rows={made} keyOf={(one) => String(one.vmid)} empty=""
         columns={[
           { title: t("clone.number"), show: (one) => one.vmid },
-          ...steps.map((step) => ({ title: step, show: (one: Made) => t("common.seconds", { n: one.seconds[step]?.toFixed(2) ?? "–" }) })),
+          ...steps.map((step) => ({ title: word("clone", step, step), show: (one: Made) => t("common.seconds", { n: one.seconds[step]?.toFixed(2) ?? "–" }) })),
         ]}
       />
       <Button onClick={onClose} variant="default" mt="sm">

@@ -1,6 +1,6 @@
 /** A new guest on one page: a name, an image, a size, and Create. The rest has good defaults and can be changed later. */
 
-import { Button, Checkbox, Drawer, NumberInput, SegmentedControl, Select, Textarea, TextInput } from "@mantine/core";
+import { Button, Checkbox, Drawer, NumberInput, PasswordInput, SegmentedControl, Select, Textarea, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, type ReactNode, useState } from "react";
 
@@ -26,12 +26,13 @@ export function CreateGuest(props: { onClose: () => void }): ReactNode {
   const stores = resources.filter((row) => row.type === "storage");
   const images = stores.filter((row) => /import|iso/.test(row.content ?? ""));
   const volumes = useQuery({ queryKey: ["images", images.map((row) => row.id)], queryFn: () => sources(node, images.map((r) => r.storage ?? "")) });
-  const [form, setForm] = useState({ name: "", source: "", size: "small" as Size, cores: 1, memory: 1024, disk: 10, storage: "", keys: "", start: true });
+  const [form, setForm] = useState({ name: "", source: "", size: "small" as Size, cores: 1, memory: 1024, disk: 10, storage: "", keys: "", password: "", start: true });
   const [problem, setProblem] = useState<Problem | null>(null);
   const [busy, setBusy] = useState(false);
   const set = (change: Partial<typeof form>): void => setForm((old) => ({ ...old, ...change }));
   const storage = form.storage || stores.find((row) => row.content?.includes("images"))?.storage || "";
   const size = form.size === "own" ? form : SIZES[form.size];
+  const image = isImage(form.source);
 
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
@@ -66,13 +67,22 @@ export function CreateGuest(props: { onClose: () => void }): ReactNode {
           <>
             <NumberInput label={t("create.cpus")} min={1} value={form.cores} onChange={(v) => set({ cores: Number(v) })} />
             <NumberInput label={t("create.memory")} min={16} value={form.memory} onChange={(v) => set({ memory: Number(v) })} />
-            <NumberInput label={t("create.disk")} min={1} value={form.disk} onChange={(v) => set({ disk: Number(v) })} />
+            {!image && <NumberInput label={t("create.disk")} min={1} value={form.disk} onChange={(v) => set({ disk: Number(v) })} />}
+          </>
+        )}
+        <p className="hint">{image ? t("create.diskOfImage") : t("create.diskOf", { size: size.disk })}</p>
+        {image && (
+          <>
+            <PasswordInput
+              label={t("create.password")} autoComplete="new-password" value={form.password} onChange={(e) => set({ password: e.currentTarget.value })}
+              description={t("create.loginHelp")}
+            />
+            <Textarea label={t("create.keys")} autosize minRows={2} value={form.keys} onChange={(e) => set({ keys: e.currentTarget.value })} />
           </>
         )}
         <details>
           <summary>{t("create.allElse")}</summary>
           <Select label={t("create.storage")} value={storage} onChange={(value) => set({ storage: value ?? "" })} data={stores.filter((row) => row.content?.includes("images")).map((row) => row.storage ?? "")} />
-          <Textarea label={t("create.keys")} autosize minRows={2} value={form.keys} onChange={(e) => set({ keys: e.currentTarget.value })} />
         </details>
         <Checkbox label={t("create.start")} checked={form.start} onChange={(e) => set({ start: e.currentTarget.checked })} />
         {problem && <ProblemPanel problem={problem} />}
@@ -82,6 +92,11 @@ export function CreateGuest(props: { onClose: () => void }): ReactNode {
       </form>
     </Drawer>
   );
+}
+
+/** A disk to copy, rather than a medium to install from. */
+function isImage(source: string): boolean {
+  return source !== "" && !source.includes(":iso/");
 }
 
 async function sources(node: string, storages: string[]): Promise<Volume[]> {
@@ -97,12 +112,13 @@ interface Wish {
   memory: number;
   disk: number;
   keys: string;
+  password: string;
   start: boolean;
 }
 
 function paramsOf(vmid: string, wish: Wish): Params {
-  const iso = wish.source.includes(":iso/");
-  const image = wish.source && !iso;
+  const image = isImage(wish.source);
+  const iso = wish.source !== "" && !image;
   return {
     vmid,
     name: wish.name,
@@ -115,6 +131,7 @@ function paramsOf(vmid: string, wish: Wish): Params {
     scsi0: image ? `${wish.storage}:0,import-from=${wish.source}` : `${wish.storage}:${wish.disk}`,
     ...(iso ? { ide2: `${wish.source},media=cdrom` } : {}),
     ...(image ? { ide2: `${wish.storage}:cloudinit`, ipconfig0: "ip=dhcp" } : {}),
+    ...(image && wish.password ? { cipassword: wish.password } : {}),
     ...(image && wish.keys ? { sshkeys: encodeURIComponent(wish.keys.trim()) } : {}),
     net0: "virtio",
     start: wish.start,

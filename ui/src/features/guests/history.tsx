@@ -109,7 +109,9 @@ function Differences(props: { changes: readonly Difference[]; none: string }): R
       {changes.map((one) => (
         <li key={`${one.section ?? ""} ${one.key}`}>
           {one.section && <strong>{t(`history.section_${one.section}`)} </strong>}
-          {t("config.becomes", { what: one.section === "snapshot" ? one.key : titleOf(one.key), old: one.old ?? t("config.unset"), new: one.new ?? t("config.unset") })}
+          {one.section === "snapshot"
+            ? t(one.new ? "history.snapshotTaken" : "history.snapshotGone", { name: one.key })
+            : t("config.becomes", { what: titleOf(one.key), old: one.old ?? t("config.unset"), new: one.new ?? t("config.unset") })}
         </li>
       ))}
     </ul>

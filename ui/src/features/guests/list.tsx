@@ -23,12 +23,13 @@ export function GuestList(props: { of?: (row: Resource) => boolean; title?: stri
   const [by, setBy] = useState<{ column: string; down: boolean }>({ column: "vmid", down: false });
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [anchor, setAnchor] = useState<string | null>(null);
-  const column = COLUMNS.find((one) => one.id === by.column) ?? COLUMNS[0];
+  const sorted = useDeferredValue(by); // the arrow shows at once, the rows follow in a drawing of their own
+  const column = COLUMNS.find((one) => one.id === sorted.column) ?? COLUMNS[0];
   const wanted = useMemo(() => {
     const found = finder(words);
     return (row: Resource): boolean => row.vmid !== undefined && (!of || of(row)) && found(row);
   }, [of, words]);
-  const shown = useLineup(wanted, column.key, by.down);
+  const shown = useLineup(wanted, column.key, sorted.down);
   const onSight = useFigures(column.figure !== undefined);
 
   const choose = (index: number, range: boolean): void => {
@@ -83,7 +84,7 @@ export function GuestList(props: { of?: (row: Resource) => boolean; title?: stri
 function Chosen(props: { shown: readonly string[]; chosen: ReadonlySet<string> }): ReactNode {
   const { shown } = props;
   const chosen = useDeferredValue(props.chosen); // the row itself shows at once that it is
-  const rows = useRows(useMemo(() => new Set(shown.filter((id) => chosen.has(id))), [shown, chosen]));
+  const rows = useRows(useMemo(() => new Set(chosen.size ? shown.filter((id) => chosen.has(id)) : []), [shown, chosen]));
   return (
     <>
       <span className="hint" aria-live="polite">

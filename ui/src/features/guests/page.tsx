@@ -1,11 +1,11 @@
 /** One guest: its head with the actions, and its views. */
 
 import { Tabs } from "@mantine/core";
-import { lazy, type ReactNode, Suspense, useEffect } from "react";
+import { lazy, memo, type ReactNode, Suspense, useEffect } from "react";
 
 import { ActionBar } from "../../actions/menu";
 import { t } from "../../i18n";
-import { go, usePlace } from "../../lib/router";
+import { go, useDrawnPlace, usePlace } from "../../lib/router";
 import { apiPath, inventory, titleOf, useLoaded, useResource } from "../../store/inventory";
 import { State } from "../../ui/state";
 import { TaskList } from "../tasks/panel";
@@ -23,8 +23,7 @@ const VIEWS = ["summary", "console", "hardware", "options", "cloudinit", "snapsh
 export function GuestPage(props: { id: string }): ReactNode {
   const row = useResource(props.id);
   const loaded = useLoaded();
-  const { parts } = usePlace();
-  const view = parts[2] ?? "summary";
+  const view = useDrawnPlace().parts[2] ?? "summary";
   const consoles = useConsoles();
   const running = row?.status === "running";
   useEffect(() => {
@@ -42,15 +41,7 @@ export function GuestPage(props: { id: string }): ReactNode {
         </h2>
         <ActionBar rows={[row]} keys />
       </header>
-      <Tabs value={view} onChange={(next) => go("qemu", row.vmid ?? 0, next ?? "summary")}>
-        <Tabs.List>
-          {VIEWS.map((one) => (
-            <Tabs.Tab key={one} value={one}>
-              {t(`guests.view_${one}`)}
-            </Tabs.Tab>
-          ))}
-        </Tabs.List>
-      </Tabs>
+      <ViewTabs vmid={row.vmid ?? 0} />
       <div className="page-body">
         {view === "summary" && <Summary row={row} />}
         {view === "console" && (running ? <ConsoleRoom /> : <p className="hint">{t("guests.consoleLater")}</p>)}
@@ -66,3 +57,21 @@ export function GuestPage(props: { id: string }): ReactNode {
     </section>
   );
 }
+
+/** They show at once which was chosen. */
+const ViewTabs = memo(function ViewTabs(props: { vmid: number }): ReactNode {
+  const { parts } = usePlace();
+  const view = useDrawnPlace().parts[2];
+  const chosen = parts[1] === String(props.vmid) ? parts[2] : view;
+  return (
+    <Tabs value={chosen ?? "summary"} onChange={(next) => go("qemu", props.vmid, next ?? "summary")}>
+      <Tabs.List>
+        {VIEWS.map((one) => (
+          <Tabs.Tab key={one} value={one}>
+            {t(`guests.view_${one}`)}
+          </Tabs.Tab>
+        ))}
+      </Tabs.List>
+    </Tabs>
+  );
+});

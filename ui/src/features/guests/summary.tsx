@@ -7,6 +7,7 @@ import { watch } from "../../store/feed";
 import { useFollowing } from "../../store/following";
 import { apiPath, type Resource } from "../../store/inventory";
 import { Fact, Gauge } from "../../ui/facts";
+import { saidText } from "../../ui/said";
 import { addressesOf, statusOf } from "./api";
 
 const FiguresPanel = lazy(() => import("../figures/panel"));
@@ -37,7 +38,7 @@ export function Summary(props: { row: Resource }): ReactNode {
         {now?.accelerator && (
           <Fact
             name={t("summary.runsOn")}
-            value={now.accelerator === "kvm" ? "KVM" : t("summary.emulated", { reason: now["accelerator-reason"] ?? "" })}
+            value={now.accelerator === "kvm" ? "KVM" : t("summary.emulated", { reason: saidText(now["accelerator-reason"] ?? "") })}
           />
         )}
         {now?.["last-exit"] && <Fact name={t("summary.lastExit")} value={now["last-exit"]} />}

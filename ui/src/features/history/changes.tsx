@@ -14,6 +14,7 @@ import { soon } from "../../store/feed";
 import { toast } from "../../store/toasts";
 import { ActButton } from "../../ui/act";
 import { ProblemPanel } from "../../ui/problem";
+import { Said, saidText } from "../../ui/said";
 import { type Difference, differences } from "./values";
 
 const PAGE = 30;
@@ -53,20 +54,22 @@ function Line(props: { change: DefinitionChange; again: () => void }): ReactNode
   const undo = async (): Promise<void> => {
     try {
       await undone(change);
-      toast(t("history.undone", { what: change.what }));
+      toast(t("history.undone", { what: saidText(change.what) }));
     } finally {
       again(); // of several calls some may have been made
     }
   };
   return (
-    <li className="setting" aria-label={change.what}>
+    <li className="setting" aria-label={saidText(change.what)}>
       <span>
         <strong>{time(change.time)}</strong>
         <br />
         {change.user}
       </span>
       <span>
-        <span lang="en">{change.what}</span>
+        <span>
+          <Said text={change.what} />
+        </span>
         <ul className="outlook">
           {change.objects.flatMap((one) =>
             differences(one.changes ?? []).map((field) => (

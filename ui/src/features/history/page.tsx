@@ -4,14 +4,14 @@ import { Select, TextInput } from "@mantine/core";
 import { type ReactNode, useEffect, useState } from "react";
 
 import { t } from "../../i18n";
-import { go, usePlace } from "../../lib/router";
+import { go, useDrawnPlace } from "../../lib/router";
 import { Changes, type Sought } from "./changes";
 
 const KINDS = ["user", "group", "role", "grants", "pool", "password", "tfa", "realm", "storage", "options", "node"] as const;
 const PAUSE_MS = 400;
 
 export default function HistoryPage(): ReactNode {
-  const { parts } = usePlace();
+  const { parts } = useDrawnPlace();
   const kind = KINDS.find((one) => one === parts[1]);
   const [name, setName] = useState(parts[2] ?? "");
   const [userid, setUser] = useState("");

@@ -8,6 +8,7 @@ import { canUseKeys, type KeyRequest, useKey } from "../../lib/webauthn";
 import { problemFrom } from "../../actions/run";
 import { t } from "../../i18n";
 import { ProblemPanel } from "../../ui/problem";
+import { saidText } from "../../ui/said";
 
 const LAST = "tarmac-last-user";
 
@@ -74,7 +75,7 @@ export function Login(props: { onSession: (session: Session) => void }): ReactNo
         <Select
           label={t("login.realm")} value={realm} allowDeselect={false} onChange={setRealm}
           data={withPassword.map((r) => ({
-            value: r.realm, label: r.comment ? `${r.realm} (${r.comment})` : r.realm,
+            value: r.realm, label: r.comment ? `${r.realm} (${saidText(r.comment)})` : r.realm,
           }))}
         />
         {second && (

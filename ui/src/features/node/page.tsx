@@ -10,6 +10,7 @@ import { bytes, duration, percent } from "../../lib/format";
 import { useFollowing } from "../../store/following";
 import { type Resource, useResource } from "../../store/inventory";
 import { Fact, Gauge } from "../../ui/facts";
+import { saidText } from "../../ui/said";
 import FiguresPanel from "../figures/panel";
 import { GuestList } from "../guests/list";
 import { NewStorage } from "../storage/definition-form";
@@ -19,6 +20,7 @@ export default function NodePage(props: { node: string }): ReactNode {
   const row = useResource(`node/${node}`);
   const [adding, setAdding] = useState(false);
   const status = useQuery({ queryKey: ["node", node], queryFn: () => ask("GET /nodes/{node}/status", { node }) });
+  const version = useQuery({ queryKey: ["version", node], queryFn: () => ask("GET /version", {}) });
   useFollowing(["node", node], [`node/${node}`], 3000);
   const own = useCallback((one: Resource) => one.node === node, [node]);
   if (!row) return <p className="hint">{t("node.missing")}</p>;
@@ -37,7 +39,7 @@ export default function NodePage(props: { node: string }): ReactNode {
             <Fact name={t("node.up")} value={duration(now.uptime)} />
             <Fact name={t("node.processor")} value={`${now.cpuinfo.cpus} × ${now.cpuinfo.model}`} />
             <Fact name={t("node.kernel")} value={now.kversion} />
-            <Fact name={t("node.version")} value={now.pveversion} />
+            <Fact name={t("node.version")} value={t("node.versionIs", { tarmac: String(version.data?.["tarmac"] ?? "–"), api: String(version.data?.["version"] ?? "–") })} />
             <Fact name={t("node.load")} value={now.loadavg.join(", ")} />
           </dl>
           <Gauge name={t("node.cpu")} part={now.cpu} text={percent(now.cpu)} />
@@ -49,7 +51,7 @@ export default function NodePage(props: { node: string }): ReactNode {
             name={t("node.diskOf", { whole: bytes(now.rootfs.total) })} part={now.rootfs.used / now.rootfs.total}
             text={bytes(now.rootfs.used)}
           />
-          {!now.accelerator.kvm && <p className="hint">{t("node.emulates", { reason: now.accelerator.reason })}</p>}
+          {!now.accelerator.kvm && <p className="hint">{t("node.emulates", { reason: saidText(now.accelerator.reason) })}</p>}
           <FiguresPanel row={row} kind="node" />
         </div>
       )}

@@ -5,7 +5,7 @@ import { type ReactNode, useState } from "react";
 
 import { ask } from "../../api/client";
 import { t } from "../../i18n";
-import { href, usePlace } from "../../lib/router";
+import { href, useDrawnPlace } from "../../lib/router";
 import { AskButton } from "../../ui/confirm";
 import { FormDrawer } from "../../ui/form";
 import { useList } from "../../ui/list";
@@ -13,7 +13,7 @@ import { Table } from "../../ui/table";
 import { Pool } from "./pool";
 
 export default function PoolsPage(): ReactNode {
-  const chosen = usePlace().parts[1];
+  const chosen = useDrawnPlace().parts[1];
   const { rows, again, loaded } = useList("GET /pools", {});
   const [adding, setAdding] = useState(false);
   const known = rows.some((pool) => pool.poolid === chosen);

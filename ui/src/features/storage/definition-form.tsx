@@ -11,7 +11,7 @@ const FILES = ["images", "iso", "import", "snippets", "backup", "vztmpl", "rootd
 const IMAGES = ["images"];
 const BOTH = ["images", "rootdir"];
 
-/** The kinds that are offered; others (LVM, ZFS) were not yet run against a real kernel and are made by command. */
+/** The kinds that are offered; others (LVM, ZFS) are made by command. */
 const TYPES = ["dir", "btrfs", "nfs", "cifs", "rbd", "iscsidirect", "nbd"] as const;
 
 const text = (key: string, label: string, more: Partial<Asked> = {}): Asked => ({ key, label, ...more });

@@ -7,7 +7,7 @@ import { type ReactNode, useState } from "react";
 import { ask } from "../../api/client";
 import { t } from "../../i18n";
 import { bytes, percent } from "../../lib/format";
-import { go, usePlace } from "../../lib/router";
+import { go, useDrawnPlace } from "../../lib/router";
 import { type Resource, useAll } from "../../store/inventory";
 import { AskButton } from "../../ui/confirm";
 import { Changes } from "../history/changes";
@@ -28,7 +28,7 @@ export default function StoragePage(props: { storage: string }): ReactNode {
 function Shown(props: { row: Resource }): ReactNode {
   const { row } = props;
   const place = { node: row.node ?? "", storage: row.storage ?? "" };
-  const view = usePlace().parts[2] ?? "content";
+  const view = useDrawnPlace().parts[2] ?? "content";
   const status = useStatus(place);
   const again = useAgain();
   const queries = useQueryClient();

@@ -11,6 +11,7 @@ import { href } from "../../lib/router";
 import { useFollowing } from "../../store/following";
 import type { Resource } from "../../store/inventory";
 import { Fact } from "../../ui/facts";
+import { saidText } from "../../ui/said";
 import FiguresPanel from "../figures/panel";
 import type { Place } from "./content";
 
@@ -37,7 +38,7 @@ export function Warnings(props: { place: Place; status: StorageStatus | undefine
       )}
       {status.warning && (
         <p className="warning" role="status">
-          ▲ {t("storage.low", { warning: status.warning })} <a href={href("storage", place.storage, "orphans")}>{t("storage.view_orphans")}</a>
+          ▲ {t("storage.low", { warning: saidText(status.warning) })} <a href={href("storage", place.storage, "orphans")}>{t("storage.view_orphans")}</a>
         </p>
       )}
     </>

@@ -116,7 +116,7 @@ function TaskView(props: { task: Task }): ReactNode {
   return (
     <section className="task-view">
       <p>
-        {task.user}, {time(task.starttime)} – <strong>{running ? t("tasks.running") : status.data?.exitstatus}</strong>
+        {task.user}, {time(task.starttime)} – <strong>{running ? t("tasks.running") : saidText(status.data?.exitstatus ?? "")}</strong>
         {waitsFor && <> – {t("tasks.waitsFor", { what: waitsFor })}</>}
       </p>
       {progress && <Progress value={(100 * progress.done) / (progress.total || 1)} aria-label={t("tasks.progress")} animated />}

@@ -9,7 +9,7 @@ import { ask } from "../../api/client";
 import type { GuestStatus } from "../../api/types";
 import { t } from "../../i18n";
 import { bytes, time } from "../../lib/format";
-import { href, usePlace } from "../../lib/router";
+import { href, useDrawnPlace } from "../../lib/router";
 import { useFollowing } from "../../store/following";
 import { type Resource, titleOf, useAll } from "../../store/inventory";
 import { Table } from "../../ui/table";
@@ -17,7 +17,7 @@ import { type Version, versions } from "./versions";
 
 export default function TemplatesPage(): ReactNode {
   const rows = useAll().filter((row) => row.template === 1);
-  const chosen = Number(usePlace().parts[1]);
+  const chosen = Number(useDrawnPlace().parts[1]);
   const row = rows.find((one) => one.vmid === chosen);
   return (
     <section className="page">

@@ -12,6 +12,8 @@ export const history = {
   restoreHelp: "Die Einstellungen werden wieder, was sie damals waren. Snapshots und der Inhalt der Platten bleiben, wie sie sind.",
   section_pending: "wartet auf einen Neustart:",
   section_snapshot: "Snapshot",
+  snapshotTaken: "{name}: aufgenommen",
+  snapshotGone: "{name}: entfernt",
   title: "Verlauf",
   help: "Wer wann was an den Definitionen geändert hat, mit dem Wert davor und danach. Was einen Rückweg hat, nimmt ein Klick zurück; auch das ist eine Änderung.",
   none: "Nichts wurde geändert.",

@@ -4,6 +4,7 @@ export const node = {
   processor: "Prozessor",
   kernel: "Kernel",
   version: "Version",
+  versionIs: "Tarmac {tarmac}, mit der API von Proxmox VE {api}",
   load: "Last",
   cpu: "CPU",
   memoryOf: "Arbeitsspeicher, von {whole}",

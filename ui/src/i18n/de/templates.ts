@@ -3,7 +3,7 @@ export const templates = {
   none: "Es gibt noch keine Vorlagen. Ein Gast wird eine durch seine Aktion „In Vorlage umwandeln“.",
   name: "Vorlage",
   kind: "Art",
-  live: "lebend: Klone machen aus ihrem Speicher weiter",
+  live: "lebend: Klone laufen aus ihrem Speicher weiter",
   plain: "ihre Platten werden geteilt",
   clones: "Klone",
   memory: "Speicher",

@@ -12,6 +12,8 @@ export const history = {
   restoreHelp: "The settings become what they were then. Snapshots and what is on the disks stay as they are.",
   section_pending: "waiting for a reboot:",
   section_snapshot: "snapshot",
+  snapshotTaken: "{name}: taken",
+  snapshotGone: "{name}: removed",
   title: "History",
   help: "Who changed what is defined here, when, and from what to what. A change that has a way back is undone by one click; that is a change, too.",
   none: "Nothing was changed.",

@@ -4,6 +4,7 @@ export const node = {
   processor: "Processor",
   kernel: "Kernel",
   version: "Version",
+  versionIs: "Tarmac {tarmac}, with the API of Proxmox VE {api}",
   load: "Load",
   cpu: "CPU",
   memoryOf: "Memory, of {whole}",

@@ -1,7 +1,7 @@
 export const overview = {
   title: "Overview",
   totals: "Totals",
-  running: "{n} run",
+  running: "{n} running",
   guests: { one: "{n} guest", other: "{n} guests" },
   templates: { one: "{n} template", other: "{n} templates" },
   nodes: { one: "{n} node", other: "{n} nodes" },

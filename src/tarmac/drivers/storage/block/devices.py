@@ -1,7 +1,7 @@
 """What pools of block devices have in common: QEMU opens a device file, and names are flat.
 
-NOT YET RUN AGAINST A REAL KERNEL: LVM and ZFS were not to be had where this was written. The commands are checked word
-by word by tests; a definition must say `allow-untested 1`.
+ZFS has NOT YET BEEN RUN AGAINST A REAL KERNEL: it was not to be had where this was written. Its commands are checked
+word by word by tests; a definition must say `allow-untested 1`. LVM is run by `./dev kernel-storages`.
 """
 
 from __future__ import annotations

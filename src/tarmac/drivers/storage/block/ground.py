@@ -32,11 +32,13 @@ LOOK_AGAIN_SECONDS = 2.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
     """What a driver may use of the daemon's: `private` holds a directory per storage for keys and the like, and guests'
-    users can walk through it; `scratch` takes passing copies."""
+    users can walk through it; `scratch` takes passing copies; `group`: to whom files without owners belong (None: the
+    daemon is not root)."""
 
     jail: Jail
     private: Path
     scratch: Path
+    group: int | None = None
 
 
 class BlockGround(StorageGround):

@@ -1,6 +1,6 @@
-"""Logical volumes of a volume group (`lvm`) and of a thin pool in one (`lvmthin`): exact commands, planned only.
+"""Logical volumes of a volume group (`lvm`) and of a thin pool in one (`lvmthin`): the exact commands.
 
-NOT YET RUN AGAINST A REAL KERNEL (see `devices`). Thin volumes have snapshots (`snap_vm-100-disk-0_NAME`, as in
+Thin volumes have snapshots (`snap_vm-100-disk-0_NAME`, as in
 Proxmox) and linked clones; plain ones have neither. What work made a volume is a tag of it (`tarmac-MARK`), and so is
 its guest (`pve-vm-100`). Source: PVE::Storage::LVMPlugin and LvmThinPlugin of Proxmox VE 9, lvcreate(8), lvs(8).
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from tarmac.drivers.storage.block.commands import Argv, BlockImage, Point
+from tarmac.drivers.storage.block.commands import BASE_POINT, Argv, BlockImage, Point
 from tarmac.drivers.storage.block.devices import MIB, DeviceCommands, builder, device_capabilities, rows
 from tarmac.drivers.storage.values import StorageStatus
 from tarmac.drivers.storage.volume_names import VolumeName
@@ -117,13 +117,13 @@ class LvmCommands(DeviceCommands):
         return next((tag.removeprefix(_MARK) for tag in tags if tag.startswith(_MARK)), "")
 
     def is_missing(self, words: str) -> bool:
-        return "Failed to find logical volume" in words
+        return "Failed to find logical volume" in words or "Existing logical volume" in words
 
     def is_taken(self, words: str) -> bool:
-        return "already exists in volume group" in words
+        return "already exists in volume group" in words.lower()
 
     def is_busy(self, words: str) -> bool:
-        return "contains a filesystem in use" in words or "in use: " in words or "is used by another device" in words
+        return "filesystem in use" in words or " in use." in words or "is used by another device" in words
 
     # -- changing -----------------------------------------------------------------------------------------------
 
@@ -201,16 +201,20 @@ class LvmThinCommands(LvmCommands):
         return row[2][:1] == "V" and row[3] == self._pool
 
     def points(self, name: str) -> Argv:
-        """The volume and its snapshots, which are told by their names."""
+        """The volume, with whether it may be written to, and its snapshots, which are told by their names."""
         chosen = f"lv_name={name} || lv_name=~^snap_{re.escape(name)}_"
-        return ("lvs", "--noheadings", "--options", "lv_name", "--sort", "lv_time", "--select", chosen, self._group)
+        columns = "lv_name,lv_attr"
+        return ("lvs", "--noheadings", "--options", columns, "--sort", "lv_time", "--select", chosen, self._group)
 
     def read_points(self, name: str, output: str) -> Sequence[Point]:
-        """A volume whose roll-back was cut off is there as long as its snapshots are."""
+        """A volume whose roll-back was cut off is there as long as its snapshots are. One that is read-only is sealed:
+        lvchange fails where there is nothing to change."""
         start = f"snap_{name}_"
-        if not output.split():
+        found = [line.split() for line in output.splitlines() if line.strip()]
+        if not found:
             raise LookupError(name)
-        return [Point(name=lv.removeprefix(start)) for lv in output.split() if lv.startswith(start)]
+        sealed = [Point(name=BASE_POINT) for lv, attributes in found if lv == name and attributes[1] == "r"]
+        return sealed + [Point(name=lv.removeprefix(start)) for lv, _ in found if lv.startswith(start)]
 
     def create(self, name: str, size: int, vmid: int, mark: str) -> Sequence[Argv]:
         sized = ("-V", f"{_kib(size)}k", "--name", name, "--thinpool", self._full(self._pool))
@@ -224,7 +228,7 @@ class LvmThinCommands(LvmCommands):
         return ("lvchange", "--setautoactivation", "n", self._full(name))
 
     def remove(self, name: str, points: Sequence[Point]) -> Sequence[Argv]:
-        dropped = [argv for point in points for argv in self.drop(name, point)]
+        dropped = [argv for point in points if point.name != BASE_POINT for argv in self.drop(name, point)]
         return (*dropped, ("lvremove", "-f", self._full(name)))
 
     def snapshot(self, name: str, point: str) -> Sequence[Argv]:
@@ -236,10 +240,14 @@ class LvmThinCommands(LvmCommands):
         return (fresh, self._no_autoactivation(part), *old, *self.rename(part, name))
 
     def seal(self, name: str, points: Sequence[Point]) -> Sequence[Argv]:
-        return (("lvchange", "-an", "-pr", "-ky", self._full(name)),)
+        return () if _sealed(points) else (("lvchange", "-an", "-pr", "-ky", self._full(name)),)
 
     def unseal(self, name: str, points: Sequence[Point]) -> Sequence[Argv]:
-        return (("lvchange", "-prw", "-kn", self._full(name)),)
+        return (("lvchange", "-prw", "-kn", self._full(name)),) if _sealed(points) else ()
+
+
+def _sealed(points: Sequence[Point]) -> bool:
+    return any(point.name == BASE_POINT for point in points)
 
 
 def _tags(vmid: int, mark: str) -> tuple[str, ...]:

@@ -42,6 +42,8 @@ class DirectoryBases(DirectoryImages):
                 old.chmod(BASE_MODE)
                 layering.seal(old)
                 files.rename_new(old, new)
+            if new.stat().st_mode & 0o222:
+                new.chmod(BASE_MODE)  # removing the old name has lifted it: CIFS
             layering.set_immutable(new, True)
 
         await self._turn(volid, turn)

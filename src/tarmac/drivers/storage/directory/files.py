@@ -2,7 +2,7 @@
 
 A *part* is the hidden file in which a volume is made (`.NAME.MARK.part`). A *mark* is the short hash of the token of
 the work that made a volume; it stays on the file as the extended attribute `user.tarmac.made-by`, or, on a file system
-without such attributes, as an empty file `.NAME.MARK.made` until the next clean-up.
+without such attributes (NFS before 4.2), as an empty file `.NAME.MARK.made`, which goes with the volume's name.
 """
 
 from __future__ import annotations
@@ -37,6 +37,13 @@ def part_of(place: Path, token: str) -> Path:
 
 def _made_file(place: Path, token: str) -> Path:
     return place.with_name(f".{place.name}.{mark_of(token)}.made")
+
+
+def _drop_made(place: Path) -> None:
+    """Once nothing is at `place` any more: else whatever gets that name later would pass for that work's volume."""
+    for left in place.parent.glob(f".{place.name}.*.made"):
+        if _LEFTOVER.fullmatch(left.name):
+            left.unlink(missing_ok=True)
 
 
 def make_directory(path: Path, *, below: Path) -> None:
@@ -120,6 +127,7 @@ def rename_new(old: Path, new: Path) -> None:
     if not (new.exists() and old.exists() and old.samefile(new)):
         _link(old, new)
     old.unlink(missing_ok=True)
+    _drop_made(old)
     fsync_directory(new.parent)
 
 
@@ -197,6 +205,7 @@ def remove(place: Path) -> bool:
         place.unlink()
     except FileNotFoundError:
         return False
+    _drop_made(place)
     fsync_directory(place.parent)
     return True
 
@@ -221,13 +230,18 @@ def takes_direct(place: Path) -> bool:
     return True
 
 
-def hand_over(place: Path, owner: Owner) -> None:
-    """Make a guest's own image its file, readable and writable by nobody else."""
+def hand_over(place: Path, owner: Owner) -> int | None:
+    """Make a guest's own image its file, readable and writable by nobody else. Where the file system keeps no owners
+    (CIFS, which only says that it does) it stays as it is, and the group is returned in which a process must be."""
     status = place.stat()
     if (status.st_uid, status.st_gid) != (owner.uid, owner.gid):
         os.chown(place, owner.uid, owner.gid)
+        status = place.stat()
+        if status.st_uid != owner.uid:
+            return status.st_gid
     if stat.S_IMODE(status.st_mode) != 0o600:
         place.chmod(0o600)
+    return None
 
 
 def let_read(place: Path, uid: int) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tarmac.drivers.storage.directory import mounts
+from tarmac.drivers.storage.directory.ground import T
 from tarmac.drivers.storage.directory.storage import DirectoryStorage
-from tarmac.model.errors import HostFailure
+from tarmac.model.errors import Denied, Fix, HostFailure
 
 
 class MountedStorage(DirectoryStorage):
@@ -16,6 +18,8 @@ class MountedStorage(DirectoryStorage):
     def __init__(self, id: str, mount: mounts.Mount, **settings: Any) -> None:
         super().__init__(id, mount.target, **settings)
         self.mount = mount
+        # An NFS server that manages groups itself (Debian's does) knows none of a guest's user: everybody reads bases.
+        self._groups_count = mount.type != "nfs"
 
     async def activate(self) -> None:
         await mounts.mount(self.mount)
@@ -33,3 +37,12 @@ class MountedStorage(DirectoryStorage):
                 evidence=f"nothing from {self.mount.source} at {self.mount.target}",
             )
         super()._check_there()
+
+    async def _run(self, work: Callable[[], T], what: str) -> T:
+        try:
+            return await super()._run(work, what)
+        except Denied as refused:
+            if self.mount.type == "nfs":
+                export = Fix(text="let the server export it to this node with no_root_squash: guests' files get owners")
+                refused.cause, refused.fixes = "the server refuses it to this node's root", (export, *refused.fixes)
+            raise

@@ -1,15 +1,13 @@
 """Network file systems: the `mount` command that a definition asks for, what is mounted already, mounting, unmounting.
 
 What to mount is a value made by a pure function, so it is tested without a server. Secrets never stand in it: the
-password goes to mount.cifs through a file descriptor. NFS and CIFS need the kernel's own drivers; on a kernel without
-them the commands here are tested only as words.
+password goes to mount.cifs through a file descriptor. Run against real servers by `./dev kernel-storages`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,15 +32,18 @@ class Mount:
     def __repr__(self) -> str:
         return f"Mount({' '.join(self.argv())})"
 
-    def argv(self) -> list[str]:
-        """The command that mounts it. Nothing on it is ever a device, and no file on it changes who runs it."""
+    def argv(self, credentials: int | None = None) -> list[str]:
+        """The command that mounts it. Nothing on it is ever a device, and no file on it changes who runs it.
+        `credentials`: the descriptor from which it reads the password (mount.cifs 7.0 makes nothing of PASSWD_FD)."""
         words = ["mount", "-t", self.type] if self.type != "bind" else ["mount", "--bind"]
-        options = ",".join(dict.fromkeys(("nosuid", "nodev", *self.options)))
+        secret = (f"credentials=/proc/self/fd/{credentials}",) if credentials is not None else ()
+        options = ",".join(dict.fromkeys(("nosuid", "nodev", *self.options, *secret)))
         return [*words, "-o", options, "--", self.source, str(self.target)]
 
 
-def mount_of(definition: StorageDefinition, password: str | None = None) -> Mount | None:
-    """What a storage has to mount; None for one that is no file system of the network. Pure.
+def mount_of(definition: StorageDefinition, password: str | None = None, group: int | None = None) -> Mount | None:
+    """What a storage has to mount; None for one that is no file system of the network. `group`: to whom everything on
+    one without owners belongs. Pure.
 
     Source: PVE::Storage::NFSPlugin `nfs_mount`, PVE::Storage::CIFSPlugin `cifs_mount`."""
     if definition.directory is None or definition.server is None:
@@ -55,19 +56,27 @@ def mount_of(definition: StorageDefinition, password: str | None = None) -> Moun
     if definition.type == "cifs":
         source = f"//{server}/{definition.share}{definition.subdir or ''}"
         return Mount(
-            type="cifs", source=source, target=target, options=(*_cifs_options(definition), *given), password=password
+            type="cifs",
+            source=source,
+            target=target,
+            options=(*_cifs_options(definition, group), *given),
+            password=password,
         )
     return None
 
 
-def _cifs_options(definition: StorageDefinition) -> tuple[str, ...]:
+def _cifs_options(definition: StorageDefinition, group: int | None) -> tuple[str, ...]:
+    """`nobrl`: locks of byte ranges are mandatory on such servers, so that QEMU's keep it from writing its own image;
+    they hold on this node only. Nothing there has an owner of its own: guests reach their disks by a group."""
     if definition.username is None:
         options = ["guest", "username=guest"]
     else:
         options = [f"username={definition.username}"]
         if definition.domain is not None:
             options.append(f"domain={definition.domain}")
-    options.append("soft")
+    options += ["soft", "nobrl"]
+    if group is not None:
+        options += [f"gid={group}", "file_mode=0660", "dir_mode=0770"]
     if definition.smbversion != "default":
         options.append(f"vers={definition.smbversion}")
     return tuple(options)
@@ -102,9 +111,9 @@ async def mount(wanted: Mount) -> None:
         return
     wanted.target.mkdir(parents=True, exist_ok=True)
     descriptor = _password_pipe(wanted.password) if wanted.password is not None else None
-    fds: Sequence[int] = [descriptor] if descriptor is not None else []
+    fds = [descriptor] if descriptor is not None else []
     try:
-        await run(wanted.argv(), env={"PASSWD_FD": str(descriptor)} if fds else {}, pass_fds=fds)
+        await run(wanted.argv(descriptor), pass_fds=fds)
     except HostFailure as problem:
         raise _not_mounted(wanted, problem) from problem
     finally:
@@ -119,10 +128,10 @@ async def unmount(wanted: Mount) -> None:
 
 
 def _password_pipe(password: str) -> int:
-    """The reading end of a pipe that holds the password: mount.cifs(8), PASSWD_FD."""
+    """The reading end of a pipe that holds the password as a file of credentials: mount.cifs(8)."""
     reading, writing = os.pipe()
     try:
-        os.write(writing, password.encode() + b"\n")
+        os.write(writing, f"password={password}\n".encode())
     finally:
         os.close(writing)
     return reading

@@ -34,6 +34,8 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
     `preallocation` is Proxmox's setting; `is_mountpoint` a path that must be a mount point for the storage to count
     as there; `create` whether missing directories are made; `layout` other places for some contents."""
 
+    _groups_count = True  # what a process may read because of the groups it is in
+
     async def activate(self) -> None:
         def prepare() -> None:
             self._check_there()
@@ -164,8 +166,9 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
             groups = set()
             for layer in layers:
                 if layer.path in own and not layer.held:
-                    files.hand_over(layer.path, owner)
-                elif (group := held.readers_group(layer.path)) is not None:
+                    group = files.hand_over(layer.path, owner)
+                    groups |= {group} if group else set()
+                elif self._groups_count and (group := held.readers_group(layer.path)) is not None:
                     groups.add(group)
                 else:
                     files.let_read(layer.path, owner.uid)

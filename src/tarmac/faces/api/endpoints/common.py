@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import Allow, Call, Started
+from tarmac.faces.api.declare import Allow, Call
 from tarmac.model import errors as tree
 from tarmac.model.errors import Fix, OutcomeUnknown, TarmacError
-from tarmac.model.job import JobRecord, Plan
+from tarmac.model.job import JobRecord, Plan, Started
 from tarmac.model.settings import setting
 
 DISK_KEYS = (

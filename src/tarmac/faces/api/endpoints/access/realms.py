@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, OBJECT, TEXT, UPID, Allow, Call, NoParams, Started, delete, get, post, put
+from tarmac.faces.api.declare import LIST, OBJECT, TEXT, UPID, Allow, Call, NoParams, delete, get, post, put
 from tarmac.faces.api.shapes import access as shapes
 from tarmac.model import realms as model
+from tarmac.model.job import Started
 from tarmac.model.settings import setting
 from tarmac.services.access.realm_jobs import check_sync
 

@@ -67,9 +67,9 @@ async def status(call: Call, p: NoParams) -> Any:
 )
 async def next_id(call: Call, p: NextId) -> str:
     if p.vmid is not None:
-        call.services.guests.check_free(p.vmid)
+        call.services.guests.numbers.check_free(p.vmid)
         return str(p.vmid)
-    return str(call.services.guests.next_id())
+    return str(call.services.guests.numbers.lend())
 
 
 @get("/cluster/tasks", allow=Allow.login, returns=LIST, help="The latest tasks: running ones and the last ended.")

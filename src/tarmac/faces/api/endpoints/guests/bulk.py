@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tarmac.faces.api.declare import UPID, Call, Started, post
+from tarmac.faces.api.declare import UPID, Call, post
 from tarmac.faces.api.endpoints.common import on_each
+from tarmac.model.job import Started
 from tarmac.model.settings import setting
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, OBJECT, UPID, Call, Started, get, post
+from tarmac.faces.api.declare import LIST, OBJECT, UPID, Call, get, post
 from tarmac.faces.api.endpoints.common import Guest, digest_setting
 from tarmac.faces.api.endpoints.guests.qemu import AUDIT, CONFIG
+from tarmac.model.job import Started
 from tarmac.model.settings import setting
 
 

@@ -6,11 +6,11 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, NULL, OBJECT, UPID, Allow, Call, Encoded, Started, delete, get, post, put
+from tarmac.faces.api.declare import LIST, NULL, OBJECT, UPID, Allow, Call, Encoded, delete, get, post, put
 from tarmac.faces.api.endpoints.common import DISK_KEYS, Guest, Locked, Node, digest_setting, settle
 from tarmac.faces.api.shapes import guests as shapes
 from tarmac.model.errors import Denied
-from tarmac.model.job import Plan
+from tarmac.model.job import Plan, Started
 from tarmac.model.settings import setting
 from tarmac.model.vm import VmConfig
 
@@ -154,7 +154,7 @@ async def create(call: Call, p: Create) -> Started:
     help="Remove a guest and its volumes.",
 )
 async def remove(call: Call, p: Delete) -> Started:
-    return await call.services.vms.delete(call.identity, p.vmid, unreferenced=p.unreferenced, dryrun=call.dryrun)
+    return await call.services.vm_removal.delete(call.identity, p.vmid, unreferenced=p.unreferenced, dryrun=call.dryrun)
 
 
 @get(

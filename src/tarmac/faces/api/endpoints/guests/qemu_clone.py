@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, UPID, Allow, Call, Started, get, post
+from tarmac.faces.api.declare import LIST, UPID, Allow, Call, get, post
 from tarmac.faces.api.endpoints.common import DISK_KEYS, Guest, digest_setting
 from tarmac.faces.api.shapes import guests as shapes
 from tarmac.model.datacenter import bandwidth
 from tarmac.model.errors import Denied, InvalidInput
+from tarmac.model.job import Started
 from tarmac.model.settings import setting
 from tarmac.model.units import KIB
 from tarmac.services.clones.numbers import MOST

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import OBJECT, UPID, Allow, Call, Started, get, post
+from tarmac.faces.api.declare import OBJECT, UPID, Allow, Call, get, post
 from tarmac.faces.api.endpoints.common import Guest, Locked
 from tarmac.faces.api.shapes import guests as shapes
+from tarmac.model.job import Started
 from tarmac.model.settings import setting
 
 POWER = Allow("/vms/{vmid}", "VM.PowerMgmt")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, NULL, OBJECT, UPID, Allow, Call, Started, delete, get, post, put
+from tarmac.faces.api.declare import LIST, NULL, OBJECT, UPID, Allow, Call, delete, get, post, put
 from tarmac.faces.api.endpoints.common import Guest
 from tarmac.faces.api.shapes import guests as shapes
+from tarmac.model.job import Started
 from tarmac.model.settings import setting
 from tarmac.model.units import KIB
 

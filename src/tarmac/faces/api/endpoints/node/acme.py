@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, OBJECT, TEXT, UPID, Allow, Call, NoParams, Started, delete, get, post, put
+from tarmac.faces.api.declare import LIST, OBJECT, TEXT, UPID, Allow, Call, NoParams, delete, get, post, put
 from tarmac.faces.api.endpoints.common import Node
 from tarmac.model.errors import NotFound
+from tarmac.model.job import Started
 from tarmac.model.settings import setting
 from tarmac.services.acme.accounts import DIRECTORIES
 from tarmac.services.acme.orders import STANDALONE

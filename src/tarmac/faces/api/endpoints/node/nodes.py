@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, NULL, OBJECT, UPID, Allow, Call, NoParams, Started, get, post
+from tarmac.faces.api.declare import LIST, NULL, OBJECT, UPID, Allow, Call, NoParams, get, post
 from tarmac.faces.api.endpoints.common import Node, on_each
 from tarmac.faces.api.shapes import nodes as shapes
 from tarmac.model.errors import InvalidInput, NotFound
+from tarmac.model.job import Started
 from tarmac.model.settings import setting
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, OBJECT, TEXT, UPID, Allow, Call, Paged, Started, get, post
+from tarmac.faces.api.declare import LIST, OBJECT, TEXT, UPID, Allow, Call, Paged, get, post
 from tarmac.faces.api.endpoints.common import Node
+from tarmac.model.job import Started
 from tarmac.model.settings import setting
 from tarmac.services.node import host_logs, packages, units
 from tarmac.services.resources import report

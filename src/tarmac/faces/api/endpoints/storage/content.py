@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, OBJECT, TEXT, UPID, Allow, Call, Started, delete, get, post
+from tarmac.faces.api.declare import LIST, OBJECT, TEXT, UPID, Allow, Call, delete, get, post
 from tarmac.faces.api.endpoints.common import Node
 from tarmac.faces.api.endpoints.storage.storage import SEE, OnNode
 from tarmac.faces.api.multipart import read_upload
 from tarmac.faces.api.shapes import storage as shapes
 from tarmac.model.errors import Denied
-from tarmac.model.job import Plan
+from tarmac.model.job import Plan, Started
 from tarmac.model.settings import setting
 from tarmac.services.snapshots.lost_points import point_of
 from tarmac.services.transfers.uploads import UploadFields

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tarmac.faces.api.declare import LIST, UPID, Allow, Call, Started, get, post
+from tarmac.faces.api.declare import LIST, UPID, Allow, Call, get, post
 from tarmac.faces.api.endpoints.common import Node
+from tarmac.model.job import Started
 from tarmac.model.settings import setting
 
 
