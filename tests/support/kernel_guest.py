@@ -83,7 +83,7 @@ def _argv(image: KernelImage, medium: Path, disk: Path, results: Path, log: Path
         ),
         *("-device", "virtio-rng-pci,rng=rng"),
         *("-kernel", str(image.kernel), "-initrd", str(image.initrd)),
-        *("-append", "console=ttyS0,115200 quiet mitigations=off random.trust_cpu=on"),
+        *("-append", "console=ttyS0,115200 quiet no_timer_check mitigations=off random.trust_cpu=on"),
     ]
 
 

@@ -13,6 +13,7 @@ from tarmac.drivers.storage.directory.btrfs import BtrfsStorage
 from tarmac.drivers.storage.directory.mounted import MountedStorage
 from tarmac.drivers.storage.directory.mounts import mount_of
 from tarmac.drivers.storage.directory.storage import DirectoryStorage
+from tarmac.drivers.storage.jail import Jail
 from tarmac.drivers.storage.volume_names import Content
 from tarmac.model.errors import InvalidInput
 from tarmac.model.storage import StorageDefinition
@@ -40,6 +41,8 @@ def _file_storage(definition: StorageDefinition, secrets: Mapping[str, str], mea
         "shared": definition.is_shared,
     }
     if (mount := mount_of(definition, secrets.get("password"), means.group)) is not None:
+        if mount.type == "cifs" and means.group is not None:  # a jailed tool writes there by the group, too
+            settings["jail"] = Jail(uid=means.jail.uid, gid=means.group, limits=means.jail.limits)
         return MountedStorage(definition.storage, mount, **settings)
     path = Path(definition.directory)
     if definition.type == "btrfs":

@@ -35,6 +35,7 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
     as there; `create` whether missing directories are made; `layout` other places for some contents."""
 
     _groups_count = True  # what a process may read because of the groups it is in
+    _times_count = True  # a file that nobody writes to keeps its time of change
 
     async def activate(self) -> None:
         def prepare() -> None:
@@ -148,7 +149,7 @@ class DirectoryStorage(DirectoryFrozen, DirectoryPoints):
             top = place if snapshot is None else layering.frozen_place(place, snapshot)
             images = image.chain(top, name.format, self._is_image)
             own = _own(path for path, _ in images)
-            for path, _ in images[len(own) :]:
+            for path, _ in images[len(own) :] if self._times_count else ():
                 layering.check_seal(path)
             found: list[Layer] = []
             for path, format in reversed(images):
