@@ -147,6 +147,23 @@ def test_a_middle_snapshot_goes_while_the_guest_runs(daemon: TestDaemon, guest: 
     assert read(daemon, guest) == sums[2]
 
 
+def test_a_merge_beside_a_running_guest_keeps_to_its_speed(daemon: TestDaemon, guest: int) -> None:
+    write(daemon, guest, "below")
+    snap(daemon, guest, "s1")
+    kept = write(daemon, guest, "above")
+    upid = daemon.delete(f"{daemon.qemu}/{guest}/snapshot/s1", bwlimit=64)
+
+    def jobs() -> str:
+        return str(daemon.post(f"{daemon.qemu}/{guest}/monitor", command="info block-jobs"))
+
+    eventually(lambda: "speed limit 65536 bytes/s" in jobs())
+    assert read(daemon, guest) == kept, "the guest goes on meanwhile"
+    name = jobs().partition("device ")[2].partition(":")[0]
+    daemon.post(f"{daemon.qemu}/{guest}/monitor", command=f"block_job_set_speed {name} 0")
+    assert daemon.wait_task(upid)["exitstatus"] == "OK"
+    assert read(daemon, guest) == kept
+
+
 def test_a_stopped_guest(daemon: TestDaemon, guest: int) -> None:
     first = write(daemon, guest, "one")
     stop(daemon, guest)
