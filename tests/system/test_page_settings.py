@@ -119,23 +119,21 @@ def test_what_needs_a_stop_is_said_before_and_done_between_a_shutdown_and_a_star
 
         daemon.wait_agent(208)
         page.go("#/qemu/208/hardware")
-        form = _open(page, "Cores")
-        form.get_by_label("Cores").fill("2")
-        expect(form.get_by_label("What will happen")).to_contain_text("At reboot Cores: not set becomes 2")
-        form.get_by_role("button", name="Shut down, apply, start again").click()
-        expect(_line(page, "Cores").get_by_role("form")).to_have_count(0, timeout=60_000)
-        assert _config(daemon, 208)["cores"] == 2 and daemon.status(208)["status"] == "running"
-        assert "cores=2" in _command_line(daemon, 208)
-
-        daemon.wait_agent(208)
         screen.get_by_role("button", name="More actions").first.click()
         screen.get_by_role("menuitem", name="Make it a template").click()
         dialog = screen.get_by_role("dialog")
         expect(dialog.get_by_label("What will happen")).to_contain_text("Needs a stop")
+        expect(dialog.get_by_role("button", name="Shut down, then apply")).to_be_visible()
         expect(dialog.get_by_role("button", name="Make it a template", exact=True)).to_be_disabled()
-        dialog.get_by_role("button", name="Shut down, then apply").click()
-        expect(dialog).to_have_count(0, timeout=60_000)
-        assert daemon.status(208)["template"] == 1
+        screen.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        form = _open(page, "Memory")
+        form.get_by_label("Memory").fill("160")
+        expect(form.get_by_label("What will happen")).to_contain_text("At reboot Memory: 128 becomes 160")
+        form.get_by_role("button", name="Shut down, apply, start again").click()
+        expect(_line(page, "Memory").get_by_role("form")).to_have_count(0, timeout=60_000)
+        assert _config(daemon, 208)["memory"] == "160" and daemon.status(208)["status"] == "running"
+        assert "\0-m\000160\0" in _command_line(daemon, 208)
     finally:
         for vmid in (207, 208):
             daemon.task("POST", f"{daemon.qemu}/{vmid}/status/stop")
