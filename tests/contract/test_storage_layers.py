@@ -367,7 +367,7 @@ async def test_a_volume_with_snapshots_is_frozen_and_joined(storage: FileStorage
     await holds(storage, volid, 1, 0, 0, 0, snapshot="first")
     points = {point.name: point.held for point in await storage.snapshots(overlay)}
     assert points == ({"first": (900,), "second": (900,)} if layered else {"first": (), "second": ()})
-    clone = await storage.clone(base, 101)
+    clone = await storage.clone(base, NewImage(101, clone_format(storage, base)))
     await put(storage, clone, 5, at=1)
     if layered:
         with pytest.raises(Busy, match="cannot be removed yet"):
@@ -397,7 +397,7 @@ async def test_a_volume_with_snapshots_is_frozen_and_joined(storage: FileStorage
 
 async def test_a_volume_goes_back_to_a_snapshot_that_a_frozen_state_stands_on(storage: FileStorage) -> None:
     freezing, volid, base = await with_a_snapshot(storage)
-    clone = await storage.clone(base, 101)
+    clone = await storage.clone(base, NewImage(101, clone_format(storage, base)))
     await storage.rollback(volid, "first")
     await put(storage, volid, 7, at=1)
     await holds(storage, volid, 1, 7, 0, 0)
@@ -406,7 +406,7 @@ async def test_a_volume_goes_back_to_a_snapshot_that_a_frozen_state_stands_on(st
     second = VolumeId(storage.id, "901/base-901-disk-0.qcow2")
     await freezing.freeze_base(volid, second)
     await freezing.guard_base(volid, second, gid=61301 if os.geteuid() == 0 else None)
-    await holds(storage, await storage.clone(second, 102), 1, 7)
+    await holds(storage, await storage.clone(second, NewImage(102, clone_format(storage, second))), 1, 7)
     await storage.free(clone)
     await storage.free(base)
     await holds(storage, second, 1, 7)
@@ -422,7 +422,7 @@ async def test_a_volume_goes_back_to_a_snapshot_that_a_frozen_state_stands_on(st
 
 async def test_clones_outlive_a_volume_with_snapshots(storage: FileStorage) -> None:
     freezing, volid, base = await with_a_snapshot(storage)
-    clone = await storage.clone(base, 101)
+    clone = await storage.clone(base, NewImage(101, clone_format(storage, base)))
     await storage.free(freezing.standing(volid, base))
     await holds(storage, clone, 1, 2, 3, 0)
     assert await storage.lost_points() == (), "they are the frozen state's"

@@ -18,13 +18,14 @@ import { statusOf } from "./api";
 
 type Way = "instant" | "linked" | "full";
 
-export function CloneForm(props: { row: Resource; onClose: () => void }): ReactNode {
-  const { row, onClose } = props;
+/** Of the guest as it is, or as it was at a snapshot: then its disks, whole. */
+export function CloneForm(props: { row: Resource; snapshot?: string; onClose: () => void }): ReactNode {
+  const { row, snapshot, onClose } = props;
   const path = apiPath(row);
   const storages = useAll().filter((one) => one.type === "storage" && one.content?.includes("images"));
   const status = useQuery({ queryKey: ["status", path], queryFn: () => statusOf(path) });
   const running = row.status === "running" && !row.template;
-  const ways: Way[] = [
+  const ways: Way[] = snapshot !== undefined ? ["full"] : [
     ...(status.data?.live ? ["instant" as const] : []),
     ...(row.template ? ["linked" as const] : []),
     "full",
@@ -50,7 +51,7 @@ export function CloneForm(props: { row: Resource; onClose: () => void }): ReactN
     setProblem(null);
     const at = performance.now();
     try {
-      const upid = await call<string>("POST", `${path}/clone`, paramsOf(way, form));
+      const upid = await call<string>("POST", `${path}/clone`, { ...paramsOf(way, form), ...(snapshot === undefined ? {} : { snapname: snapshot }) });
       setBegun({ upid, at });
       soon();
     } catch (raised) {
@@ -59,7 +60,7 @@ export function CloneForm(props: { row: Resource; onClose: () => void }): ReactN
   };
 
   return (
-    <Drawer opened onClose={onClose} position="right" size={begun ? "xl" : "md"} title={t("clone.title", { guest: titleOf(row) })}>
+    <Drawer opened onClose={onClose} position="right" size={begun ? "xl" : "md"} title={snapshot === undefined ? t("clone.title", { guest: titleOf(row) }) : t("clone.titleAt", { guest: titleOf(row), snapshot })}>
       {begun ? (
         <Stopwatch node={row.node ?? ""} {...begun} onClose={onClose} />
       ) : (

@@ -6,7 +6,7 @@ import { lazy, memo, type ReactNode, Suspense, useEffect } from "react";
 import { ActionBar } from "../../actions/menu";
 import { t } from "../../i18n";
 import { go, useDrawnPlace, usePlace } from "../../lib/router";
-import { apiPath, inventory, titleOf, useLoaded, useResource } from "../../store/inventory";
+import { inventory, titleOf, useLoaded, useResource } from "../../store/inventory";
 import { State } from "../../ui/state";
 import { TaskList } from "../tasks/panel";
 import { ConsoleRoom, useConsoles } from "./consoles";
@@ -50,7 +50,7 @@ export function GuestPage(props: { id: string }): ReactNode {
           {view === "options" && <Options row={row} />}
           {view === "cloudinit" && <CloudInit row={row} />}
           {view === "history" && <History row={row} />}
-          {view === "snapshots" && <Snapshots path={apiPath(row)} running={running} />}
+          {view === "snapshots" && <Snapshots row={row} running={running} />}
         </Suspense>
         {view === "tasks" && <TaskList node={row.node ?? ""} vmid={row.vmid ?? 0} />}
       </div>

@@ -10,10 +10,12 @@ import type { SnapshotRow as Snapshot } from "../../api/types";
 import { t } from "../../i18n";
 import { time } from "../../lib/format";
 import { soon } from "../../store/feed";
+import { apiPath, type Resource } from "../../store/inventory";
 import { useTasksOf } from "../../store/tasks";
 import { FormDrawer } from "../../ui/form";
 import { ProblemPanel } from "../../ui/problem";
 import { Said } from "../../ui/said";
+import { CloneForm } from "./clone";
 
 interface Work {
   title: string;
@@ -24,11 +26,13 @@ interface Work {
 
 const NOW = "current";
 
-export function Snapshots(props: { path: string; running: boolean }): ReactNode {
-  const { path, running } = props;
+export function Snapshots(props: { row: Resource; running: boolean }): ReactNode {
+  const { row, running } = props;
+  const path = apiPath(row);
   const queries = useQueryClient();
   const [taking, setTaking] = useState(false);
   const [work, setWork] = useState<Work | null>(null);
+  const [cloned, setCloned] = useState<string | null>(null);
   const version = useTasksOf(path.split("/").pop() ?? "");
   const list = useQuery({
     queryKey: ["snapshots", path, version], queryFn: () => call<Snapshot[]>("GET", `${path}/snapshot`), placeholderData: (old) => old,
@@ -76,6 +80,9 @@ export function Snapshots(props: { path: string; running: boolean }): ReactNode 
                     <Button size="compact-xs" variant="subtle" onClick={() => setWork(back(snapshot.name))}>
                       {t("snapshots.back")}
                     </Button>
+                    <Button size="compact-xs" variant="subtle" onClick={() => setCloned(snapshot.name)}>
+                      {t("clone.clone")}
+                    </Button>
                     <Button size="compact-xs" variant="subtle" color="red" onClick={() => setWork(remove(snapshot.name))}>
                       {t("snapshots.remove")}
                     </Button>
@@ -92,6 +99,7 @@ export function Snapshots(props: { path: string; running: boolean }): ReactNode 
         </Button>
       </Group>
       {taking && <Take path={path} running={running} onClose={() => { setTaking(false); again(); }} />}
+      {cloned !== null && <CloneForm row={row} snapshot={cloned} onClose={() => setCloned(null)} />}
       {work && <Confirm work={work} onClose={() => { setWork(null); again(); }} />}
     </div>
   );

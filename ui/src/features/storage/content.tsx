@@ -39,30 +39,42 @@ export function Content(props: { place: Place }): ReactNode {
     placeholderData: (before) => before,
   });
   useFollowing(["content", place], [`storage/${place.node}/${place.storage}`], 5000);
+  const rows = content.data ?? [];
   return (
-    <Rows
-      items={content.data ?? []} keyOf={(volume) => volume.volid} label={t("storage.volumes")}
-      empty={<p className="hint">{t("storage.empty")}</p>}
-    >
-      {(volume) => (
-        <div className="volume-line">
-          <span>{volume.volid}</span>
-          <span>{volume.content}</span>
-          <span>{volume.format}</span>
-          <span>{bytes(volume.size)}</span>
-          <span>{volume.vmid}</span>
-          <span>{time(volume.ctime)}</span>
-          {volume.vmid === undefined && (
-            <AskButton
-              label={t("storage.delete")} onDone={again}
-              question={{
-                title: t("storage.deleteTitle", { volume: volume.volid }), loss: t("storage.deleteLoss"), yes: t("storage.delete"),
-                act: () => removeVolume(place, volume.volid),
-              }}
-            />
-          )}
+    <>
+      {rows.length > 0 && (
+        <div className="volume-line volume-titles" aria-hidden="true">
+          {[t("storage.volume"), t("storage.kind"), t("storage.volumeFormat"), t("storage.size"), t("storage.volumeGuest"), t("storage.made")].map((title) => (
+            <span key={title}>{title}</span>
+          ))}
         </div>
       )}
-    </Rows>
+      <Rows
+        items={rows} keyOf={(volume) => volume.volid} label={t("storage.volumes")}
+        empty={<p className="hint">{t("storage.empty")}</p>}
+      >
+        {(volume) => (
+          <div className="volume-line">
+            <span title={volume.volid}>
+              <bdi>{volume.volid}</bdi>
+            </span>
+            <span>{volume.content}</span>
+            <span>{volume.format}</span>
+            <span>{bytes(volume.size)}</span>
+            <span>{volume.vmid}</span>
+            <span>{time(volume.ctime)}</span>
+            {volume.vmid === undefined && (
+              <AskButton
+                label={t("storage.delete")} onDone={again}
+                question={{
+                  title: t("storage.deleteTitle", { volume: volume.volid }), loss: t("storage.deleteLoss"), yes: t("storage.delete"),
+                  act: () => removeVolume(place, volume.volid),
+                }}
+              />
+            )}
+          </div>
+        )}
+      </Rows>
+    </>
   );
 }

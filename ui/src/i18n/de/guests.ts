@@ -68,6 +68,7 @@ export const create = {
 
 export const clone = {
   title: "{guest} klonen",
+  titleAt: "{guest} klonen wie bei {snapshot}",
   kind: "Art des Klons",
   instant: "Sofort",
   instantHelp: "Läuft sofort aus dem Speicher der Vorlage oder des laufenden Gasts weiter, mit eigener Identität.",

@@ -26,6 +26,8 @@ export const storage = {
   volume: "Volume",
   size: "Größe",
   made: "Angelegt",
+  volumeFormat: "Format",
+  volumeGuest: "Gast",
   reason: "Warum",
   stale: "Er antwortet nicht; was gezeigt wird, ist {age} alt.",
   low: "Er wird knapp: {warning}.",

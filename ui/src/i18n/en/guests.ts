@@ -68,6 +68,7 @@ export const create = {
 
 export const clone = {
   title: "Clone {guest}",
+  titleAt: "Clone {guest} as at {snapshot}",
   kind: "Kind of clone",
   instant: "Instant",
   instantHelp: "Goes on in a moment from the memory of its template, or of the running guest, with an identity of its own.",

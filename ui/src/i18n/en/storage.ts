@@ -26,6 +26,8 @@ export const storage = {
   volume: "Volume",
   size: "Size",
   made: "Made",
+  volumeFormat: "Format",
+  volumeGuest: "Guest",
   reason: "Why",
   stale: "It does not answer; what is shown is {age} old.",
   low: "It runs low: {warning}.",
