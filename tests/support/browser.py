@@ -24,6 +24,10 @@ _REFUSAL = re.compile(r"the server responded with a status of [45]\d\d")
 USER, PASSWORD = "admin@pve", "a secret of the tests"
 
 
+OPENING_MS = 500
+"""What opens or closes on the page has done so by then."""
+
+
 @dataclass
 class Visit:
     """A page that is open. `complaints` are the errors in the browser's console; with `refusals` the server's are none
@@ -42,7 +46,14 @@ class Visit:
         self.page.get_by_role("grid").wait_for()
 
     def faults(self, *, only: str = "") -> list[str]:
-        """What axe finds serious or worse in what is shown now; `only` is the one rule that is looked at."""
+        """What axe finds serious or worse in what is shown now; `only` is the one rule that is looked at. A menu, say,
+        that opens or closes just then is looked at once it has."""
+        if not self._faults_now(only):
+            return []
+        self.page.wait_for_timeout(OPENING_MS)
+        return self._faults_now(only)
+
+    def _faults_now(self, only: str) -> list[str]:
         if self.page.evaluate("typeof axe") == "undefined":
             self.page.evaluate(AXE.read_text())
         rules = f"runOnly: ['{only}']" if only else ""

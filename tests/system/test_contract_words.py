@@ -81,11 +81,11 @@ PLAIN = [
     ("GET", "/cluster/firewall/groups/g", 500, "no such security group"),
     ("GET", "/nodes/{n}/qemu/999/firewall/rules/0", 500, "no rule at position 0"),
     ("GET", "/cluster/replication/100-0", 500, "no such job"),
-    ("GET", "/cluster/sdn/zones/z", 500, "sdn 'z' does not exist"),
+    ("GET", "/cluster/sdn/zones/zz", 500, "sdn 'zz' does not exist"),
     ("GET", "/nodes/{n}/network/vmbr99", 500, "interface does not exist"),
     ("GET", "/nodes/other/qemu", 500, "hostname lookup 'other' failed"),
     ("GET", "/no/such/path", 501, "Method 'GET /no/such/path' not implemented"),
-    ("PUT", "/cluster/sdn", 501, "Method 'PUT /cluster/sdn' not implemented"),
+    ("PUT", "/cluster/sdn/dns/d", 501, "Method 'PUT /cluster/sdn/dns/d' not implemented"),
     ("POST", "/cluster/ha/resources", 501, "Method 'POST /cluster/ha/resources' not implemented"),
     ("DELETE", "/cluster/ha/groups/g", 500, "cannot delete group: ha groups have been migrated to rules"),
 ]

@@ -73,7 +73,7 @@ def test_token_login_and_the_words_of_refusals(daemon: TestDaemon, user: str) ->
     assert wrong.value.status_code == 400
     assert "bogus" in wrong.value.errors
     with pytest.raises(ResourceException) as unbuilt:
-        api.cluster.sdn.zones.post(zone="z", type="simple")
+        api.cluster.ha.resources.post(sid="vm:100")
     assert (unbuilt.value.status_code, unbuilt.value.status_message) == (501, "Not Implemented")
 
 

@@ -87,6 +87,8 @@ function Documents(props: { path: string; vmid: number }): ReactNode {
   const own = useQuery({ queryKey: ["documents", path], queryFn: () => call<Partial<Record<Kind, string>>>("GET", `${path}/cloudinit/documents`) });
   const made = useQuery({
     queryKey: ["dump", path, kind, version, own.data?.[kind]], queryFn: () => call<string>("GET", `${path}/cloudinit/dump`, { type: kind }),
+    // While it is asked for again, what there was stays, and what somebody types in it.
+    placeholderData: (old, before) => (before?.queryKey[2] === kind ? old : undefined),
   });
   const text = own.data?.[kind] ?? made.data;
   return (
