@@ -14,6 +14,8 @@ from support.daemon import TestDaemon
 
 AXE = Path(__file__).resolve().parents[2] / "ui/node_modules/axe-core/axe.min.js"
 WAIT_MS = 20_000
+OPENING_MS = 500
+"""What opens or closes on the page has done so by then."""
 CHROMIUM = "/usr/bin/chromium"
 # Chromium would look for its maker's hosts at every start otherwise; as root it has no sandbox of its own.
 FLAGS = (
@@ -22,10 +24,6 @@ FLAGS = (
 )  # fmt: skip
 _REFUSAL = re.compile(r"the server responded with a status of [45]\d\d")
 USER, PASSWORD = "admin@pve", "a secret of the tests"
-
-
-OPENING_MS = 500
-"""What opens or closes on the page has done so by then."""
 
 
 @dataclass
