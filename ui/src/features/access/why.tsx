@@ -12,8 +12,9 @@ import { ProblemPanel } from "../../ui/problem";
 import { Said } from "../../ui/said";
 import { Table } from "../../ui/table";
 
-export function Why(): ReactNode {
-  const [form, setForm] = useState({ userid: whoami(), path: "/vms/100", privs: "VM.PowerMgmt" });
+/** `path`: what stands in the form at first. */
+export function Why(props: { path?: string }): ReactNode {
+  const [form, setForm] = useState({ userid: whoami(), path: props.path ?? "/vms/100", privs: "VM.PowerMgmt" });
   const set = (change: Partial<typeof form>): void => setForm((old) => ({ ...old, ...change }));
   const [verdict, setVerdict] = useState<WhyReply | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);

@@ -16,9 +16,10 @@ const Hardware = lazy(() => import("./config/screen").then((screen) => ({ defaul
 const Options = lazy(() => import("./config/screen").then((screen) => ({ default: screen.Options })));
 const CloudInit = lazy(() => import("./config/screen").then((screen) => ({ default: screen.CloudInit })));
 const History = lazy(() => import("./history").then((tab) => ({ default: tab.History })));
+const Permissions = lazy(() => import("./permissions").then((tab) => ({ default: tab.Permissions })));
 const Snapshots = lazy(() => import("./snapshots").then((tab) => ({ default: tab.Snapshots })));
 
-const VIEWS = ["summary", "console", "hardware", "options", "cloudinit", "snapshots", "history", "tasks"] as const;
+const VIEWS = ["summary", "console", "hardware", "options", "cloudinit", "snapshots", "history", "permissions", "tasks"] as const;
 
 export function GuestPage(props: { id: string }): ReactNode {
   const row = useResource(props.id);
@@ -50,6 +51,7 @@ export function GuestPage(props: { id: string }): ReactNode {
           {view === "options" && <Options row={row} />}
           {view === "cloudinit" && <CloudInit row={row} />}
           {view === "history" && <History row={row} />}
+          {view === "permissions" && <Permissions row={row} />}
           {view === "snapshots" && <Snapshots row={row} running={running} />}
         </Suspense>
         {view === "tasks" && <TaskList node={row.node ?? ""} vmid={row.vmid ?? 0} />}

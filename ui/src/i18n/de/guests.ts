@@ -24,6 +24,8 @@ export const guests = {
   view_cloudinit: "Cloud-init",
   view_snapshots: "Snapshots",
   view_history: "Verlauf",
+  view_permissions: "Rechte",
+  reaching: "Die Rechte, die diesen Gast erreichen: an ihm selbst, an seinem Pool, an allen Gästen oder an allem.",
   view_tasks: "Aufgaben",
 };
 

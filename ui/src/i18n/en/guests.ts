@@ -24,6 +24,8 @@ export const guests = {
   view_cloudinit: "Cloud-init",
   view_snapshots: "Snapshots",
   view_history: "History",
+  view_permissions: "Permissions",
+  reaching: "The grants that reach this guest: on itself, on its pool, on all guests, or on everything.",
   view_tasks: "Tasks",
 } as const;
 
