@@ -8,10 +8,22 @@ import subprocess
 
 import pytest
 
-from support.volume_io import MIB, clone_format, groups_of, holds, id_of, io, keeps_owners, needs, opened, put
+from support.volume_io import (
+    MIB,
+    clone_format,
+    groups_of,
+    holds,
+    id_of,
+    io,
+    keeps_owners,
+    needs,
+    opened,
+    put,
+    without_owners,
+)
 from tarmac.drivers.storage.base import FileStorage, FreezingStorage, Storage
 from tarmac.drivers.storage.values import NewImage, Owner, SnapshotKind
-from tarmac.model.errors import Busy, Conflict, InvalidInput, NotFound, WrongState
+from tarmac.model.errors import Busy, Conflict, HostFailure, InvalidInput, NotFound, WrongState
 from tarmac.model.ids import VolumeId
 
 
@@ -350,6 +362,11 @@ async def with_a_snapshot(storage: FileStorage) -> tuple[FreezingStorage, Volume
     await put(storage, volid, 2, at=1)
     await storage.snapshot(volid, "second", owner=owner)
     await put(storage, volid, 3, at=2)
+    if without_owners(storage):
+        with pytest.raises(HostFailure, match="does not say which snapshots"):
+            await storage.freeze_base(volid, base, owner=owner)
+        await holds(storage, volid, 1, 2, 3, 0)
+        pytest.skip("CIFS does not count the names of a file")
     await storage.freeze_base(volid, base, owner=owner)
     await storage.freeze_base(volid, base, owner=owner)  # repeated after a crash
     await storage.guard_base(volid, base, gid=61300 if owner else None)

@@ -1,6 +1,9 @@
 /** What the server says, by its English sentence (`sentences.json`, `options.ts`): a sentence that changes loses its translation
  * rather than keep a wrong one. What has none is shown in English. */
 export const server: Readonly<Record<string, string>> = {
+  "the file system does not say which snapshots other guests stand on": "das Dateisystem sagt nicht, auf welchen Snapshots andere Gäste stehen",
+  "instant clones of a guest with snapshots stand on these, and here they could be removed beneath them": "Sofortklone eines Gasts mit Snapshots stehen auf diesen, und hier könnten sie unter ihnen entfernt werden",
+  "move the disk to a storage that counts names: a directory of this node, or NFS": "die Platte auf einen Storage verschieben, der Namen zählt: ein Verzeichnis dieses Knotens oder NFS",
   // Why a running guest does not have a change at once.
   "QEMU is told of it only when it starts": "QEMU erfährt davon erst, wenn es startet",
   "a running machine cannot be given it, or be rid of it": "eine laufende Maschine kann es weder bekommen noch hergeben",

@@ -17,18 +17,36 @@ from pathlib import Path
 from tarmac.drivers.storage.directory import layers as layering
 from tarmac.drivers.storage.volume_names import is_base
 from tarmac.lib.files import fsync_directory
+from tarmac.model.errors import Fix, HostFailure
 
 MODE = 0o440
 
 
 def hold(layers: Iterable[Path], folder: Path) -> None:
     """Give layers a second name in the directory of a frozen state, durably. Repeatable. Raises OSError where files
-    have one name only."""
+    have one name only; HostFailure where one does not tell that it has two (seen on CIFS): nobody would know then that
+    a state stands on it. No second name is left in that case."""
     for layer in layers:
         name = folder / layer.name
         if not (name.exists() and name.samefile(layer)):
             os.link(layer, name, follow_symlinks=False)
+        if layer.stat().st_nlink < 2:
+            name.unlink()
+            raise _names_not_counted(layer)
     fsync_directory(folder)
+
+
+def _names_not_counted(layer: Path) -> HostFailure:
+    return HostFailure(
+        "the file system does not say which snapshots other guests stand on",
+        code="names-not-counted",
+        cause="instant clones of a guest with snapshots stand on these, and here they could be removed beneath them",
+        evidence=f"{layer} has two names, and is said to have one",
+        fixes=[
+            Fix(text="remove the snapshots"),
+            Fix(text="move the disk to a storage that counts names: a directory of this node, or NFS"),
+        ],
+    )
 
 
 def guard(layers: Iterable[Path], gid: int | None) -> None:
