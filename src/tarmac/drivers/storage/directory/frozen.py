@@ -32,6 +32,8 @@ OVERLAY = "qcow2"
 class DirectoryFrozen(DirectoryBases):
     """`freeze_base` and what belongs to it; see `FreezingStorage` in `base.py` for the contract."""
 
+    _names_count = True  # a file tells how many names it has, and which are its own
+
     def standing(self, volid: VolumeId, base: VolumeId) -> VolumeId:
         name, below = self._image(volid), dataclasses.replace(self._image(base), base=None)
         return VolumeId(self._id, f"{below}/{name.vmid}/{name.file.rpartition('.')[0]}.{OVERLAY}")
@@ -45,6 +47,9 @@ class DirectoryFrozen(DirectoryBases):
         try:
             if await self._volume(volid, lambda: _overlaid(place, frozen, overlay)):
                 return
+            layers = await self._volume(volid, lambda: layering.below(place))
+            if layers and not self._names_count:
+                raise held.names_not_counted(layers)
             await self._run(lambda: self._image_directory(number), f"cannot freeze '{volid}'")
             size = await self._volume(volid, lambda: self._checked_size(place, format))
             await self._run(lambda: files.drop(part), f"cannot freeze '{volid}'")

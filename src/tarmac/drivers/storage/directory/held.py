@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tarmac.drivers.storage.directory import layers as layering
@@ -24,24 +24,21 @@ MODE = 0o440
 
 def hold(layers: Iterable[Path], folder: Path) -> None:
     """Give layers a second name in the directory of a frozen state, durably. Repeatable. Raises OSError where files
-    have one name only; HostFailure where one does not tell that it has two (seen on CIFS): nobody would know then that
-    a state stands on it. No second name is left in that case."""
+    have one name only."""
     for layer in layers:
         name = folder / layer.name
         if not (name.exists() and name.samefile(layer)):
             os.link(layer, name, follow_symlinks=False)
-        if layer.stat().st_nlink < 2:
-            name.unlink()
-            raise _names_not_counted(layer)
     fsync_directory(folder)
 
 
-def _names_not_counted(layer: Path) -> HostFailure:
+def names_not_counted(layers: Sequence[Path]) -> HostFailure:
+    """Where a file does not tell that it has two names, nobody would know that a state stands on a layer."""
     return HostFailure(
         "the file system does not say which snapshots other guests stand on",
         code="names-not-counted",
         cause="instant clones of a guest with snapshots stand on these, and here they could be removed beneath them",
-        evidence=f"{layer} has two names, and is said to have one",
+        evidence=f"layers of snapshots: {', '.join(layer.name for layer in layers)}",
         fixes=[
             Fix(text="remove the snapshots"),
             Fix(text="move the disk to a storage that counts names: a directory of this node, or NFS"),

@@ -20,8 +20,8 @@ class MountedStorage(DirectoryStorage):
         self.mount = mount
         # An NFS server that manages groups itself (Debian's does) knows none of a guest's user: everybody reads bases.
         self._groups_count = mount.type != "nfs"
-        # A CIFS server sets the time of a write some time after it.
-        self._times_count = mount.type != "cifs"
+        # A CIFS server sets the time of a write some time after it, and two names of a file look like two files.
+        self._times_count = self._names_count = mount.type != "cifs"
 
     async def activate(self) -> None:
         await mounts.mount(self.mount)
