@@ -20,7 +20,7 @@ from pathlib import Path
 from support.kernel_image import KernelImage, kernel_image, lacking
 
 ROOT = Path(__file__).resolve().parents[2]
-_CONTRACT = ("", "_capabilities", "_files", "_layers", "_renames")
+_CONTRACT = ("", "_capabilities", "_files", "_frozen", "_layers", "_renames")
 EVERYTHING = (*(f"tests/contract/test_storage{name}.py" for name in _CONTRACT), "tests/kernel")
 PACKAGES = (
     *("_pytest", "pytest", "pytest_asyncio", "pytest_timeout.py", "pluggy", "iniconfig", "packaging", "pygments"),

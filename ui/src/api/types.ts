@@ -1095,7 +1095,7 @@ export interface Api {
   "POST /access/domains": { params: { realm: string; type: "ad" | "ldap" | "openid" | "pam" | "pve"; dryrun?: Flag | undefined; } & RealmOptionsKeys; reply: null };
   "DELETE /access/domains/{realm}": { params: { realm: string; dryrun?: Flag | undefined; }; reply: null };
   "GET /access/domains/{realm}": { params: { realm: string; }; reply: Record<string, unknown> };
-  "PUT /access/domains/{realm}": { params: { realm: string; delete?: string | undefined; digest?: string | undefined; dryrun?: Flag | undefined; } & RealmChangesKeys; reply: null };
+  "PUT /access/domains/{realm}": { params: { delete?: string | undefined; digest?: string | undefined; realm: string; dryrun?: Flag | undefined; } & RealmChangesKeys; reply: null };
   "POST /access/domains/{realm}/sync": { params: { realm: string; "dry-run"?: Flag | undefined; "enable-new"?: Flag | undefined; full?: Flag | undefined; purge?: Flag | undefined; "remove-vanished"?: string | undefined; scope?: "users" | "groups" | "both" | undefined; wait?: number | undefined; dryrun?: Flag | undefined; }; reply: string };
   "GET /access/groups": { params: object; reply: GroupRow[] };
   "POST /access/groups": { params: { groupid: string; comment?: string | undefined; dryrun?: Flag | undefined; }; reply: null };
@@ -1163,7 +1163,7 @@ export interface Api {
   "DELETE /cluster/metrics/server/{id}": { params: { id: string; dryrun?: Flag | undefined; }; reply: null };
   "GET /cluster/metrics/server/{id}": { params: { id: string; }; reply: Record<string, unknown> };
   "POST /cluster/metrics/server/{id}": { params: { id: string; dryrun?: Flag | undefined; } & MetricServerKeys; reply: null };
-  "PUT /cluster/metrics/server/{id}": { params: { id: string; delete?: string | undefined; digest?: string | undefined; dryrun?: Flag | undefined; } & MetricServerOptionsKeys; reply: null };
+  "PUT /cluster/metrics/server/{id}": { params: { delete?: string | undefined; digest?: string | undefined; id: string; dryrun?: Flag | undefined; } & MetricServerOptionsKeys; reply: null };
   "GET /cluster/nextid": { params: { vmid?: number | undefined; }; reply: string };
   "GET /cluster/notifications/endpoints/gotify": { params: object; reply: unknown[] };
   "POST /cluster/notifications/endpoints/gotify": { params: { name: string; dryrun?: Flag | undefined; } & GotifyTargetKeys; reply: null };
@@ -1208,7 +1208,7 @@ export interface Api {
   "POST /cluster/sdn/vnets": { params: { "lock-token"?: string | undefined; vnet: string; zone: string; type?: "vnet" | undefined; dryrun?: Flag | undefined; } & VnetOptionsKeys; reply: null };
   "DELETE /cluster/sdn/vnets/{vnet}": { params: { "lock-token"?: string | undefined; vnet: string; dryrun?: Flag | undefined; }; reply: null };
   "GET /cluster/sdn/vnets/{vnet}": { params: { pending?: Flag | undefined; running?: Flag | undefined; vnet: string; }; reply: Record<string, unknown> };
-  "PUT /cluster/sdn/vnets/{vnet}": { params: { "lock-token"?: string | undefined; vnet: string; delete?: string | undefined; digest?: string | undefined; dryrun?: Flag | undefined; } & VnetOptionsKeys; reply: null };
+  "PUT /cluster/sdn/vnets/{vnet}": { params: { delete?: string | undefined; digest?: string | undefined; "lock-token"?: string | undefined; vnet: string; dryrun?: Flag | undefined; } & VnetOptionsKeys; reply: null };
   "DELETE /cluster/sdn/vnets/{vnet}/ips": { params: { vnet: string; zone: string; ip: string; mac?: string | undefined; dryrun?: Flag | undefined; }; reply: null };
   "POST /cluster/sdn/vnets/{vnet}/ips": { params: { vnet: string; zone: string; ip: string; mac?: string | undefined; dryrun?: Flag | undefined; }; reply: null };
   "PUT /cluster/sdn/vnets/{vnet}/ips": { params: { vnet: string; zone: string; ip: string; mac?: string | undefined; vmid?: number | undefined; dryrun?: Flag | undefined; }; reply: null };
@@ -1216,12 +1216,12 @@ export interface Api {
   "POST /cluster/sdn/vnets/{vnet}/subnets": { params: { "lock-token"?: string | undefined; vnet: string; subnet: string; type?: "subnet" | undefined; dryrun?: Flag | undefined; } & SubnetOptionsKeys; reply: null };
   "DELETE /cluster/sdn/vnets/{vnet}/subnets/{subnet}": { params: { "lock-token"?: string | undefined; vnet: string; subnet: string; dryrun?: Flag | undefined; }; reply: null };
   "GET /cluster/sdn/vnets/{vnet}/subnets/{subnet}": { params: { pending?: Flag | undefined; running?: Flag | undefined; vnet: string; subnet: string; }; reply: Record<string, unknown> };
-  "PUT /cluster/sdn/vnets/{vnet}/subnets/{subnet}": { params: { "lock-token"?: string | undefined; vnet: string; subnet: string; delete?: string | undefined; digest?: string | undefined; dryrun?: Flag | undefined; } & SubnetOptionsKeys; reply: null };
+  "PUT /cluster/sdn/vnets/{vnet}/subnets/{subnet}": { params: { delete?: string | undefined; digest?: string | undefined; "lock-token"?: string | undefined; vnet: string; subnet: string; dryrun?: Flag | undefined; } & SubnetOptionsKeys; reply: null };
   "GET /cluster/sdn/zones": { params: { pending?: Flag | undefined; running?: Flag | undefined; type?: "evpn" | "faucet" | "qinq" | "simple" | "vlan" | "vxlan" | undefined; }; reply: unknown[] };
   "POST /cluster/sdn/zones": { params: { "lock-token"?: string | undefined; zone: string; type: "evpn" | "faucet" | "qinq" | "simple" | "vlan" | "vxlan"; dryrun?: Flag | undefined; } & ZoneOptionsKeys; reply: null };
   "DELETE /cluster/sdn/zones/{zone}": { params: { "lock-token"?: string | undefined; zone: string; dryrun?: Flag | undefined; }; reply: null };
   "GET /cluster/sdn/zones/{zone}": { params: { pending?: Flag | undefined; running?: Flag | undefined; zone: string; }; reply: Record<string, unknown> };
-  "PUT /cluster/sdn/zones/{zone}": { params: { "lock-token"?: string | undefined; zone: string; delete?: string | undefined; digest?: string | undefined; dryrun?: Flag | undefined; } & ZoneOptionsKeys; reply: null };
+  "PUT /cluster/sdn/zones/{zone}": { params: { delete?: string | undefined; digest?: string | undefined; "lock-token"?: string | undefined; zone: string; dryrun?: Flag | undefined; } & ZoneOptionsKeys; reply: null };
   "GET /cluster/snapshot-schedules": { params: object; reply: unknown[] };
   "POST /cluster/snapshot-schedules": { params: { dryrun?: Flag | undefined; } & ScheduleDefinitionKeys; reply: null };
   "DELETE /cluster/snapshot-schedules/{id}": { params: { id: string; dryrun?: Flag | undefined; }; reply: null };
@@ -1395,6 +1395,6 @@ export interface Api {
   "POST /storage": { params: { dryrun?: Flag | undefined; } & StorageDefinitionKeys; reply: Record<string, unknown> };
   "DELETE /storage/{storage}": { params: { storage: string; dryrun?: Flag | undefined; }; reply: null };
   "GET /storage/{storage}": { params: { storage: string; }; reply: Record<string, unknown> };
-  "PUT /storage/{storage}": { params: { storage: string; delete?: string | undefined; digest?: string | undefined; dryrun?: Flag | undefined; } & StorageOptionsKeys; reply: Record<string, unknown> };
+  "PUT /storage/{storage}": { params: { delete?: string | undefined; digest?: string | undefined; storage: string; dryrun?: Flag | undefined; } & StorageOptionsKeys; reply: Record<string, unknown> };
   "GET /version": { params: object; reply: Record<string, unknown> };
 }

@@ -37,6 +37,14 @@ class Guest(Node):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Changing:
+    """Changes of what is defined: its options are parameters of their own."""
+
+    delete: tuple[str, ...] = setting((), format="pve-configid", max_length=4096, help="Keys to remove.")
+    digest: str | None = setting(None, max_length=64, help="Only if the definitions still have this digest.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Locked(Guest):
     """Changes of a guest that Proxmox lets root do in spite of a lock."""
 

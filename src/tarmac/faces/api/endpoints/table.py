@@ -29,7 +29,7 @@ from tarmac.faces.api.endpoints.guests import (
     snapshot_schedules,
     snapshots,
 )
-from tarmac.faces.api.endpoints.networks import addresses, vnets, zones
+from tarmac.faces.api.endpoints.networks import addresses, subnets, vnets, zones
 from tarmac.faces.api.endpoints.node import acme, capabilities, certificates, devices, info, memory_rules, nodes, system
 from tarmac.faces.api.endpoints.storage import content, exports, images, storage, uploads
 
@@ -78,6 +78,7 @@ MODULES = (
     notifications,
     zones,
     vnets,
+    subnets,
     addresses,
 )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, TEXT, UPID, Allow, Call, NoParams, delete, get, post, put
+from tarmac.faces.api.endpoints.common import Changing
 from tarmac.faces.api.shapes import access as shapes
 from tarmac.model import realms as model
 from tarmac.model.job import Started
@@ -27,9 +28,8 @@ class Create(One):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Update(One):
-    delete: tuple[str, ...] = setting((), format="pve-configid", help="Options to remove.")
-    digest: str | None = setting(None, max_length=64, help="Only if the realms still have this digest.")
+class Update(One, Changing):
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from tarmac.faces.api.declare import LIST, OBJECT, RAW, Allow, Call, NoParams, delete, get, post, put
+from tarmac.faces.api.endpoints.common import Changing
 from tarmac.faces.api.replies import HEADERS
 from tarmac.faces.api.shapes import nodes as shapes
 from tarmac.model.metric_server import MetricServer, MetricServerOptions
@@ -23,9 +24,8 @@ class One:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change(One):
-    delete: tuple[str, ...] = setting((), format="pve-configid", max_length=4096, help="Keys to remove.")
-    digest: str | None = setting(None, max_length=64, help="Only if the definitions still have this digest.")
+class Change(One, Changing):
+    pass
 
 
 @get(

@@ -6,19 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import LIST, NULL, OBJECT, TEXT, UPID, Allow, Call, delete, get, post, put
-from tarmac.faces.api.endpoints.common import Node
+from tarmac.faces.api.endpoints.common import Changing, Node
+from tarmac.faces.api.endpoints.networks.staging import Locked, Staged
 from tarmac.model.networks import ZONE_TYPES, ZoneOptions
 from tarmac.model.settings import setting
 
 ALLOCATE = Allow("/sdn", "SDN.Allocate")
 AUDIT_ZONE = Allow("/sdn/zones/{zone}", "SDN.Audit")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Locked:
-    lock_token: str | None = setting(
-        None, name="lock-token", max_length=100, help="The lock's token, where somebody locked the definitions."
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +28,6 @@ class Lock:
 @dataclass(frozen=True, kw_only=True)
 class Unlock(Locked):
     force: bool = setting(False, help="Whosever lock it is.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Staged:
-    pending: bool = setting(False, help="With changes that are not applied.")
-    running: bool = setting(False, help="What is applied.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +51,8 @@ class CreateZone(OneZone, Locked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChangeZone(OneZone, Locked):
-    delete: tuple[str, ...] = setting((), format="pve-configid", max_length=4096, help="Keys to remove.")
-    digest: str | None = setting(None, max_length=64, help="Only if the definitions still have this digest.")
+class ChangeZone(OneZone, Locked, Changing):
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarmac.faces.api.declare import LIST, OBJECT, Allow, Call, NoParams, delete, get, post, put
-from tarmac.faces.api.endpoints.common import Node
+from tarmac.faces.api.endpoints.common import Changing, Node
 from tarmac.faces.api.shapes import storage as shapes
 from tarmac.model.settings import setting
 from tarmac.model.storage import CONTENTS, TYPES, StorageDefinition, StorageOptions
@@ -26,9 +26,8 @@ class One:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change(One):
-    delete: tuple[str, ...] = setting((), format="pve-configid", help="Keys to remove.")
-    digest: str | None = setting(None, max_length=64, help="Only if the definitions still have this digest.")
+class Change(One, Changing):
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
