@@ -98,6 +98,14 @@ def test_what_waits_for_the_next_start_is_said(daemon, tarmac):
     assert "waits" not in tarmac("-q", "vm", "set", "100", "--memory", "2").err
 
 
+def test_the_numbers_of_new_guests_are_told(daemon, tarmac):
+    daemon.answer("POST", "/nodes/pve1/qemu/100/clone", UPID)
+    result = {"vmids": [101, 102], "times": {"101": {"start": 0.08, "done": 0.796}}}
+    daemon.task(UPID, {"status": "stopped", "exitstatus": "OK", "result": result})
+    ran = tarmac("vm", "clone", "100", "--instant", "--count", "2")
+    assert ran.err.endswith("vm clone 100: done\nguest 101: 0.80 s\nguest 102\n")
+
+
 def test_the_warnings_of_a_task_are_shown(daemon, tarmac):
     daemon.answer("POST", "/nodes/pve1/qemu/100/status/start", UPID)
     lines = ("12:00:00 launch", "12:00:01 WARN: nothing is filtered yet", "TASK WARNINGS: 1")

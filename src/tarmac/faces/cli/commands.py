@@ -216,3 +216,11 @@ def show_outcome(session: Session, status: dict[str, Any], title: str) -> None:
     else:
         warned = str(status.get("exitstatus", "")).startswith("WARNINGS")
         session.say(f"{title}: {'done, with warnings' if warned else 'done'}")
+        _tell_what_was_made(session, status.get("result") or {})
+
+
+def _tell_what_was_made(session: Session, result: dict[str, Any]) -> None:
+    """The numbers of new guests, and how long each took; of what, is in the task's log."""
+    for vmid in result.get("vmids", ()):
+        seconds = result.get("times", {}).get(str(vmid), {}).get("done")
+        session.say(f"guest {vmid}" if seconds is None else f"guest {vmid}: {seconds:.2f} s")
